@@ -1,0 +1,52 @@
+# One way to do each thing; `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RESULTS ?= results
+# Which tests: everything but the slow ones; `make test MARKS=slow` runs those.
+MARKS ?= not slow
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint bench clean
+
+help: ## list the targets
+	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+	  { echo "error: $(PYTHON) is older than Python 3.11; say make PYTHON=python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -e .
+	@touch $@
+
+$(VENV)/installed-test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -e ".[test]"
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-lint: pyproject.toml $(VENV)/installed-test
+	$(BIN)/python -m pip install -e ".[test,lint]"
+	@touch $@
+
+install: $(VENV)/installed ## make .venv and put vitok-sweep into .venv/bin
+
+# Exit 3 of launch means that nothing is left to do: that is success here.
+demo: install ## train the quickstart (15 tokenizers on real photos) and draw its figures
+	@$(BIN)/vitok-sweep launch sweeps/quickstart.yaml --results $(RESULTS) --scheduler local --watch --yes || [ $$? -eq 3 ]
+	@$(BIN)/vitok-sweep report --sweep quickstart --figure e_vs_rfid --results $(RESULTS) > /dev/null
+	@$(BIN)/vitok-sweep report --sweep quickstart --figure e_vs_metrics --results $(RESULTS)
+
+test: $(VENV)/installed-test ## run the tests (a few minutes)
+	@$(BIN)/python -m pytest -m "$(MARKS)"
+
+lint: $(VENV)/installed-lint ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install ## speed of planning, syncing and training; writes benchmarks/results.md
+	$(BIN)/python benchmarks/run.py
+
+clean: ## remove the environment and caches (never results)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

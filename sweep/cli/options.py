@@ -1,0 +1,54 @@
+"""Options that several commands share, each written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Results = Annotated[
+    Path,
+    typer.Option(
+        "--results",
+        envvar="VITOK_RESULTS",
+        help="Results root: job folders, journals and the database.",
+    ),
+]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--db",
+        envvar="VITOK_DB",
+        help="Database URL; default: results.db in the results root.",
+        show_default=False,
+    ),
+]
+Site = Annotated[
+    Path | None,
+    typer.Option(
+        "--site",
+        envvar="VITOK_SITE",
+        help="Site file: data paths and cluster settings "
+        "(default: ~/.config/vitok-sweep/site.yaml where it exists).",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+SweepFile = Annotated[
+    str, typer.Argument(help="A sweep file, or the name of one that comes with the package.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Override a field of every point, e.g. train.steps=20k. Repeatable.",
+    ),
+]
+Only = Annotated[
+    str | None,
+    typer.Option("--only", metavar="FILTER", help="Keep some points, e.g. 'p=16,c=16|32'."),
+]
+
+DEFAULT_RESULTS = Path("results")

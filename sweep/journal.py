@@ -1,0 +1,115 @@
+"""Append-only journals: one writer, one file, one complete JSON line per `os.write`.
+
+See docs/records.md. The reader takes complete lines only, from a byte offset, so that a torn last
+line is left for later and any number of readers may follow a living writer.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+_SYNC_EVERY = 30.0  # seconds between fsyncs of lines that need not be durable at once
+_LAZY = frozenset({"metric", "progress"})
+
+
+class Journal:
+    """The one writer of a journal file, which it creates exclusively.
+
+    Raises FileExistsError when the file is there already: an attempt has one writer.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._clock = clock
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        self._synced = clock()
+        sync_folder(path.parent)
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Append one record; durable on return unless it is a metric or progress."""
+        now = self._clock()
+        line = dump_line({"event": event, "t": now, **fields})
+        written = os.write(self._fd, line)
+        if written != len(line):
+            # A short write (full disk) leaves a torn line. End it, so that what follows it stays
+            # readable: the reader drops a line that does not parse.
+            os.write(self._fd, b"\n")
+            raise OSError(f"{self.path}: wrote {written} of {len(line)} bytes (disk full?)")
+        if event not in _LAZY or now - self._synced >= _SYNC_EVERY:
+            os.fsync(self._fd)
+            self._synced = now
+
+    def close(self) -> None:
+        """Flush to disk and close; further writes raise."""
+        if self._fd >= 0:
+            os.fsync(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def dump_line(record: dict[str, Any]) -> bytes:
+    """One strict-JSON line; non-finite floats become the strings "nan", "inf", "-inf"."""
+    text = json.dumps(_finite(record), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return text.encode() + b"\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def read_from(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """Complete records from byte `offset`, and the offset after the last complete line.
+
+    A line that is not a JSON object (torn by a full disk or a dying machine) is skipped for good.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read()
+    end = data.rfind(b"\n") + 1
+    return list(_records(data[:end])), offset + end
+
+
+def _records(data: bytes) -> Iterator[dict[str, Any]]:
+    for line in data.splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and "event" in record:
+            yield record
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new or renamed file's directory entry durable."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace `path` as a whole: temp file beside it, fsync, `os.replace`, fsync of the folder."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)

@@ -1,0 +1,28 @@
+"""The table of job kinds: a new kind is one function in `jobs` and one entry here. Torch-free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vitok_core.config import FloorJob, ReconstructJob, Science, TokenizerJob
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One unit of work. `revision` rises when the kind's science changes: ids change with it."""
+
+    name: str
+    revision: int
+    config: type[Science]
+    function: str  # "module:function", imported by the worker alone, called as f(config, context)
+    trains: bool  # has optimizer steps, checkpoints and a resume
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("tokenizer", 1, TokenizerJob, "vitok_core.jobs:tokenizer", trains=True),
+        Kind("reconstruct", 1, ReconstructJob, "vitok_core.jobs:reconstruct", trains=False),
+        Kind("floor", 1, FloorJob, "vitok_core.jobs:floor", trains=False),
+    )
+}

@@ -1,0 +1,66 @@
+"""Sizes and variant strings: `S-B/4x16` is encoder Small, decoder Base, stride q = 4, patch p = 16."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Tower(BaseModel):
+    """One transformer tower, encoder or decoder (Table 1): `width` must divide by `heads`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: int = Field(ge=8, le=16384)
+    blocks: int = Field(ge=1, le=1024)
+    heads: int = Field(ge=1, le=1024)
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Tower:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} does not divide by heads {self.heads}")
+        if (self.width // self.heads) % 2:
+            raise ValueError(
+                f"head width {self.width // self.heads} (width / heads) must be even: RoPE turns "
+                "pairs of channels"
+            )
+        return self
+
+
+# Table 1. The width of L was chosen so that its 72-wide heads divide by 3 axes (§2.1).
+SIZES: dict[str, Tower] = {
+    "S": Tower(width=768, blocks=6, heads=12),
+    "B": Tower(width=768, blocks=12, heads=12),
+    "L": Tower(width=1152, blocks=24, heads=16),
+}
+
+_NAME = r"[A-Za-z][A-Za-z0-9]*"
+_PATTERN = re.compile(
+    rf"^(?P<encoder>{_NAME})-(?P<decoder>{_NAME})/(?:(?P<stride>\d+)x)?(?P<patch>\d+)$"
+)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A tokenizer's short name. `str` prints it and `parse` reads it: `S-B/16`, `S-B/4x16`."""
+
+    encoder: str
+    decoder: str
+    patch: int
+    stride: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Variant:
+        """Read `ENCODER-DECODER/[QxP]`; raises ValueError with the expected form."""
+        match = _PATTERN.match(text)
+        if match is None or int(match["patch"]) < 1 or int(match["stride"] or 1) < 1:
+            raise ValueError(f"{text!r} is not a variant such as S-B/16 or S-B/4x16")
+        return cls(
+            match["encoder"], match["decoder"], int(match["patch"]), int(match["stride"] or 1)
+        )
+
+    def __str__(self) -> str:
+        stride = f"{self.stride}x" if self.stride > 1 else ""
+        return f"{self.encoder}-{self.decoder}/{stride}{self.patch}"
