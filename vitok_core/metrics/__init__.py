@@ -1,0 +1,1 @@
+"""Scores of reconstructions, each with the protocol by which it was measured."""

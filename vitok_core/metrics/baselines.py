@@ -1,0 +1,41 @@
+"""The job `floor`: PCA of patches, the best linear code at equal p, q and c, scored like any other."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vitok_core.config import FloorJob, ReconstructJob
+from vitok_core.context import Context
+from vitok_core.data.pixels import to_model, to_uint8
+from vitok_core.data.sources import fingerprint
+from vitok_core.metrics.evaluation import evaluation_crops, sheet
+from vitok_core.metrics.scoring import score
+from vitok_core.models.tubelets import from_tubelets, grid_of, to_tubelets
+from vitok_core.training.linear import training_pca
+
+
+def floor(config: FloorJob, context: Context) -> None:
+    """Fit on the training data, score on `dataset`; the same crops and metrics as `reconstruct`."""
+    torch.set_num_threads(context.machine.threads)
+    data = config.data
+    context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
+    pca = training_pca(data, config.stride, config.patch, config.channels, context)
+    grid = grid_of(data.frames, data.resolution, data.resolution, config.stride, config.patch)
+
+    def rebuild(images: Tensor) -> Tensor:
+        patches = to_tubelets(to_model(images)[:, :, None], config.stride, config.patch)
+        values = pca.reconstruct(patches.double().flatten(0, 1), config.channels)
+        clips = from_tubelets(values.view_as(patches), grid, config.stride, config.patch)
+        return to_uint8(clips[:, :, 0].float())
+
+    scored = ReconstructJob(
+        dataset=config.dataset,
+        version=config.version,
+        resolution=data.resolution,
+        frames=data.frames,
+        evaluation=config.evaluation,
+    )
+    crops, bits = evaluation_crops(config.dataset, config.version, scored, context)
+    score(crops, rebuild, f"{config.dataset}@{config.version}", bits, config.evaluation, context)
+    sheet(crops, rebuild, context)

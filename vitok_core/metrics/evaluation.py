@@ -1,0 +1,63 @@
+"""The job `reconstruct`: one trained tokenizer, one data set, its scores and its picture sheet."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vitok_core.config import ReconstructJob
+from vitok_core.context import Context
+from vitok_core.data.images import open_source
+from vitok_core.data.pixels import to_model, to_uint8
+from vitok_core.data.sampler import EvalCrops
+from vitok_core.data.sources import fingerprint
+from vitok_core.errors import UserError
+from vitok_core.metrics.rate import ACTIVE_PROTOCOL, KL_PROTOCOL, Rate
+from vitok_core.metrics.scoring import Rebuild, score
+from vitok_core.metrics.sheet import write_sheet
+from vitok_core.training.final import load_tokenizer
+
+
+def reconstruct(config: ReconstructJob, context: Context) -> None:
+    """Score the parent tokenizer's reconstructions from the posterior mean."""
+    torch.set_num_threads(context.machine.threads)
+    (parent,) = context.parents
+    device = torch.device(context.machine.device)
+    model = load_tokenizer(parent.folder).to(device)
+    rate = Rate(model.config.channels, config.frames * config.resolution**2)
+
+    @torch.inference_mode()
+    def rebuild(images: Tensor) -> Tensor:
+        posterior = model.encode(to_model(images.to(device))[:, :, None])
+        rate.add(posterior)
+        return to_uint8(model.decode(posterior.mean, posterior.grid)[:, :, 0]).cpu()
+
+    crops, bits = evaluation_crops(config.dataset, config.version, config, context)
+    source = f"{config.dataset}@{config.version}"
+    score(crops, rebuild, source, bits, config.evaluation, context)
+    measured = f"{source}: {crops.protocol}"
+    context.result("kl_bits_per_pixel", rate.bits_per_pixel, f"{KL_PROTOCOL}; {measured}")
+    context.result("active_channels", rate.active_channels, f"{ACTIVE_PROTOCOL}; {measured}")
+    sheet(crops, rebuild, context)
+
+
+def evaluation_crops(
+    name: str, version: str, config: ReconstructJob, context: Context
+) -> tuple[EvalCrops, str]:
+    """The data set's evaluation crops and the fingerprint of its bytes, which is journalled."""
+    if config.frames != 1:
+        raise UserError(f"frames: {config.frames}: this release evaluates images, frames: 1")
+    paths = context.paths.data
+    bits = fingerprint(name, paths)
+    context.data_fingerprint(name, version, bits)
+    source = open_source(name, paths)
+    return EvalCrops(source, config.resolution, config.evaluation.samples), bits
+
+
+def sheet(crops: EvalCrops, rebuild: Rebuild, context: Context) -> None:
+    """Leave `artifacts/sheet.png`: the first crops, their reconstructions and the differences."""
+    context.artifacts.mkdir(parents=True, exist_ok=True)
+    path = context.artifacts / "sheet.png"
+    images = crops.samples(range(min(8, len(crops))))
+    write_sheet(path, images, rebuild(images))
+    context.artifact(path, "sheet")

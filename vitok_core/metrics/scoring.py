@@ -1,0 +1,109 @@
+"""One way to score reconstructions, for trained tokenizers and for the PCA floor alike.
+
+Results: `rPSNR` (dB), `rSSIM`, and per feature network `rFD[name]`, `rFD[name-112]`, `rIS[name]`.
+The standard names rFID and rIS are reserved for the standard Inception.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from vitok_core.config import EvaluationConfig
+from vitok_core.context import Context
+from vitok_core.data.sampler import EvalCrops
+from vitok_core.errors import Stopped
+from vitok_core.metrics.efficientnet import STAGE_WIDTH, WIDTH
+from vitok_core.metrics.features import Extractor, References, Statistics, cached_references
+from vitok_core.metrics.pixels import PSNR_PROTOCOL, SSIM_PROTOCOL, psnr, ssim
+
+BATCH = 64
+Rebuild = Callable[[Tensor], Tensor]  # (b, 3, h, w) uint8 → the same shape, uint8
+
+_log = logging.getLogger(__name__)
+
+
+def score(
+    crops: EvalCrops,
+    rebuild: Rebuild,
+    source: str,
+    fingerprint: str,
+    evaluation: EvaluationConfig,
+    context: Context,
+) -> None:
+    """Rebuild every crop and report all results through the context.
+
+    Args:
+        source: the data set as `name@version`, for protocols.
+        fingerprint: of its bytes, for the cache of reference features.
+    """
+    extractors = [Extractor.open(name, context) for name in evaluation.networks]
+    statistics = [Statistics() for _ in extractors]
+    sums = torch.zeros(2, dtype=torch.float64)
+    for done, images in batches(crops, context):
+        rebuilt = rebuild(images)
+        sums += torch.stack([psnr(rebuilt, images).sum(), ssim(rebuilt, images).sum()]).cpu()
+        for extractor, gathered in zip(extractors, statistics, strict=True):
+            gathered.add(extractor.outputs(rebuilt))
+        context.progress(done + len(images), len(crops), "images")
+
+    measured = f"{source}: {crops.protocol}"
+    mean_psnr, mean_ssim = (sums / len(crops)).tolist()
+    context.result("rPSNR", mean_psnr, f"{PSNR_PROTOCOL}; {measured}")
+    context.result("rSSIM", mean_ssim, f"{SSIM_PROTOCOL}; {measured}")
+    for extractor, gathered in zip(extractors, statistics, strict=True):
+        references = _references(crops, extractor, f"{measured}; {fingerprint}", context)
+        _report(extractor, gathered, references, measured, context)
+
+
+def batches(crops: EvalCrops, context: Context) -> Iterator[tuple[int, Tensor]]:
+    """(start, images (b, 3, h, w) uint8) over the whole set; stops where the context asks."""
+    for start in range(0, len(crops), BATCH):
+        reason = context.check_stop()
+        if reason is not None:
+            raise Stopped(reason)
+        yield start, crops.samples(range(start, min(len(crops), start + BATCH)))
+
+
+def _references(
+    crops: EvalCrops, extractor: Extractor, key: str, context: Context
+) -> References:
+    """Gaussians of the originals' features, cached in the results root."""
+
+    def compute() -> References:
+        gathered = Statistics()
+        for _, images in batches(crops, context):
+            gathered.add(extractor.outputs(images))
+        return References.of(gathered)
+
+    # The library's version is part of the key: kernels may differ in the last bits.
+    full = f"{key}; {extractor.protocol}; torch {torch.__version__}; {extractor.device.type}"
+    return cached_references(full, context.cache, compute)
+
+
+def _report(
+    extractor: Extractor,
+    gathered: Statistics,
+    references: References,
+    measured: str,
+    context: Context,
+) -> None:
+    name, n = extractor.network.name, gathered.features.n
+    if n <= WIDTH:
+        _log.warning(
+            "rFD[%s]: %d images for %d-d features: the covariance is rank-deficient and the "
+            "distance biased; rFD[%s-%d] is safer", name, n, WIDTH, name, STAGE_WIDTH,
+        )  # fmt: skip
+    sets = (
+        (f"rFD[{name}]", gathered.features, references.features, WIDTH),
+        (f"rFD[{name}-{STAGE_WIDTH}]", gathered.stage, references.stage, STAGE_WIDTH),
+    )
+    for metric, moments, reference, width in sets:
+        value = reference.distance(moments.mean, moments.covariance)
+        how = f"Frechet distance, {width}-d features of {extractor.protocol}"
+        context.result(metric, value, f"{how}; N={n}; {measured}")
+    how = f"exp mean KL, 1 split, {extractor.protocol}"
+    context.result(f"rIS[{name}]", gathered.score.value, f"{how}; N={n}; {measured}")

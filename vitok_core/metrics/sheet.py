@@ -1,0 +1,65 @@
+"""A picture sheet: originals, reconstructions and amplified differences, one column per image."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+TILE = 128  # smaller images are enlarged by whole factors, without smoothing, to about this
+GAP = 4
+LABEL = 96
+AMPLIFY = 4
+_INK, _PAPER = (40, 40, 40), (255, 255, 255)
+_ROWS = ("original", "rebuilt", f"difference ×{AMPLIFY}")
+
+
+def write_sheet(path: Path, images: Tensor, rebuilt: Tensor) -> None:
+    """Write a PNG atomically.
+
+    Args:
+        images, rebuilt: (n, 3, h, w) uint8.
+    """
+    originals, copies = (_pixels(each) for each in (images, rebuilt))
+    # Grey where nothing differs: the sign of an error is worth seeing.
+    error = copies.astype(np.int16) - originals.astype(np.int16)
+    difference = (128 + AMPLIFY * error).clip(0, 255).astype(np.uint8)
+    factor = max(1, TILE // originals.shape[1])
+    height, width = originals.shape[1] * factor, originals.shape[2] * factor
+    size = (
+        LABEL + len(originals) * (width + GAP) + GAP,
+        len(_ROWS) * (height + GAP) + GAP,
+    )
+    canvas = Image.new("RGB", size, _PAPER)
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(size=13)
+    for row, (label, tiles) in enumerate(
+        zip(_ROWS, (originals, copies, difference), strict=True)
+    ):
+        top = GAP + row * (height + GAP)
+        draw.text((8, top + height // 2), label, _INK, font, anchor="lm")
+        for column, tile in enumerate(tiles):
+            picture = Image.fromarray(tile).resize((width, height), Image.Resampling.NEAREST)
+            canvas.paste(picture, (LABEL + GAP + column * (width + GAP), top))
+    _save(canvas, path)
+
+
+def _pixels(images: Tensor) -> NDArray[np.uint8]:
+    """(n, 3, h, w) → (n, h, w, 3)."""
+    return np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
+
+
+def _save(canvas: Image.Image, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            canvas.save(file, format="PNG")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
