@@ -1,13 +1,13 @@
 """Where things are below a results root. The only module that knows these names.
 
-    results/
-      jobs/<slug>-<id>/     one job: job.json, claims/, journal/, checkpoints/, artifacts/, logs/
-      launches/<uid>.jsonl  what each launcher did: sweeps registered, submissions, cancels, retries
-      code/<hash>/          frozen copies of the packages that jobs import
-      cache/                what jobs share (reference features); safe to delete
-      local/                the local scheduler's queue
-      reports/              figures and tables
-      results.db            the index; `db rebuild` makes it again
+results/
+  jobs/<slug>-<id>/     one job: job.json, claims/, journal/, checkpoints/, artifacts/, logs/
+  launches/<uid>.jsonl  what each launcher did: sweeps registered, submissions, cancels, retries
+  code/<hash>/          frozen copies of the packages that jobs import
+  cache/                what jobs share (reference features); safe to delete
+  local/                the local scheduler's queue
+  reports/              figures and tables
+  results.db            the index; `db rebuild` makes it again
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ class Root:
     @property
     def code(self) -> Path:
         return self.path / "code"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
 
     @property
     def cache(self) -> Path:

@@ -1,0 +1,150 @@
+"""One attempt at a job: its journal, its folders, and the context that the job function sees."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sweep.journal import Journal, read_from, sync_folder
+from sweep.layout import JobFolder
+from sweep.stopping import Watch
+from vitok_core.context import Machine, Parent, Paths
+from vitok_core.errors import UserError
+
+_PROGRESS_EVERY = 1.0  # seconds
+
+
+def journals(folder: JobFolder) -> list[tuple[int, Path]]:
+    """The job's journals by attempt, in order."""
+    found = [(int(p.stem), p) for p in folder.journals.glob("*.jsonl") if p.stem.isdigit()]
+    return sorted(found)
+
+
+def is_done(folder: JobFolder) -> bool:
+    """Whether any attempt has finished."""
+    return any(
+        record["event"] == "finished"
+        for _, path in journals(folder)
+        for record in read_from(path)[0]
+    )
+
+
+def open_journal(folder: JobFolder) -> tuple[int, Journal]:
+    """Become the next attempt: its journal is created exclusively, so a race has one winner."""
+    folder.journals.mkdir(exist_ok=True)
+    while True:
+        number = max((n for n, _ in journals(folder)), default=0) + 1
+        try:
+            return number, Journal(folder.journals / f"{number}.jsonl")
+        except FileExistsError:
+            continue
+
+
+def first_started(folder: JobFolder) -> dict[str, Any] | None:
+    """The first attempt's `started` record: what it fixed, later attempts reuse."""
+    for _, path in journals(folder):
+        for record in read_from(path)[0]:
+            if record["event"] == "started":
+                return record
+    return None
+
+
+class AttemptContext:
+    """What a job function sees (`vitok_core.context.Context`); every report is journalled."""
+
+    def __init__(
+        self,
+        folder: JobFolder,
+        number: int,
+        journal: Journal,
+        machine: Machine,
+        paths: Paths,
+        parents: Sequence[Parent],
+        watch: Watch,
+    ) -> None:
+        self.folder = folder.path
+        self.checkpoints = folder.checkpoints / str(number)
+        self.artifacts = folder.artifacts
+        self.cache = folder.root.cache
+        self.machine = machine
+        self.paths = paths
+        self.parents = parents
+        self._data = folder.root.data
+        self._journal = journal
+        self._watch = watch
+        self._progress_at = 0.0
+        for place in (self.checkpoints, self.artifacts, self.cache, self._data):
+            place.mkdir(parents=True, exist_ok=True)
+
+    def earlier_checkpoints(self) -> Sequence[Path]:
+        """Checkpoint files of all attempts; a final one before any step, later steps first."""
+        found = (self.folder / "checkpoints").glob("*/*.pt")
+        visible = [path for path in found if not path.name.startswith(".")]
+        return sorted(visible, key=_furthest, reverse=True)
+
+    def resumed(self, step: int, path: Path) -> None:
+        self._journal.write("resumed", step=step, path=self._relative(path))
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        now = time.monotonic()
+        if done >= total or now - self._progress_at >= _PROGRESS_EVERY:
+            self._progress_at = now
+            self._journal.write("progress", done=done, total=total, unit=unit)
+
+    def metric(self, name: str, value: float, step: int) -> None:
+        self._journal.write("metric", step=step, name=name, value=float(value))
+
+    def result(self, name: str, value: float, protocol: str) -> None:
+        self._journal.write("result", name=name, value=float(value), protocol=protocol)
+
+    def artifact(self, path: Path, kind: str) -> None:
+        size = path.stat().st_size
+        self._journal.write("artifact", path=self._relative(path), kind=kind, bytes=size)
+
+    def checkpoint(self, path: Path, step: int) -> None:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._journal.write("checkpoint", step=step, path=self._relative(path), sha256=digest)
+
+    def data_fingerprint(self, name: str, version: str, fingerprint: str) -> None:
+        self._journal.write("data", name=name, version=version, fingerprint=fingerprint)
+        known = _registered(self._data / f"{name}@{version}.json", fingerprint)
+        if known != fingerprint:
+            raise UserError(
+                f"data set {name}@{version}: its content has changed since this results root first "
+                f"used it ({known[:12]}… then, {fingerprint[:12]}… now): results would not be "
+                "comparable. Point the site file at the old content, or use another --results"
+            )
+
+    def check_stop(self, step: int | None = None) -> str | None:
+        return self._watch.reason(step)
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+
+def _furthest(path: Path) -> tuple[bool, str, int]:
+    attempt = path.parent.name
+    return path.name == "final.pt", path.name, int(attempt) if attempt.isdigit() else 0
+
+
+def _registered(path: Path, fingerprint: str) -> str:
+    """The fingerprint under this name; the first job to ask registers its own, whole or not."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if not path.exists():
+        temporary.write_text(json.dumps({"fingerprint": fingerprint}) + "\n")
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)  # fails where another was first, and is never half-written
+            sync_folder(path.parent)
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink(missing_ok=True)
+    return str(json.loads(path.read_text())["fingerprint"])

@@ -1,0 +1,270 @@
+"""`launch` and `run`: the commands that make jobs run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.cli.options import DEFAULT_RESULTS, Database, Only, Results, Set, Site, SweepFile
+
+if TYPE_CHECKING:
+    from sweep.decide import Decision
+    from sweep.layout import Root
+    from sweep.model import Plan
+    from sweep.schedulers.base import Scheduler
+    from sweep.store import Store
+
+_NOTHING_TO_DO = 3
+_SOME_FAILED = 4
+_LARGE = 50  # jobs; from here, or from a device-hour, a launch asks first
+_LARGE_HOURS = 1.0
+
+
+def register(app: typer.Typer) -> None:
+    """Attach the commands."""
+    app.command()(launch)
+    app.command()(run)
+
+
+def launch(
+    file: SweepFile,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="local or inline (default: the site file's, else local)."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Submissions at once (local).")
+    ] = None,
+    gpus: Annotated[
+        str | None, typer.Option(help="GPUs to hand out, e.g. 0-7 or 0,2,5 (local; default: all).")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch/--no-watch", help="Stay and show progress until all has ended.")
+    ] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be submitted; change nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask about large sweeps.")] = False,
+    sets: Set = None,
+    only: Only = None,
+    results: Results = DEFAULT_RESULTS,
+    db: Database = None,
+    site: Site = None,
+) -> None:
+    """Run what a sweep still lacks: resume what was lost, skip what is done.
+
+    Example: vitok-sweep launch sweeps/quickstart.yaml --only 'p=16'
+
+    Exit codes: 0 all done (or submitted, with --no-watch), 2 bad file or something missing,
+    3 nothing to do, 4 some jobs failed. Ctrl-C leaves the jobs running.
+    """
+    from sweep import launch as launching
+    from sweep import site as sites
+    from sweep.layout import Root
+    from sweep.plan import plan_file
+    from sweep.preflight import missing
+    from sweep.store import open_store
+    from vitok_core.errors import UserError
+
+    here = sites.load(site)
+    whole = plan_file(file, sets or (), None, here.device)
+    plan = plan_file(file, sets or (), only, here.device) if only else whole
+    lacking = missing(plan, here)
+    if lacking:
+        raise UserError(f"{file}: nothing was submitted:\n" + "\n".join(f"  {x}" for x in lacking))
+    root = Root(results)
+    if dry_run:
+        _say_dry(plan, root, db)
+        return
+    _refuse_first(plan, root, scheduler or here.scheduler, jobs, gpus)
+    root.path.mkdir(parents=True, exist_ok=True)
+    store = open_store(root, db)
+    decision = launching.current(plan, root, store)
+    back_end = _scheduler(scheduler or here.scheduler, root, jobs, gpus, freeze=True)
+    _confirm(plan, decision, yes)
+    done = launching.launch(plan, whole, root, store, back_end, here)
+    _say_decision(done.decision)
+    if not done.decision.submit and not done.decision.active:
+        _end_of_idle(done.decision)
+    if not done.decision.submit:
+        back_end.submit(())  # a queue whose supervisor was killed goes on
+    if watch or back_end.name == "inline":
+        _watch(plan, root, store, file)
+
+
+def run(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="A slug, or any unique id prefix.")],
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop (with a checkpoint) after so many steps.")
+    ] = None,
+    pdb: Annotated[bool, typer.Option("--pdb", help="Open the debugger where it fails.")] = False,
+    results: Results = DEFAULT_RESULTS,
+    db: Database = None,
+) -> None:
+    """Run one job of a launched sweep in the foreground; it resumes from its checkpoint.
+
+    Example: vitok-sweep run tokenizer-S-B-p16-c16 --steps 10
+    """
+    from sweep.cli.jobs import opened
+    from sweep.stopping import Signals
+    from sweep.store.names import one_job
+    from sweep.worker import Outcome, run_job
+    from vitok_core.errors import UserError
+
+    store, root = opened(results, db)
+    name = one_job(store, job)
+    folder = root.job_folders().get(name)
+    if folder is None:
+        raise UserError(f"{job}: registered but never launched; `vitok-sweep launch` makes its folder")
+    signals = Signals()
+    signals.install()
+    try:
+        outcome = run_job(folder, signals, limit=steps, debug=pdb)
+    except Exception:
+        if not pdb:
+            raise
+        import pdb as debugger
+
+        debugger.post_mortem(sys.exc_info()[2])
+        raise typer.Exit(_SOME_FAILED) from None
+    print(f"{folder.path.name}: {outcome}", file=sys.stderr)
+    if outcome is Outcome.ALREADY_DONE:
+        raise typer.Exit(_NOTHING_TO_DO)
+    if outcome in (Outcome.FAILED, Outcome.BLOCKED):
+        raise typer.Exit(_SOME_FAILED)
+
+
+def _scheduler(
+    name: str | None, root: Root, jobs: int | None, gpus: str | None, freeze: bool
+) -> Scheduler:
+    """The back-end with this launch's limits and frozen code."""
+    if name not in (None, "local"):
+        from sweep.schedulers import scheduler
+
+        return scheduler(name or "local", root)
+    from sweep.schedulers.local import LocalScheduler, available_gpus
+    from sweep.schedulers.queue import Limits
+    from sweep.snapshot import freeze as frozen
+
+    given = _gpu_ids(gpus) if gpus is not None else available_gpus()
+    return LocalScheduler(root, Limits(jobs, given), frozen(root) if freeze else None)
+
+
+def _refuse_first(
+    plan: Plan, root: Root, name: str | None, jobs: int | None, gpus: str | None
+) -> None:
+    """Jobs that this machine could never run are refused before anything is written."""
+    from sweep.decide import Decision, submissions
+    from sweep.schedulers.local import LocalScheduler
+    from vitok_core.errors import UserError
+
+    back_end = _scheduler(name, root, jobs, gpus, freeze=False)
+    if not isinstance(back_end, LocalScheduler):
+        return
+    chains = submissions(
+        Decision(submit=plan.jobs), lambda job: root.job_folder(job.slug, job.id).path, lambda: "-"
+    )
+    reason = back_end.refuse([submission for submission, _ in chains])
+    if reason is not None:
+        raise UserError(reason)
+
+
+def _gpu_ids(text: str) -> tuple[int, ...]:
+    """`0-3,6` → (0, 1, 2, 3, 6)."""
+    from vitok_core.errors import UserError
+
+    ids: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not (last.isdigit() and int(first) <= int(last))):
+            raise UserError(f"--gpus {text!r}: expected ids such as 0-7 or 0,2,5")
+        ids += range(int(first), int(last if dash else first) + 1)
+    if len(set(ids)) != len(ids):
+        raise UserError(f"--gpus {text!r}: an id stands twice")
+    return tuple(ids)
+
+
+def _say_dry(plan: Plan, root: Root, db: str | None) -> None:
+    """What a launch would do, without leaving a trace."""
+    from sweep.decide import decide
+    from sweep.launch import current
+    from sweep.store import open_store
+
+    if root.path.is_dir() or db is not None:
+        decision = current(plan, root, open_store(root, db))
+    else:
+        decision = decide(plan, {})
+    _say_decision(decision, "would be submitted")
+    for job in decision.submit:
+        print(f"{job.slug}-{job.id}")
+
+
+def _say_decision(decision: Decision, submitted: str = "submitted") -> None:
+    from sweep.reconcile import State
+
+    counts = {
+        submitted: len(decision.submit),
+        "running or waiting": len(decision.active),
+        "done already": len(decision.done),
+    }
+    said = ", ".join(f"{n} {what}" for what, n in counts.items() if n) or "no jobs"
+    print(f"jobs: {said}", file=sys.stderr)
+    for job in decision.left:
+        state = decision.states[job.id] if job.id in decision.states else None
+        if state is None or state.state in (State.PLANNED, State.BLOCKED):
+            continue  # its parent is named
+        advice = f"; `vitok-sweep retry {job.id}`, then launch" if state.state is State.FAILED else ""
+        print(f"  left alone: {job.slug}-{job.id}: {state.state}: {state.reason}{advice}",
+              file=sys.stderr)  # fmt: skip
+
+
+def _end_of_idle(decision: Decision) -> None:
+    """Nothing was submitted and nothing runs: say so and leave."""
+    if decision.left:
+        raise typer.Exit(_SOME_FAILED)
+    print("nothing to do: every job is done", file=sys.stderr)
+    raise typer.Exit(_NOTHING_TO_DO)
+
+
+def _confirm(plan: Plan, decision: Decision, yes: bool) -> None:
+    """Ask on a terminal before a large launch."""
+    hours = sum(job.device_hours for job in decision.submit)
+    large = len(decision.submit) > _LARGE or hours > _LARGE_HOURS
+    if yes or not large or not sys.stdin.isatty():
+        return
+    question = f"Submit {len(decision.submit)} jobs, about {hours:.1f} {plan.device}-hours?"
+    if not typer.confirm(question, default=True, err=True):
+        raise typer.Exit(1)
+
+
+def _watch(plan: Plan, root: Root, store: Store, file: str) -> None:
+    from rich.console import Console
+
+    from sweep.status import JobStatus, job_statuses
+    from sweep.store import sync
+    from sweep.watch import troubled, watch
+
+    ids = [job.id for job in plan.jobs]
+
+    def look() -> list[JobStatus]:
+        sync(store, root)
+        return job_statuses(store, root, ids)
+
+    try:
+        jobs = watch(look, Console(stderr=True))
+    except KeyboardInterrupt:
+        print(
+            "\nthe jobs go on. To watch again: vitok-sweep status "
+            f"{plan.sweep} --watch; to stop them: vitok-sweep cancel {plan.sweep}",
+            file=sys.stderr,
+        )
+        raise typer.Exit(0) from None
+    trouble = troubled(jobs)
+    for job in trouble:
+        print(f"{job.state}: {job.slug}-{job.id}: {job.reason}", file=sys.stderr)
+    if trouble:
+        print(f"see `vitok-sweep why JOB` and `logs JOB`; then launch {file} again", file=sys.stderr)
+        raise typer.Exit(_SOME_FAILED)

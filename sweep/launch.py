@@ -1,0 +1,185 @@
+"""Launching: what was decided becomes folders, claims and submissions. The effects are here."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.claims import claim
+from sweep.decide import Decision, decide, submissions
+from sweep.journal import write_atomic
+from sweep.launchlog import LaunchLog
+from sweep.layout import JobFolder, Root
+from sweep.model import Plan, PlannedJob, Point
+from sweep.reconcile import JobState, states
+from sweep.schedulers.base import Scheduler, Submission
+from sweep.site import Site
+from sweep.status import poll
+from sweep.store import Store, queries, sync
+from vitok_core.errors import UserError
+
+Chain = tuple[Submission, tuple[PlannedJob, ...]]
+
+
+@dataclass(frozen=True)
+class Launched:
+    """What a launch did."""
+
+    decision: Decision
+    submitted: int  # submissions handed to the scheduler
+
+
+def current(plan: Plan, root: Root, store: Store) -> Decision:
+    """What is to be done now: journals read, schedulers asked once."""
+    sync(store, root)
+    return decide(plan, plan_states(plan, root, store))
+
+
+def plan_states(plan: Plan, root: Root, store: Store) -> Mapping[str, JobState]:
+    """The states of the plan's jobs that were ever launched."""
+    facts = queries.facts(store, [job.id for job in plan.jobs])
+    return states(facts, poll(facts, root))
+
+
+def launch(
+    plan: Plan, whole: Plan, root: Root, store: Store, scheduler: Scheduler, site: Site
+) -> Launched:
+    """Register the sweep, claim what is to be done and submit it.
+
+    Two launches over one results root take turns: the second finds the first one's claims.
+
+    Args:
+        plan: the points to run now.
+        whole: all points of the file: the sweep's membership, whatever `--only` keeps.
+    """
+    with _turn(root):
+        decision = current(plan, root, store)
+        log = LaunchLog(root)
+        folders = _folders(root, decision)
+        chains = submissions(decision, lambda job: folders[job.id].path, log.submission)
+        _refuse(scheduler, [submission for submission, _ in chains])
+        for job in decision.submit:
+            _write_spec(folders[job.id], job)
+        if decision.submit or not _is_registered(whole, store):
+            log.write("sweep", **registration(whole, log.uid))
+        taken = [chain for chain in chains if _claimed(chain, folders, scheduler, site, log)]
+        handed = [submission for submission, _ in taken]
+        if scheduler.name == "inline":
+            # Its submit runs the jobs: what it is about to do is recorded first, and others may
+            # launch meanwhile.
+            _record(taken, {}, scheduler, log)
+        else:
+            _record(taken, scheduler.submit(handed), scheduler, log)
+        log.close()
+    if scheduler.name == "inline":
+        scheduler.submit(handed)
+    sync(store, root)
+    return Launched(decision, len(taken))
+
+
+def registration(plan: Plan, uid: str) -> dict[str, Any]:
+    """The `sweep` record: the whole membership in one line."""
+    return {
+        "uid": uid,
+        "name": plan.sweep,
+        "file": plan.file,
+        "document": plan.document,
+        "points": [point_record(point) for point in plan.points],
+    }
+
+
+def point_record(point: Point) -> dict[str, Any]:
+    """A point as the journal keeps it: everything but its configuration, which its jobs hold."""
+    return {name: value for name, value in vars(point).items() if name != "config"}
+
+
+def _is_registered(plan: Plan, store: Store) -> bool:
+    """Whether the sweep's current membership is this plan's."""
+    try:
+        members = queries.sweep_jobs(store, plan.sweep)
+    except UserError:  # never launched
+        return False
+    return set(members) == {job.id for job in plan.jobs}
+
+
+def _refuse(scheduler: Scheduler, wanted: Sequence[Submission]) -> None:
+    """Before anything is written: jobs that this scheduler could never run."""
+    refuse = getattr(scheduler, "refuse", None)
+    reason = refuse(wanted) if refuse else None
+    if reason:
+        raise UserError(reason)
+
+
+def _folders(root: Root, decision: Decision) -> dict[str, JobFolder]:
+    """Every job's folder by id: the one that is there, under whatever slug, or a new one."""
+    there = root.job_folders()
+    jobs = (*decision.submit, *decision.active, *decision.done)
+    return {job.id: there.get(job.id) or root.job_folder(job.slug, job.id) for job in jobs}
+
+
+def _write_spec(folder: JobFolder, job: PlannedJob) -> None:
+    data = json.dumps(job.spec(), indent=1, sort_keys=True).encode() + b"\n"
+    if folder.spec.exists():
+        known = json.loads(folder.spec.read_bytes())
+        if {**known, "slug": None} != {**json.loads(data), "slug": None}:
+            raise UserError(
+                f"{folder.spec}: holds another job under the id {job.id}; the results root is "
+                "damaged, or two configurations share a hash: use another --results"
+            )
+        return
+    folder.path.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder.spec, data)
+
+
+def _claimed(
+    chain: Chain, folders: Mapping[str, JobFolder], scheduler: Scheduler, site: Site, log: LaunchLog
+) -> bool:
+    """Claim every job of the chain; False where another launcher was first with one of them."""
+    submission, jobs = chain
+    for job in jobs:
+        number = claim(
+            folders[job.id],
+            {
+                "submission": submission.id,
+                "scheduler": scheduler.name,
+                "host": socket.gethostname(),
+                "launch": log.uid,
+                "resources": job.resources.model_dump(),
+                "paths": {"data": dict(site.data), "weights": dict(site.weights)},
+            },
+        )
+        if number is None:
+            return False
+        log.write("claim", job=job.id, claim=number, submission=submission.id)
+    return True
+
+
+def _record(
+    taken: Sequence[Chain], ids: Mapping[str, str], scheduler: Scheduler, log: LaunchLog
+) -> None:
+    for submission, jobs in taken:
+        log.write(
+            "submission",
+            submission=submission.id,
+            scheduler=scheduler.name,
+            scheduler_id=ids.get(submission.id),
+            jobs=[job.id for job in jobs],
+        )
+
+
+@contextmanager
+def _turn(root: Root) -> Iterator[None]:
+    """Hold the results root's launch lock; a dying process lets go of it."""
+    root.launches.mkdir(parents=True, exist_ok=True)
+    fd = os.open(root.launches / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

@@ -1,0 +1,52 @@
+"""The back-end without a back-end: jobs run in the launcher's own process, one after the other."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+
+import psutil
+
+from sweep.launchlog import launcher_of
+from sweep.schedulers.base import Liveness, Submission
+
+_CLOCK_STEP = 2.0  # seconds by which a process's start time may seem to move
+
+
+class InlineScheduler:
+    """Runs each submission while `submit` waits. For debugging, and for machines of one job."""
+
+    name = "inline"
+
+    def submit(self, submissions: Sequence[Submission]) -> Mapping[str, str]:
+        """Run the chains in the given order: parents' chains stand before their children's."""
+        from sweep.worker import Worker
+
+        host = socket.gethostname()
+        ids = {}
+        for submission in submissions:
+            Worker(tuple(map(str, submission.folders)), submission.id, self.name)()
+            ids[submission.id] = f"{host}:{psutil.Process().pid}"
+        return ids
+
+    def poll(self, submissions: Mapping[str, str]) -> Mapping[str, Liveness]:
+        """A submission lives as long as the launcher that made it."""
+        return {submission: _launcher_liveness(submission) for submission in submissions}
+
+    def cancel(self, submissions: Mapping[str, str]) -> None:
+        """Ask the launcher's process to stop: the job that runs checkpoints and ends."""
+        for submission in submissions:
+            if _launcher_liveness(submission) is Liveness.RUNNING:
+                psutil.Process(launcher_of(submission).pid).terminate()
+
+
+def _launcher_liveness(submission: str) -> Liveness:
+    launcher = launcher_of(submission)
+    if launcher.host != socket.gethostname():
+        return Liveness.UNKNOWN
+    try:
+        started = psutil.Process(launcher.pid).create_time()
+    except psutil.NoSuchProcess:
+        return Liveness.GONE
+    # A process that began after the launch was named is another one with the same number.
+    return Liveness.RUNNING if started <= launcher.t + _CLOCK_STEP else Liveness.GONE

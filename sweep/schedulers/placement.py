@@ -1,0 +1,96 @@
+"""Which waiting submissions may start now, and on what. Pure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sweep.model import Resources
+from sweep.schedulers.queue import Limits
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What the machine has for jobs.
+
+    Args:
+        jobs: submissions at once; None: bounded by threads and memory alone.
+    """
+
+    threads: int
+    memory_gb: float
+    gpus: tuple[int, ...]
+    jobs: int | None = None
+
+    @classmethod
+    def of_machine(cls, limits: Limits) -> Capacity:
+        """This machine's cores and memory, and the GPUs that the user gave."""
+        from sweep.schedulers.local import machine_memory_gb
+
+        return cls(len(os.sched_getaffinity(0)), machine_memory_gb(), limits.gpus, limits.jobs)
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a running submission holds."""
+
+    resources: Resources
+    gpus: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Start(Generic[T]):
+    """A submission that may start, with the GPUs that are its own."""
+
+    item: T
+    gpus: tuple[int, ...]
+
+
+def refusal(resources: Resources, capacity: Capacity) -> str | None:
+    """Why the machine could never run such a job, with what to change; None: it can."""
+    if resources.threads > capacity.threads:
+        return (
+            f"asks for {resources.threads} threads, this machine has {capacity.threads}; lower "
+            "resources.default.threads, or use a cluster"
+        )
+    if resources.memory_gb > capacity.memory_gb:
+        return (
+            f"asks for {resources.memory_gb:g} GB of memory, this machine has "
+            f"{capacity.memory_gb:.1f} GB; lower resources.default.memory_gb, or use a cluster"
+        )
+    if resources.gpus > len(capacity.gpus):
+        return (
+            f"asks for {resources.gpus} GPU(s), {len(capacity.gpus)} can be handed out; give their "
+            "ids by --gpus 0-7, set resources.default.gpus: 0 to run on the CPU, or use a cluster"
+        )
+    return None
+
+
+def place(
+    waiting: Sequence[tuple[T, Resources]], running: Sequence[Running], capacity: Capacity
+) -> list[Start[T]]:
+    """The submissions to start now, first come first served.
+
+    One that does not fit holds back those behind it: else a large job would wait for ever.
+    """
+    held = [gpu for each in running for gpu in each.gpus]
+    free = [gpu for gpu in capacity.gpus if gpu not in held]
+    jobs = len(running)
+    threads = sum(each.resources.threads for each in running)
+    memory = sum(each.resources.memory_gb for each in running)
+    starts: list[Start[T]] = []
+    for item, resources in waiting:
+        jobs, threads, memory = jobs + 1, threads + resources.threads, memory + resources.memory_gb
+        if capacity.jobs is None:
+            fits = threads <= capacity.threads
+        else:  # the user's own number of jobs may well share cores
+            fits = jobs <= capacity.jobs
+        if not fits or memory > capacity.memory_gb or resources.gpus > len(free):
+            break
+        gpus, free = tuple(free[: resources.gpus]), free[resources.gpus :]
+        starts.append(Start(item, gpus))
+    return starts

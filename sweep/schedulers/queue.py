@@ -1,0 +1,167 @@
+"""The local scheduler's queue on disk: one folder per submission, below `local/<host>/`.
+
+    <submission>/entry.json   what is to run; the folder appears whole, by a rename
+    <submission>/started.json written before the process is started: never twice
+    <submission>/cancel       somebody wants it to end
+
+An entry whose work is over is removed: what is not here is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sweep.journal import sync_folder, write_atomic
+from sweep.layout import Root
+from sweep.model import Resources
+
+_ENTRY, _STARTED, _CANCEL = "entry.json", "started.json", "cancel"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of the machine the supervisor may use.
+
+    Args:
+        jobs: submissions at once; None: as many as threads and memory allow.
+        gpus: ids that it may hand out.
+    """
+
+    jobs: int | None = None
+    gpus: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One submission in the queue."""
+
+    folder: Path
+    id: str
+    order: int  # position within its launch
+    jobs: tuple[str, ...]  # job folders, in order
+    after: tuple[str, ...]  # job folders that must be done first
+    resources: Resources
+    code: str | None  # the frozen packages; None: as they stand
+    started: Mapping[str, Any] | None  # {"t", "gpus"}
+    cancelled: bool
+
+    @property
+    def run(self) -> Path:
+        """Where submitit keeps this submission's pickles and logs: in the first job's `logs/`."""
+        return Path(self.jobs[0]) / "logs" / self.id
+
+
+class Queue:
+    """The queue of one results root on this machine."""
+
+    def __init__(self, root: Root) -> None:
+        self.folder = root.local.resolve() / socket.gethostname()
+
+    @property
+    def lock(self) -> Path:
+        """Held (flock) by the living supervisor."""
+        return self.folder / "lock"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "supervisor.log"
+
+    def put(self, submission: str, content: Mapping[str, Any]) -> None:
+        """Add one entry, whole and durable."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
+        write_atomic(temporary / _ENTRY, json.dumps(content).encode())
+        os.rename(temporary, self.folder / submission)
+        sync_folder(self.folder)
+
+    def entries(self) -> list[Entry]:
+        """All entries, oldest launch first."""
+        return sorted(self._read(), key=lambda e: (e.id.partition(".")[0], e.order, e.id))
+
+    def _read(self) -> Iterator[Entry]:
+        if not self.folder.is_dir():
+            return
+        for folder in self.folder.iterdir():
+            if folder.name.startswith("."):
+                continue
+            try:
+                content = json.loads((folder / _ENTRY).read_text())
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # the lock, or an entry that was just removed
+            started = folder / _STARTED
+            yield Entry(
+                folder=folder,
+                id=folder.name,
+                order=content["order"],
+                jobs=tuple(content["jobs"]),
+                after=tuple(content["after"]),
+                resources=Resources.model_validate(content["resources"]),
+                code=content["code"],
+                started=_json(started),
+                cancelled=(folder / _CANCEL).exists(),
+            )
+
+    def mark_started(self, entry: Entry, gpus: tuple[int, ...], t: float) -> None:
+        """Say that the submission is about to be started; it never will be again."""
+        write_atomic(entry.folder / _STARTED, json.dumps({"t": t, "gpus": gpus}).encode())
+
+    def mark_cancelled(self, submission: str) -> None:
+        """Ask for the submission's end; nothing where it is gone."""
+        try:
+            (self.folder / submission / _CANCEL).touch()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+
+    def remove(self, entry: Entry) -> None:
+        """Take an entry whose work is over out of the queue."""
+        hidden = entry.folder.with_name(f".over-{entry.id}")
+        os.rename(entry.folder, hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
+
+    def limits(self) -> Limits:
+        """As the last launch set them."""
+        content = _json(self.folder / "limits.json") or {}
+        return Limits(content.get("jobs"), tuple(content.get("gpus", ())))
+
+    def set_limits(self, limits: Limits) -> None:
+        """What a launch asks for holds for the whole queue from now on."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.folder / "limits.json", json.dumps(asdict(limits)).encode())
+
+
+def processes(runs: Mapping[str, Path]) -> dict[str, list[psutil.Process]]:
+    """The living processes of each submission: those whose command line names its run folder.
+
+    submitit's controller and its task both do, so a task whose controller was killed is found too,
+    and nothing has to be remembered that a crash could lose.
+    """
+    names = {str(path): submission for submission, path in runs.items()}
+    found: dict[str, list[psutil.Process]] = {submission: [] for submission in runs}
+    if not names:
+        return found
+    for process in psutil.process_iter():
+        try:
+            submission = next((names[a] for a in process.cmdline() if a in names), None)
+            if submission is not None and process.status() != psutil.STATUS_ZOMBIE:
+                found[submission].append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    return content

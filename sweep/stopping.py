@@ -1,0 +1,83 @@
+"""Why a running job must stop: a signal, a newer attempt, or enough steps."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+_LOOK_EVERY = 0.5  # seconds between looks at the folder: a training step may be a millisecond
+
+SUPERSEDED = "a newer attempt owns the folder"
+
+
+class Signals:
+    """Remembers that this process was asked to stop.
+
+    SIGTERM means stop for good (cancelled, or the machine goes down); SIGUSR2 is submitit's warning
+    that the time is up: the job checkpoints, then submitit's own handler requeues the submission.
+    """
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self._requeue: Any = None
+        self._warned = False
+
+    def install(self) -> None:
+        """Take the handlers over; only the main thread may."""
+        self._requeue = signal.getsignal(signal.SIGUSR2)
+        signal.signal(signal.SIGUSR2, self._warn)
+        signal.signal(signal.SIGTERM, self._terminate)
+
+    def requeue(self) -> None:
+        """After a warning, give the submission back to the scheduler. May not return."""
+        if self._warned and callable(self._requeue):
+            self._requeue(signal.SIGUSR2, None)
+
+    def _warn(self, number: int, frame: FrameType | None) -> None:
+        self._warned = True
+        self.reason = self.reason or "the scheduler's time limit or preemption"
+
+    def _terminate(self, number: int, frame: FrameType | None) -> None:
+        self.reason = "terminated"
+
+
+class Watch:
+    """One attempt's answer to `check_stop`.
+
+    Args:
+        successor: the journal that the next attempt would create: where it exists, this is over.
+        limit: optimizer steps that this attempt may take; None: all.
+    """
+
+    def __init__(
+        self,
+        signals: Signals,
+        successor: Path,
+        limit: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._signals = signals
+        self._successor = successor
+        self._limit = limit
+        self._first: int | None = None
+        self._clock = clock
+        self._looked = -_LOOK_EVERY
+
+    def reason(self, step: int | None) -> str | None:
+        """Why to stop now, or None."""
+        if self._signals.reason is not None:
+            return self._signals.reason
+        if step is not None and self._limit is not None:
+            self._first = step if self._first is None else self._first
+            if step - self._first >= self._limit:
+                return f"{self._limit} steps were asked for"
+        now = self._clock()
+        if now - self._looked >= _LOOK_EVERY:
+            self._looked = now
+            if self._successor.exists():
+                return SUPERSEDED
+        return None
