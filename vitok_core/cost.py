@@ -1,0 +1,127 @@
+"""Parameters and multiply-accumulates of a tokenizer, by the paper's convention. Torch-free.
+
+The printed numbers of Tables 1, 3, 4 and 5 are those of a plain ViT: LayerNorm, a 4d feed-forward,
+biases. A SwiGLU of hidden width 8d/3 has the same three-matrix size as a 4d feed-forward of two
+(3 · d · 8d/3 = 2 · d · 4d), so every tower here is counted that way, user-defined ones too.
+
+- "GFLOPs" are multiply-accumulates (MACs), as in the paper's tables. True FLOPs are twice that.
+- Counted: matrix products, QKᵀ and AV (2L²d a block), two norms a block at 5 operations an element.
+  Not counted: softmax, activation, RoPE, the final norms.
+- Learned positions are counted for images (256 of them, whatever L: Table 4 prints the 129.0 M of
+  Table 3 at 1024 tokens) and not for video. The unembedding has no bias.
+- The patch has 3·q·p² values. Table 5 counts q = p = 8 and 4x16 with the image's 768, which prints
+  73.2 and 34.8; the true values are 73.78 and 35.68 (129.98 M and 132.34 M parameters).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vitok_core.variants import Tower
+
+_POSITIONS = 256
+_IMAGE_PATCH = 3 * 16 * 16  # Table 1: towers are counted with a 16×16 patch embedding
+_NORM_OPERATIONS = 5  # per element and norm
+
+# VGG-16's convolutions: (input channels, output channels, how often the image was halved).
+_VGG16 = (
+    (3, 64, 0), (64, 64, 0),
+    (64, 128, 1), (128, 128, 1),
+    (128, 256, 2), (256, 256, 2), (256, 256, 2),
+    (256, 512, 3), (512, 512, 3), (512, 512, 3),
+    (512, 512, 4), (512, 512, 4), (512, 512, 4),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is encoded (T×H×W pixels) and how: tubelets of q×p×p, c channels per token."""
+
+    resolution: int
+    patch: int
+    channels: int
+    frames: int = 1
+    stride: int = 1
+
+    @property
+    def tokens(self) -> int:
+        """L = T/q · H/p · W/p."""
+        return (self.frames // self.stride) * (self.resolution // self.patch) ** 2
+
+    @property
+    def code(self) -> int:
+        """E = L·c, the floating points of the code."""
+        return self.tokens * self.channels
+
+    @property
+    def patch_values(self) -> int:
+        """Values of one tubelet: 3·q·p²."""
+        return 3 * self.stride * self.patch**2
+
+    @property
+    def pixels_per_channel(self) -> float:
+        """T·H·W·3 / E, the compression rate."""
+        return self.frames * self.resolution**2 * 3 / self.code
+
+
+def _block_parameters(tower: Tower) -> int:
+    d = tower.width
+    return tower.blocks * (12 * d * d + 13 * d)
+
+
+def _block_macs(tower: Tower, tokens: int) -> int:
+    d = tower.width
+    matrices = 12 * d * d * tokens
+    attention = 2 * tokens * tokens * d
+    norms = 2 * _NORM_OPERATIONS * tokens * d
+    return tower.blocks * (matrices + attention + norms)
+
+
+def tower_parameters(tower: Tower) -> int:
+    """Table 1's count: blocks, 16×16 patch embedding, 256 positions, final norm."""
+    d = tower.width
+    return _block_parameters(tower) + _IMAGE_PATCH * d + d + _POSITIONS * d + 2 * d
+
+
+def tower_macs(tower: Tower, tokens: int = 256) -> int:
+    """Table 1's count: blocks and patch embedding, for `tokens` tokens."""
+    return _block_macs(tower, tokens) + _IMAGE_PATCH * tower.width * tokens
+
+
+def tokenizer_parameters(encoder: Tower, decoder: Tower, shape: Shape) -> int:
+    """Parameters of the auto-encoder (Tables 3-5)."""
+    de, dd, values, c = encoder.width, decoder.width, shape.patch_values, shape.channels
+    embedding = values * de + de
+    positions = _POSITIONS * de if shape.frames == 1 else 0
+    final_norms = 2 * de + 2 * dd
+    latent = (de * 2 * c + 2 * c) + (c * dd + dd)
+    unembedding = dd * values
+    blocks = _block_parameters(encoder) + _block_parameters(decoder)
+    return blocks + embedding + positions + final_norms + latent + unembedding
+
+
+def encoder_macs(encoder: Tower, shape: Shape) -> int:
+    """Multiply-accumulates from one sample's pixels to its code's mean and variance."""
+    tokens = shape.tokens
+    per_token = shape.patch_values * encoder.width + encoder.width * 2 * shape.channels
+    return _block_macs(encoder, tokens) + per_token * tokens
+
+
+def decoder_macs(decoder: Tower, shape: Shape) -> int:
+    """Multiply-accumulates from one sample's code to its pixels."""
+    tokens = shape.tokens
+    per_token = shape.channels * decoder.width + decoder.width * shape.patch_values
+    return _block_macs(decoder, tokens) + per_token * tokens
+
+
+def tokenizer_macs(encoder: Tower, decoder: Tower, shape: Shape) -> int:
+    """Multiply-accumulates of one sample's forward pass: the paper's "GFLOPs" × 1e9."""
+    return encoder_macs(encoder, shape) + decoder_macs(decoder, shape)
+
+
+def vgg16_macs(resolution: int, frames: int = 1) -> int:
+    """Multiply-accumulates of VGG-16's convolutions (the trunk of LPIPS) on one sample's frames."""
+    per_frame = sum(
+        9 * inputs * outputs * (resolution >> halvings) ** 2 for inputs, outputs, halvings in _VGG16
+    )
+    return per_frame * frames

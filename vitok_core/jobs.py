@@ -1,0 +1,30 @@
+"""The one door through which jobs are run: job kind → function. The table of kinds names these.
+
+Each function imports what it needs when it is called, so that no kind pays for another's imports.
+"""
+
+from __future__ import annotations
+
+from vitok_core.config import FloorJob, ReconstructJob, TokenizerJob
+from vitok_core.context import Context
+
+
+def tokenizer(config: TokenizerJob, context: Context) -> None:
+    """Stage 1: train a tokenizer."""
+    from vitok_core.training.tokenizer import train_tokenizer
+
+    train_tokenizer(config, context)
+
+
+def reconstruct(config: ReconstructJob, context: Context) -> None:
+    """Reconstruct a data set with the parent tokenizer and score it."""
+    from vitok_core.metrics.evaluation import reconstruct as run
+
+    run(config, context)
+
+
+def floor(config: FloorJob, context: Context) -> None:
+    """Score the PCA of patches at the same p, c and data."""
+    from vitok_core.metrics.baselines import floor as run
+
+    run(config, context)

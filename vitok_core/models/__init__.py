@@ -1,0 +1,1 @@
+"""The networks: ViTok's towers, its latent code and their initialisation (§2.1)."""

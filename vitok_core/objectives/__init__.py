@@ -1,0 +1,1 @@
+"""The training losses (Eq. 1)."""

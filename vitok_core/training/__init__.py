@@ -1,0 +1,1 @@
+"""Optimisation: the schedule, the checkpoints and the loop (§2.3)."""
