@@ -16,6 +16,7 @@ from typing import Any
 
 _SYNC_EVERY = 30.0  # seconds between fsyncs of lines that need not be durable at once
 _LAZY = frozenset({"metric", "progress"})
+_decode = json.JSONDecoder().raw_decode
 
 
 class Journal:
@@ -74,21 +75,46 @@ def read_from(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
 
     A line that is not a JSON object (torn by a full disk or a dying machine) is skipped for good.
     """
+    lines, end = read_lines(path, offset)
+    return [record for _, record in lines if record is not None], end
+
+
+def read_lines(
+    path: Path, offset: int = 0, end: int | None = None, at_least: int | None = None
+) -> tuple[list[tuple[int, dict[str, Any] | None]], int]:
+    """As `read_from`, each record with its line's own byte offset; None for an unreadable line.
+
+    Args:
+        end: read as if the file ended at this offset; None: its true end.
+        at_least: stop at the first complete line after so many bytes; None: read everything.
+    """
     with path.open("rb") as file:
         file.seek(offset)
-        data = file.read()
-    end = data.rfind(b"\n") + 1
-    return list(_records(data[:end])), offset + end
+        left = None if end is None else max(0, end - offset)
+        if at_least is None or (left is not None and left <= at_least):
+            data = file.read() if left is None else file.read(left)
+        else:
+            data = file.read(at_least) + file.readline()
+            data = data if left is None else data[:left]
+    stop = data.rfind(b"\n") + 1
+    return list(_records(data[:stop], offset)), offset + stop
 
 
-def _records(data: bytes) -> Iterator[dict[str, Any]]:
-    for line in data.splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and "event" in record:
-            yield record
+def _records(data: bytes, at: int) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    for line in data.split(b"\n")[:-1]:
+        yield at, _record(line)
+        at += len(line) + 1
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        text = line.decode()
+        record, end = _decode(text)  # half the time of json.loads
+        if end != len(text):
+            record = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) and "event" in record else None
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,0 +1,145 @@
+"""One look for every figure: type, colours, markers, axes; and files that come out byte-identical.
+
+Figures are laid out in inches for a two-column page. Colours are Okabe and Ito's (jfly.uni-koeln.de
+/color), told apart by every kind of colour vision; shape repeats what colour says.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+
+FORMATS = ("pdf", "svg", "png")
+
+INK, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
+FLOOR = "#7f7f7f"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+BASE, SMALL, TINY = 8.5, 7.5, 7.0  # points
+
+_PATCH = {8: ("o", COLOURS[0]), 16: ("s", COLOURS[1]), 32: ("^", COLOURS[2])}
+_SPARE = (("D", COLOURS[3]), ("v", COLOURS[4]), ("P", COLOURS[5]), ("X", INK))
+
+_RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "mathtext.fontset": "dejavusans",
+    "font.size": BASE,
+    "axes.labelsize": BASE,
+    "axes.titlesize": BASE + 1,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.linewidth": 0.7,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "pdf.fonttype": 42,
+    "pdf.compression": 6,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "vitok-sweep",
+}
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Within it figures are built and saved in the project's look, whatever the user's own rc."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(sns.axes_style("ticks"))
+        rc: Any = mpl.rcParams  # its stub knows keys as literals only
+        rc.update(_RC)
+        yield
+
+
+def canvas(width: float, height: float) -> Figure:
+    """An empty figure in inches; never through pyplot, which keeps global state."""
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def patch_looks(patches: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """Marker and colour of each patch size; the paper's three keep theirs in every figure."""
+    spare = iter(_SPARE * len(patches))
+    return {p: _PATCH[p] if p in _PATCH else next(spare) for p in sorted(set(patches))}
+
+
+def size_axis(axes: Axes, sizes: Sequence[int]) -> None:
+    """x is E: log2, with ticks 2^k over the range of `sizes`."""
+    low, high = np.log2(min(sizes)), np.log2(max(sizes))
+    pad = max(0.05 * (high - low), 0.35)
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(2 ** (low - pad), 2 ** (high + pad))
+    first, last = int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9))
+    if last < first:  # one odd size between two powers
+        first, last = int(np.floor(low)), int(np.ceil(high))
+        axes.set_xlim(2.0 ** (first - pad), 2.0 ** (last + pad))
+    step = 1 if last - first <= 6 else 2
+    axes.xaxis.set_major_locator(FixedLocator([2.0**k for k in range(first, last + 1, step)]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda E, _: f"$2^{{{np.log2(E):.0f}}}$"))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def log2_axis(axes: Axes, values: Sequence[float]) -> None:
+    """y is fitted as log2 and drawn so, its ticks labelled with plain numbers."""
+    low, high = float(np.log2(min(values))), float(np.log2(max(values)))
+    pad = max(0.06 * (high - low), 0.1)
+    axes.set_yscale("log", base=2)
+    axes.set_ylim(2 ** (low - pad), 2 ** (high + pad))
+    octaves = high - low + 2 * pad
+    step = 1 if octaves <= 6 else 2
+    exponents = range(int(np.floor(low - pad)), int(np.ceil(high + pad)) + 1, step)
+    parts = (1.0, 1.5) if octaves < 5 else (1.0,)
+    ticks = [2.0**k * part for k in exponents for part in parts]
+    narrow = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10])  # powers would leave one tick or none
+    axes.yaxis.set_major_locator(narrow if octaves < 1.5 else FixedLocator(ticks))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def write(figure: Figure, path: Path) -> None:
+    """Save in the format of the path's suffix, whole or not at all, without dates."""
+    suffix = path.suffix[1:]
+    metadata: dict[str, dict[str, str | None]] = {
+        "pdf": {"CreationDate": None, "ModDate": None, "Creator": "vitok-sweep"},
+        "svg": {"Date": None, "Creator": "vitok-sweep"},
+        "png": {"Software": "vitok-sweep"},
+    }
+    buffer = io.BytesIO()
+    with look():
+        figure.savefig(buffer, format=suffix, dpi=200, metadata=metadata[suffix], facecolor="white")
+    replace(path, buffer.getvalue())
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: a temporary one beside it, then `os.replace`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,188 @@
+"""`status`, `why`, `logs`: how jobs stand. They read, and change nothing but the index."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.cli.options import DEFAULT_RESULTS, Database, Json, Results
+
+if TYPE_CHECKING:
+    from sweep.layout import Root
+    from sweep.status import JobStatus
+    from sweep.store import Store
+
+_SOME_FAILED = 4
+_ROWS = 200
+
+JobName = Annotated[
+    str, typer.Argument(metavar="JOB", help="A job or point: a slug, or any unique id prefix.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Attach the commands."""
+    for command in (status, why, logs):
+        app.command()(command)
+
+
+def status(
+    sweep: Annotated[
+        str | None, typer.Argument(metavar="[SWEEP]", help="This sweep alone (or a point, a job).")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Stay and show changes until all jobs end.")
+    ] = False,
+    as_json: Json = False,
+    results: Results = DEFAULT_RESULTS,
+    db: Database = None,
+) -> None:
+    """Show how jobs stand: states, progress, attempts.
+
+    With --watch the exit code is 4 when jobs have failed; Ctrl-C leaves the jobs running.
+    """
+    from sweep.status import counts
+    from sweep.statusview import status_table
+
+    store, root = opened(results, db)
+    jobs = _watch(store, root, sweep, show=not as_json) if watch else _jobs(store, root, sweep)
+    if as_json:
+        document = {"counts": counts(jobs), "jobs": [job.as_json() for job in jobs]}
+        print(json.dumps(document, indent=1, allow_nan=False))
+    elif not watch:
+        from rich.console import Console
+
+        Console().print(status_table(jobs, _ROWS))
+    if watch and any(job.state in ("failed", "lost", "blocked", "unknown") for job in jobs):
+        raise typer.Exit(_SOME_FAILED)
+
+
+def why(name: JobName, results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
+    """Say why a job is in its state, and what to do."""
+    import time
+
+    from sweep.logs import log_files, tail
+    from sweep.reconcile import states
+    from sweep.status import poll
+    from sweep.store import queries
+    from sweep.why import explain
+
+    store, root = opened(results, db)
+    jobs = queries.resolve_jobs(store, name)
+    facts = queries.facts(store, jobs)
+    found = states(facts, poll(facts, root))
+    paragraphs = []
+    for job in jobs:
+        lines = [line for path in log_files(store, root, facts[job]) for line in tail(path, 8)]
+        paragraphs.append(explain(facts[job], facts, found, lines[-8:], time.time()))
+    print("\n\n".join(paragraphs))
+
+
+def logs(
+    name: JobName,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the job ends.")
+    ] = False,
+    lines: Annotated[
+        int | None, typer.Option("--lines", "-n", min=1, help="The last lines only.")
+    ] = None,
+    results: Results = DEFAULT_RESULTS,
+    db: Database = None,
+) -> None:
+    """Print the log of a job's newest submission."""
+    from sweep.logs import follow as following
+    from sweep.logs import log_files
+    from sweep.store import queries, sync
+    from sweep.store.names import one_job
+
+    store, root = opened(results, db)
+    job = one_job(store, name)
+    files = log_files(store, root, queries.facts(store, [job])[job])
+    if not files and not follow:
+        print(f"{name}: no log yet", file=sys.stderr)
+        return
+
+    def find() -> list[Path]:
+        sync(store, root)
+        return log_files(store, root, queries.facts(store, [job])[job])
+
+    def ended() -> bool:
+        return all(each.state not in _active() for each in _jobs(store, root, job))
+
+    try:
+        if follow:
+            following(find, ended, _write)
+        else:
+            for path in files:
+                _write(_log_text(path, lines))
+    except KeyboardInterrupt:
+        print("(the job goes on)", file=sys.stderr)
+
+
+def opened(results: Path, db: str | None) -> tuple[Store, Root]:
+    """The store of a results root, brought up to date; warnings go to stderr."""
+    from sweep.layout import Root
+    from sweep.store import open_store, sync
+
+    root = Root(results)
+    store = open_store(root, db)
+    for warning in sync(store, root).warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return store, root
+
+
+def _jobs(store: Store, root: Root, name: str | None) -> list[JobStatus]:
+    from sweep.status import job_statuses
+    from sweep.store import queries, sync
+
+    sync(store, root)
+    return job_statuses(store, root, None if name is None else queries.resolve_jobs(store, name))
+
+
+def _log_text(path: Path, lines: int | None) -> str:
+    from sweep.logs import tail
+
+    if lines is None:
+        return path.read_text("utf-8", "replace")
+    return "".join(f"{line}\n" for line in tail(path, lines))
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _active() -> frozenset[str]:
+    from sweep.status import ACTIVE
+
+    return ACTIVE
+
+
+def _watch(store: Store, root: Root, name: str | None, *, show: bool) -> list[JobStatus]:
+    """Show the table until no job runs or waits; the last look is what is returned."""
+    import time
+
+    from rich.console import Console
+    from rich.live import Live
+
+    from sweep.statusview import status_table
+
+    console = Console(stderr=not show)
+    jobs = _jobs(store, root, name)
+    try:
+        with Live(console=console, auto_refresh=False, transient=not show) as live:
+            while True:
+                live.update(status_table(jobs, max(5, console.height - 6)), refresh=True)
+                if not any(job.state in _active() for job in jobs):
+                    break
+                time.sleep(1.0)
+                jobs = _jobs(store, root, name)
+    except KeyboardInterrupt:
+        again = f"vitok-sweep status {name + ' ' if name else ''}--watch"
+        print(f"(the jobs go on; to watch again: {again})", file=sys.stderr)
+        raise typer.Exit(0) from None
+    return jobs

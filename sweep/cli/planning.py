@@ -1,0 +1,193 @@
+"""`plan`, `diff`, `schema`: what a sweep file means. Nothing is run or written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sweep.cli.options import DEFAULT_RESULTS, Database, Json, Only, Results, Set, Site, SweepFile
+
+if TYPE_CHECKING:
+    from sweep.diff import Difference
+    from sweep.model import Plan
+
+_MOST_POINTS = 20
+_WIDEST = 80
+
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="Device profile of the estimates: h100, a100, cpu-core "
+        "(default: the site file's, else h100 where jobs ask for GPUs, else cpu-core).",
+        show_default=False,
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Attach the commands."""
+    for command in (plan, diff, schema):
+        app.command()(command)
+
+
+def plan(
+    file: SweepFile,
+    set_: Set = None,
+    only: Only = None,
+    as_json: Json = False,
+    resolved: Annotated[
+        bool,
+        typer.Option(
+            "--resolved", help="Print the file with its bases, --set and defaults filled in."
+        ),
+    ] = False,
+    device: Device = None,
+    results: Results = DEFAULT_RESULTS,
+    db: Database = None,
+    site: Site = None,
+) -> None:
+    """Show a sweep's points and jobs, and what they cost. Runs and writes nothing."""
+    import gc
+
+    from sweep import site as sites
+    from sweep.plan import plan_file
+    from sweep.planview import job_table, plan_json, point_table, summary, text_table
+
+    gc.disable()  # a plan is many small objects that live until the end of the process
+    made = plan_file(file, set_ or (), only, device or sites.load(site).device)
+    if resolved:
+        _print_resolved(made, as_json)
+        return
+    states = _states(made, results, db)
+    if as_json:
+        sys.stdout.writelines(plan_json(made, states))
+        return
+    print(f"{made.sweep} ({made.file})\n")
+    print(text_table(point_table(made), len(made.points)))
+    print()
+    print(text_table(job_table(made, states), len(made.jobs)))
+    print()
+    print("\n".join(summary(made, states)))
+
+
+def _print_resolved(made: Plan, as_json: bool) -> None:
+    if as_json:
+        import json
+
+        print(json.dumps(made.document, indent=1))
+        return
+    import yaml
+
+    print(f"# {made.file}, resolved: its bases and --set merged, defaults filled in")
+    text = yaml.safe_dump(dict(made.document), sort_keys=False, default_flow_style=None, width=99)
+    print(text, end="")
+
+
+def _states(made: Plan, results: Path, db: str | None) -> Mapping[str, str]:
+    """Each job's state; planned, where there are no results yet."""
+    from sweep.layout import Root
+
+    if not Root(results).jobs.is_dir():
+        return {}
+    from sweep.cli.jobs import opened
+    from sweep.reconcile import JobFacts, states
+    from sweep.status import poll
+    from sweep.store import queries
+
+    store, root = opened(results, db)
+    facts = queries.facts(store, [job.id for job in made.jobs])
+    for job in made.jobs:
+        if job.id not in facts:
+            facts[job.id] = JobFacts(id=job.id, kind=job.kind, slug=job.slug, parents=job.parents)
+    return {job: str(found.state) for job, found in states(facts, poll(facts, root)).items()}
+
+
+def diff(
+    old: Annotated[str, typer.Argument(metavar="A", help="A sweep file, a job or a point.")],
+    new: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
+    as_json: Json = False,
+    results: Results = DEFAULT_RESULTS,
+    db: Database = None,
+) -> None:
+    """Show in which fields two points, jobs or sweep files differ."""
+    from sweep.document import is_sweep_file
+    from vitok_core.errors import UserError
+
+    files = is_sweep_file(old), is_sweep_file(new)
+    if files[0] != files[1]:
+        raise UserError(f"{old} and {new}: one is a sweep file and the other is not")
+    found = _diff_files(old, new) if files[0] else _diff_jobs(old, new, results, db)
+    if as_json:
+        import json
+
+        print(json.dumps({"old": old, "new": new, **found.as_json()}, indent=1))
+        return
+    _print_difference(found)
+
+
+def _diff_files(old: str, new: str) -> Difference:
+    from sweep.diff import diff_plans
+    from sweep.plan import plan_file
+
+    return diff_plans(plan_file(old), plan_file(new))
+
+
+def _diff_jobs(old: str, new: str, results: Path, db: str | None) -> Difference:
+    import json
+
+    from sweep.cli.jobs import opened
+    from sweep.diff import diff_jobs
+    from sweep.layout import Root
+    from sweep.store.names import resolve_jobs
+    from vitok_core.errors import UserError
+
+    if not Root(results).jobs.is_dir():
+        raise UserError(f"{old}: no such sweep file, and no jobs in {results} (--results)")
+    store, root = opened(results, db)
+    specs: dict[str, Any] = {}
+    for job, folder in root.job_folders().items():
+        specs[job] = json.loads(folder.spec.read_bytes())
+    sides = []
+    for name in (old, new):
+        # A point is compared by its first job, the training that the others stem from.
+        known = [job for job in resolve_jobs(store, name) if job in specs]
+        if not known:
+            raise UserError(f"{name}: its jobs are not launched yet; compare the sweep files")
+        sides.append(specs[known[0]])
+    return diff_jobs(sides[0], sides[1], specs)
+
+
+def _print_difference(found: Difference) -> None:
+    import json
+
+    from sweep.planview import text_table
+
+    def shown(value: Any) -> str:
+        text = json.dumps(value)
+        return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
+
+    if not (found.fields or found.added or found.removed):
+        print("no difference")
+        return
+    if found.fields:
+        rows = [[each.field, shown(each.old), "->", shown(each.new)] for each in found.fields]
+        print(text_table([["field", "old", "", "new"], *rows], len(rows)))
+    for sign, points in (("-", found.removed), ("+", found.added)):
+        for point in points[:_MOST_POINTS]:
+            print(f"{sign} point {point.slug} ({point.id})")
+        if len(points) > _MOST_POINTS:
+            print(f"{sign} ... {len(points) - _MOST_POINTS:,} more; --json prints all")
+
+
+def schema() -> None:
+    """Print the JSON Schema of sweep files, for editors."""
+    import json
+
+    from sweep.schema import sweep_schema
+
+    print(json.dumps(sweep_schema(), indent=1))

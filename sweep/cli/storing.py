@@ -1,0 +1,153 @@
+"""`sync`, `query`, `export`, `db rebuild`, `db check`: the results database."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sweep.cli.options import DEFAULT_RESULTS, Database, Json, Results
+
+_ERROR = 1
+
+
+def register(app: typer.Typer) -> None:
+    """Attach the commands and the `db` group."""
+    for command in (sync, query, export):
+        app.command()(command)
+    db = typer.Typer(no_args_is_help=True, help="The database: an index of the journals.")
+    db.command()(rebuild)
+    db.command()(check)
+    app.add_typer(db, name="db")
+
+
+def sync(results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
+    """Take what is new in the journals into the database. Other commands do this by themselves."""
+    from sweep.layout import Root
+    from sweep.store import open_store
+    from sweep.store import sync as run
+
+    root = _existing(Root(results))
+    begun = time.monotonic()
+    store = open_store(root, db)
+    _report(run(store, root), begun, store.name)
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="A SELECT over the views and tables.")],
+    format: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+    as_json: Json = False,
+    results: Results = DEFAULT_RESULTS,
+    db: Database = None,
+) -> None:
+    """Ask the database in SQL, read-only. Views: points, point_metrics, curves, sweep_members."""
+    from sweep.cli.jobs import opened
+    from sweep.store import export as reading
+    from vitok_core.errors import UserError
+
+    form = "json" if as_json else format
+    if form not in ("table", "csv", "json"):
+        raise UserError(f"--format {form}: expected table, csv or json")
+    store, _ = opened(results, db)
+    columns, rows = reading.query(store, sql)
+    if form == "json":
+        print(reading.as_json(columns, rows))
+    elif form == "csv":
+        _print_csv(columns, rows)
+    else:
+        _print_table(columns, rows)
+
+
+def export(
+    format: Annotated[str, typer.Option("--format", help="parquet, csv or json.")] = "parquet",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder; default: export/ in the results root.")
+    ] = None,
+    view: Annotated[
+        list[str] | None,
+        typer.Option("--view", metavar="NAME", help="This view alone; repeatable."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files of an earlier export.")
+    ] = False,
+    results: Results = DEFAULT_RESULTS,
+    db: Database = None,
+) -> None:
+    """Write the views as files, one per view."""
+    from sweep.cli.jobs import opened
+    from sweep.store import export as writing
+    from sweep.store.views import EXPORTED
+
+    store, root = opened(results, db)
+    folder = out if out is not None else _existing(root).path / "export"
+    for path in writing.export(store, folder, format, view or EXPORTED, overwrite=overwrite):
+        print(path)
+
+
+def rebuild(results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
+    """Make the database anew from the journals and put it in the old one's place."""
+    from sweep.layout import Root
+    from sweep.store.engine import connect
+    from sweep.store.rebuild import rebuild as run
+
+    root = _existing(Root(results))
+    begun = time.monotonic()
+    report = run(root, db)
+    _report(report, begun, connect(root, db).name)
+
+
+def check(results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
+    """Compare the database with one made anew; exit 0 when equal, 1 with the differences."""
+    from sweep.cli.jobs import opened
+    from sweep.layout import Root
+    from sweep.store.check import check as run
+
+    _existing(Root(results))
+    store, root = opened(results, db)
+    differences = run(store, root)
+    for line in differences:
+        print(line)
+    if differences:
+        print("`vitok-sweep db rebuild` makes it anew", file=sys.stderr)
+        raise typer.Exit(_ERROR)
+    print(f"{store.name}: equals a rebuild", file=sys.stderr)
+
+
+def _existing(root: Any) -> Any:
+    from vitok_core.errors import UserError
+
+    if not root.path.is_dir():
+        raise UserError(f"{root.path}: no such results root; `launch` makes it, --results names it")
+    return root
+
+
+def _report(report: Any, begun: float, name: str) -> None:
+    for warning in report.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    took = time.monotonic() - begun
+    print(
+        f"{name}: {report.files} files, {report.bytes / 1e6:.1f} MB taken in, {took:.1f} s",
+        file=sys.stderr,
+    )
+
+
+def _print_csv(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
+    import csv
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+
+
+def _print_table(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    Console().print(table)

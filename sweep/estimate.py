@@ -1,0 +1,148 @@
+"""What a plan costs: training FLOPs and device-hours on a named device profile.
+
+FLOPs are true FLOPs, 2 per multiply-accumulate. A training step counts the tokenizer's forward
+pass three times (forward, and a backward of twice that); a frozen perceptual network costs two
+forwards (original and reconstruction) and one backward of the same size (to its input alone). The
+optimizer, data loading and activation checkpointing's second forward are not counted.
+
+Device-hours are an order of magnitude to plan by, not a promise: FLOPs / (peak × utilisation), on
+one device (a job on 8 devices takes an eighth of it in wall time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sweep.problems import nearest
+from vitok_core.config import (
+    DataConfig,
+    EvaluationConfig,
+    FloorJob,
+    ReconstructJob,
+    TokenizerConfig,
+    TokenizerJob,
+)
+from vitok_core.cost import Shape, tokenizer_macs, vgg16_macs
+from vitok_core.errors import UserError
+
+_BACKWARD = 2  # a backward pass in forwards: gradients of inputs and of weights
+_PERCEPTUAL_PASSES = 3  # two forwards and one backward, which needs no gradients of weights
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device profile. `peak` is the maker's FLOP/s by precision; `training` and `scoring` are the
+    shares of it that a training and an evaluation reach from start to end."""
+
+    name: str
+    peak: Mapping[str, float]
+    training: float
+    scoring: float
+    basis: str
+
+
+DEVICES: Mapping[str, Device] = {
+    device.name: device
+    for device in (
+        # The paper's S-B/16 stage 1 is 3.37e19 FLOPs by this count and took 6-12 h on 8 H100:
+        # 10-20% of the dense bf16 peak. At 15% the estimate is 7.9 h, a factor 0.66-1.3 of theirs.
+        Device(
+            "h100",
+            {"bf16": 989e12, "fp32": 67e12},
+            0.15,
+            0.15,
+            "15% of the dense peak: the paper's 6-12 h on 8 H100 for S-B/16 imply 10-20%",
+        ),
+        Device(
+            "a100",
+            {"bf16": 312e12, "fp32": 19.5e12},
+            0.15,
+            0.15,
+            "the H100's share of the peak; not measured",
+        ),
+        # One AVX-512 core: a 2048³ fp32 product runs at 96 GFLOP/s. Fifteen trainings of width 128
+        # (64 px, 300 steps of 16, 1.68e13 FLOPs by this count) took 420 core-seconds: 42%.
+        # EfficientNet reads 512 crops in 4 s: 104 GFLOP/s. bf16 autocast gives nothing here.
+        Device(
+            "cpu-core",
+            {"bf16": 96e9, "fp32": 96e9},
+            0.4,
+            1.0,
+            "40% of a measured fp32 matrix product on one core: what width 128 reached",
+        ),
+    )
+}
+
+# Images scored when the sweep does not say: the whole set.
+_WHOLE_SET = {
+    "imagenet1k-val": 50_000,
+    "imagenet1k-train": 1_281_167,
+    "coco2017-val": 5_000,
+    "photos-tune": 272,  # 16 crops per photo
+    "photos-heldout": 256,
+}
+_OTHER_SET = 1_000
+
+# One forward pass on one image, in multiply-accumulates. Only reconstructions are counted: the
+# originals' features are shared by all jobs of a results root.
+_NETWORK_MACS = {"efficientnet-lite0": 0.407e9}
+
+
+def device(name: str) -> Device:
+    """A profile by name; UserError names the known ones."""
+    if name not in DEVICES:
+        raise UserError(f"--device: unknown device profile '{name}'{nearest(name, DEVICES)}")
+    return DEVICES[name]
+
+
+def shape_of(tokenizer: TokenizerConfig, data: DataConfig) -> Shape:
+    """The shape of a point's code."""
+    return Shape(
+        data.resolution, tokenizer.patch, tokenizer.channels, data.frames, tokenizer.stride
+    )
+
+
+def train_flops(job: TokenizerJob, macs: int) -> float:
+    """True FLOPs of a whole training; `macs`: one sample's forward pass."""
+    per_sample = macs * (1 + _BACKWARD)
+    if job.loss.perceptual_weight > 0:
+        per_sample += vgg16_macs(job.data.resolution, job.data.frames) * _PERCEPTUAL_PASSES
+    return 2.0 * per_sample * job.train.batch * job.train.steps
+
+
+def reconstruct_flops(job: ReconstructJob, macs: int) -> float:
+    """True FLOPs of reconstructing and scoring one data set."""
+    return (
+        2.0
+        * (macs + _scoring_macs(job.evaluation, job.frames))
+        * _samples(job.evaluation, job.dataset)
+    )
+
+
+def floor_flops(job: FloorJob) -> float:
+    """True FLOPs of scoring a PCA: the covariance and projections are small beside the networks."""
+    values = 3 * job.stride * job.patch**2
+    tokens = (job.data.frames // job.stride) * (job.data.resolution // job.patch) ** 2
+    per_sample = 2 * values * job.channels * tokens + values * values * tokens
+    scoring = _scoring_macs(job.evaluation, job.data.frames)
+    return 2.0 * (per_sample + scoring) * _samples(job.evaluation, job.dataset)
+
+
+def device_hours(flops: float, on: Device, precision: str, training: bool) -> float:
+    """Hours on one device."""
+    share = on.training if training else on.scoring
+    return flops / (on.peak[precision] * share) / 3600
+
+
+def _scoring_macs(evaluation: EvaluationConfig, frames: int) -> float:
+    return sum(_NETWORK_MACS[name] * frames for name in evaluation.networks)
+
+
+def _samples(evaluation: EvaluationConfig, dataset: str) -> int:
+    return evaluation.samples or _WHOLE_SET.get(dataset, _OTHER_SET)
+
+
+def macs_of(tokenizer: TokenizerConfig, shape: Shape) -> int:
+    """One sample's forward pass."""
+    return tokenizer_macs(tokenizer.encoder, tokenizer.decoder, shape)

@@ -1,0 +1,342 @@
+"""Every field that a sweep file may give, by its dotted path: what it takes, what its default is.
+
+The table is made from the scientific configuration (vitok_core.config) and `Resources`, so a new
+field there is at once a key in the file, an axis, a --set, and a property in the JSON Schema.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Annotated, Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from sweep.model import Resources
+from sweep.problems import nearest, nearest_name, shown
+from sweep.scalars import LARGEST, parse_number
+from vitok_core.config import (
+    DataConfig,
+    EvaluationConfig,
+    LossConfig,
+    TokenizerConfig,
+    TrainConfig,
+)
+from vitok_core.data.sources import DATASETS
+from vitok_core.kinds import KINDS
+from vitok_core.variants import SIZES, Tower
+
+SECTIONS: Mapping[str, type[BaseModel]] = {
+    "tokenizer": TokenizerConfig,
+    "data": DataConfig,
+    "loss": LossConfig,
+    "train": TrainConfig,
+    "evaluation": EvaluationConfig,
+}
+RESOURCE_KINDS = ("default", *KINDS)
+TOWERS = ("tokenizer.encoder", "tokenizer.decoder")
+SIZE = "tokenizer.size"
+
+# What people write for a field: on the command line (--only), and in hints.
+ALIASES: Mapping[str, str] = {
+    "p": "tokenizer.patch",
+    "q": "tokenizer.stride",
+    "c": "tokenizer.channels",
+    "size": SIZE,
+    "encoder": "tokenizer.encoder",
+    "decoder": "tokenizer.decoder",
+    "resolution": "data.resolution",
+    "frames": "data.frames",
+    "T": "data.frames",
+    "lr": "train.base_lr",
+    "steps": "train.steps",
+    "batch": "train.batch",
+    "beta": "loss.kl",
+    "eta": "loss.perceptual_weight",
+}
+
+_WORDS = {"on": True, "yes": True, "off": False, "no": False}
+_YAML_TYPES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "text",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "null",
+}
+
+Sizes = Mapping[str, Tower]
+
+
+class Size(tuple[Tower, Tower]):
+    """What `tokenizer.size: S-B` stands for: (encoder, decoder)."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Field:
+    """One dotted path: the annotation it is checked by and its default."""
+
+    path: str
+    info: FieldInfo
+    required: bool
+    default: Any
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Any]:
+        annotation: Any = Annotated[self.info.annotation, *self.info.metadata, self.path]
+        return TypeAdapter(annotation)
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the value, without the file's shorthands (suffixes, ranges)."""
+        schema = self.adapter.json_schema()
+        if self.info.description:
+            schema["description"] = self.info.description
+        return schema
+
+    @property
+    def is_list(self) -> bool:
+        """Whether one value of this field is itself a list."""
+        return any(option.get("type") == "array" for option in _options(self.schema))
+
+    @property
+    def expectation(self) -> str:
+        """What is expected, in words."""
+        return describe(self.schema)
+
+    def check(self, value: Any, sizes: Sizes) -> Any:
+        """The value as the configuration holds it; ValueError says what was expected."""
+        special = _SPECIAL.get(self.path)
+        if special is not None:
+            return special(value, sizes)
+        return self._check_plain(value)
+
+    def _check_plain(self, value: Any) -> Any:
+        try:
+            return self.adapter.validate_python(_fit(value, self.schema))
+        except (ValidationError, ValueError, OverflowError) as error:
+            # Pydantic's own words name its internals; the field's expectation says it plainly.
+            hint = str(error) if type(error) is ValueError else ""
+            raise ValueError(f"expected {self.expectation}, got {shown(value)}{hint}") from None
+
+
+def describe(schema: Mapping[str, Any]) -> str:
+    """A JSON Schema of one value in words."""
+    options = _options(schema)
+    return " or ".join(_describe_one(option) for option in options)
+
+
+def _options(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return list(schema.get("anyOf", [schema]))
+
+
+def _describe_one(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return "one of " + ", ".join(shown_choice(choice) for choice in schema["enum"])
+    if "const" in schema:
+        return shown_choice(schema["const"])
+    if schema.get("type") == "array" and "prefixItems" in schema:
+        return f"a list of {len(schema['prefixItems'])} numbers"
+    if schema.get("type") == "array":
+        return f"a list, each {describe(schema.get('items', {}))}"
+    words = _YAML_TYPES.get(str(schema.get("type")), "a value")
+    bounds = {
+        "minimum": "at least {}",
+        "exclusiveMinimum": "above {}",
+        "maximum": "at most {}",
+        "exclusiveMaximum": "below {}",
+    }
+    said = [text.format(_plain(schema[key])) for key, text in bounds.items() if key in schema]
+    return ", ".join([words, " and ".join(said)] if said else [words])
+
+
+def shown_choice(choice: Any) -> str:
+    return "null" if choice is None else str(choice)
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if float(number).is_integer() else str(number)
+
+
+def _fit(value: Any, schema: Mapping[str, Any]) -> Any:
+    """The value in the Python type that the schema asks for, never by a surprising conversion."""
+    options = _options(schema)
+    types = {str(option.get("type", "")) for option in options}
+    choices = [
+        choice
+        for option in options
+        for choice in option.get("enum", [option["const"]] if "const" in option else [])
+    ]
+    if value is None:
+        if "null" not in types and None not in choices:
+            raise ValueError
+        return None
+    if isinstance(value, bool):
+        if "boolean" not in types:
+            raise ValueError
+        return value
+    if isinstance(value, str):
+        return _fit_text(value, types, choices)
+    if isinstance(value, int | float):
+        return _fit_number(value, types)
+    if isinstance(value, list | tuple) and "array" in types:
+        array = next(option for option in options if option.get("type") == "array")
+        items = array.get("prefixItems") or [array.get("items", {})] * len(value)
+        if len(items) != len(value):
+            raise ValueError
+        return tuple(_fit(item, each) for item, each in zip(value, items, strict=True))
+    if isinstance(value, dict) and "object" in types:
+        return value
+    raise ValueError
+
+
+def _fit_text(value: str, types: set[str], choices: list[Any]) -> Any:
+    if "boolean" in types and value.lower() in _WORDS:
+        return _WORDS[value.lower()]
+    if choices:
+        if value not in choices:
+            near = nearest_name(value, [str(choice) for choice in choices if choice is not None])
+            raise ValueError(f"; did you mean {near}?" if near else "")
+        return value
+    if "string" in types:
+        return str(value)
+    if types & {"integer", "number"} and parse_number(value) is not None:
+        raise ValueError(" (remove the quotes)")
+    raise ValueError
+
+
+def _fit_number(value: int | float, types: set[str]) -> Any:
+    if "integer" in types:
+        if isinstance(value, float) and not value.is_integer():
+            raise ValueError
+        if abs(value) > LARGEST:
+            raise ValueError(f" (larger than {LARGEST})")
+        return int(value)
+    if "number" in types:
+        if not math.isfinite(float(value)):
+            raise ValueError
+        return float(value)
+    if "string" in types and isinstance(value, int):
+        return str(value)
+    raise ValueError
+
+
+def _tower(value: Any, sizes: Sizes) -> Tower:
+    if isinstance(value, str):
+        if value in sizes:
+            return sizes[value]
+        raise ValueError(f"unknown size '{value}'{nearest(value, sizes)}")
+    if isinstance(value, dict):
+        return tower_of(value)
+    raise ValueError(
+        f"expected a size ({', '.join(sizes)}) or {{width, blocks, heads}}, got {shown(value)}"
+    )
+
+
+def tower_of(value: Mapping[str, Any]) -> Tower:
+    """A tower from {width, blocks, heads}; ValueError says what is wrong with it."""
+    wrong = [
+        f"unknown key '{key}'{nearest(key, Tower.model_fields)}"
+        for key in value
+        if key not in Tower.model_fields
+    ]
+    checked = {}
+    for key in Tower.model_fields:
+        if key not in value:
+            wrong.append(f"{key} is missing (a tower has width, blocks and heads)")
+            continue
+        try:
+            checked[key] = field(f"tokenizer.encoder.{key}").check(value[key], {})
+        except ValueError as error:
+            wrong.append(f"{key}: {error}")
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    try:
+        return Tower(**checked)
+    except ValidationError as error:
+        raise ValueError(plain_message(error)) from None
+
+
+def _size(value: Any, sizes: Sizes) -> Size:
+    parts = value.split("-") if isinstance(value, str) else []
+    if len(parts) != 2:
+        known = ", ".join(sizes)
+        raise ValueError(
+            f"expected ENCODER-DECODER, such as S-B (sizes: {known}), got {shown(value)}"
+        )
+    return Size((_tower(parts[0], sizes), _tower(parts[1], sizes)))
+
+
+def check_data_set(value: Any, sizes: Sizes | None = None) -> str:
+    """A registered data set's name; ValueError otherwise."""
+    if not isinstance(value, str):
+        raise ValueError(f"expected a data set's name, got {shown(value)}")
+    if value not in DATASETS:
+        raise ValueError(f"unknown data set '{value}'{nearest(value, DATASETS)}")
+    return str(value)
+
+
+_SPECIAL: Mapping[str, Callable[[Any, Sizes], Any]] = {
+    SIZE: _size,
+    **dict.fromkeys(TOWERS, _tower),
+    "data.name": check_data_set,
+}
+
+
+def plain_message(error: ValidationError) -> str:
+    """What our own validators said, without pydantic's wrapping."""
+    return "; ".join(item["msg"].removeprefix("Value error, ") for item in error.errors())
+
+
+@cache
+def fields() -> Mapping[str, Field]:
+    """The table, by dotted path."""
+    table = {}
+    for section, model in SECTIONS.items():
+        for name, info in model.model_fields.items():
+            table[f"{section}.{name}"] = _field(f"{section}.{name}", info)
+    size = FieldInfo(annotation=str, description="shorthand for encoder-decoder, such as S-B")
+    table[SIZE] = Field(SIZE, size, required=False, default=None)
+    for tower in TOWERS:
+        for name, info in Tower.model_fields.items():
+            table[f"{tower}.{name}"] = _field(f"{tower}.{name}", info)
+    for kind in RESOURCE_KINDS:
+        for name, info in Resources.model_fields.items():
+            table[f"resources.{kind}.{name}"] = _field(f"resources.{kind}.{name}", info)
+    return table
+
+
+def _field(path: str, info: FieldInfo) -> Field:
+    required = info.is_required()
+    return Field(path, info, required, None if required else info.default)
+
+
+def field(path: str) -> Field:
+    """The field of a dotted path; KeyError if there is none."""
+    return fields()[path]
+
+
+def unknown_field(path: str) -> str:
+    """The message for a dotted path that does not exist."""
+    if path in ALIASES:
+        return f"unknown field '{path}'; did you mean {ALIASES[path]}?"
+    section, _, name = path.partition(".")
+    if section in SECTIONS and name:
+        inside = [each for each in fields() if each.startswith(f"{section}.")]
+        return f"unknown field '{path}'{nearest(path, inside)}"
+    return f"unknown field '{path}'{nearest(path, [*fields()])}"
+
+
+def tower_name(tower: Tower, sizes: Sizes = SIZES) -> str:
+    """A tower's short name: its size, else its numbers (`w128b2h4`), so that equal towers are
+    called the same in every sweep."""
+    for name, size in sizes.items():
+        if size == tower:
+            return name
+    return f"w{tower.width}b{tower.blocks}h{tower.heads}"

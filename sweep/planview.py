@@ -1,0 +1,171 @@
+"""A plan as people and scripts see it: JSON, tables, totals. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sweep.estimate import device
+from sweep.fields import SIZE, TOWERS, fields
+from sweep.model import Plan, PlannedJob, Point
+from sweep.problems import shown
+
+MOST_ROWS = 40
+PLANNED = "planned"
+
+_POINT_FIELDS = (
+    "id", "config_id", "slug", "variant", "encoder", "decoder", "p", "q", "c", "L", "E",
+    "resolution", "frames", "pixels_per_channel", "params_m", "gflops", "seed",
+)  # fmt: skip
+_SHOWN = {
+    SIZE, *TOWERS, "tokenizer.patch", "tokenizer.stride", "tokenizer.channels", "data.resolution",
+    "data.frames",
+}  # fmt: skip
+
+Table = list[list[str]]  # the first row is the heading
+
+
+def plan_json(plan: Plan, states: Mapping[str, str]) -> Iterator[str]:
+    """The `plan --json` document in pieces: one point or job per line, so that long ones are quick
+    to write (json's own indentation is not) and still readable."""
+    yield f'{{"sweep": {json.dumps(plan.sweep)}, "file": {json.dumps(plan.file)},\n"points": [\n'
+    yield ",\n".join(json.dumps(_point(point)) for point in plan.points)
+    yield '\n],\n"jobs": [\n'
+    yield ",\n".join(json.dumps(_job(job, states)) for job in plan.jobs)
+    yield f'\n],\n"totals": {json.dumps(totals(plan, states))}}}\n'
+
+
+def _point(point: Point) -> dict[str, Any]:
+    return {**{name: getattr(point, name) for name in _POINT_FIELDS}, "jobs": list(point.jobs)}
+
+
+def _job(job: PlannedJob, states: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "slug": job.slug,
+        "point": job.point,
+        "parents": list(job.parents),
+        "state": states.get(job.id, PLANNED),
+        "train_flops": job.train_flops,
+        "device_hours": job.device_hours,
+    }
+
+
+def totals(plan: Plan, states: Mapping[str, str]) -> dict[str, Any]:
+    """Counts, training FLOPs and device-hours of the whole plan, and of what is not done yet."""
+    left = [job for job in plan.jobs if states.get(job.id, PLANNED) != "done"]
+    return {
+        "points": len(plan.points),
+        "jobs": len(plan.jobs),
+        "kinds": dict(Counter(job.kind for job in plan.jobs)),
+        "states": dict(Counter(states.get(job.id, PLANNED) for job in plan.jobs)),
+        "train_flops": sum(job.train_flops for job in plan.jobs),
+        "device_hours": sum(job.device_hours for job in plan.jobs),
+        "device_hours_left": sum(job.device_hours for job in left),
+        "device": plan.device,
+    }
+
+
+def point_table(plan: Plan) -> Table:
+    """The points; what is the same for all (one frame, one seed) has no column."""
+    points = plan.points[:MOST_ROWS]
+    video = any(point.frames > 1 for point in plan.points)
+    seeds = len({point.seed for point in plan.points}) > 1
+    swept = _swept_elsewhere(plan)
+    heading = ["point", "variant", "p", *(["q", "T"] if video else []), "c", "L", "E", "px/ch"]
+    heading += ["px", "params M", "GFLOPs", *(["seed"] if seeds else []), *swept]
+    table = [heading]
+    for point in points:
+        row = [point.id, point.variant, str(point.p)]
+        row += [str(point.q), str(point.frames)] if video else []
+        row += [str(point.c), str(point.L), str(point.E), f"{point.pixels_per_channel:.4g}"]
+        row += [str(point.resolution), _three(point.params_m), _three(point.gflops)]
+        row += [str(point.seed)] if seeds else []
+        table.append(row + [shown(_value(point, path)) for path in swept])
+    return table
+
+
+def _three(value: float) -> str:
+    """Three decimals: the paper prints one."""
+    return f"{value:,.3f}"
+
+
+def _swept_elsewhere(plan: Plan) -> list[str]:
+    """The swept fields of training that no other column shows."""
+    swept = [*plan.document.get("axes", {}), *plan.document.get("zip", {})]
+    for entry in plan.document.get("include", []):
+        swept += [path for path in entry if path in fields()]
+    trained = ("tokenizer.", "data.", "loss.", "train.")
+    return [p for p in dict.fromkeys(swept) if p.startswith(trained) and p not in _SHOWN]
+
+
+def _value(point: Point, path: str) -> Any:
+    value: Any = point.config
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return fields()[path].default
+        value = value[key]
+    return value
+
+
+def job_table(plan: Plan, states: Mapping[str, str]) -> Table:
+    """The jobs, parents before children."""
+    table = [["job", "kind", "state", "parents", "train FLOPs", "device-hours", "slug"]]
+    for job in plan.jobs[:MOST_ROWS]:
+        flops = f"{job.train_flops:.2e}" if job.train_flops else "-"
+        state = states.get(job.id, PLANNED)
+        parents = ",".join(job.parents) or "-"
+        table.append([job.id, job.kind, state, parents, flops, f"{job.device_hours:.3g}", job.slug])
+    return table
+
+
+def summary(plan: Plan, states: Mapping[str, str]) -> list[str]:
+    """The totals in words."""
+    total = totals(plan, states)
+    kinds = _counted(total["kinds"])
+    profile = device(plan.device)
+    hours = f"{total['device_hours']:,.3g} device-hours on {plan.device}"
+    if total["device_hours_left"] != total["device_hours"]:
+        hours += f", {total['device_hours_left']:,.3g} of them still to run"
+    return [
+        f"{len(plan.points):,} points, {len(plan.jobs):,} jobs: {kinds}",
+        f"states: {_counted(total['states'])}",
+        f"training {total['train_flops']:.3g} FLOPs; {hours}",
+        f"(a device-hour assumes {profile.basis})",
+        "GFLOPs are multiply-accumulates of one sample's forward pass, as in the paper's tables; "
+        "training FLOPs are true ones (2 per multiply-accumulate, forward and backward)",
+    ]
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number:,} {name}" for name, number in counts.items())
+
+
+def text_table(table: Sequence[Sequence[str]], whole: int) -> str:
+    """Aligned columns, numbers to the right; says how many of the `whole` rows are not shown."""
+    if len(table) == 1:
+        return "(none)"
+    widths = [max(len(row[n]) for row in table) for n in range(len(table[0]))]
+    right = [all(_is_number(row[n]) for row in table[1:]) for n in range(len(table[0]))]
+    lines = []
+    for row in table:
+        cells = [
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    left_out = whole - (len(table) - 1)
+    if left_out > 0:
+        lines.append(f"... {left_out:,} more; --json prints all")
+    return "\n".join(lines)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.replace(",", ""))
+    except ValueError:
+        return cell == "-"
+    return True

@@ -1,0 +1,53 @@
+"""What a plan names and this machine lacks. Asked before anything is submitted: nothing falls back.
+
+One line for each thing that is missing, with how to set it.
+"""
+
+from __future__ import annotations
+
+from sweep.model import Plan
+from sweep.site import Site
+from vitok_core.config import EvaluationConfig
+from vitok_core.data import sources
+from vitok_core.metrics import networks
+
+_NOT_BUILT = {
+    "lpips-vgg": "loss.perceptual: lpips-vgg is not in this release, it comes with a later one; "
+    "set loss.perceptual=null and loss.perceptual_weight=0 to train without it",
+}
+
+
+def missing(plan: Plan, site: Site) -> list[str]:
+    """Everything that the plan's jobs need and this machine lacks; empty when all is here."""
+    lines = [sources.missing(name, site.data) for name in data_sets(plan)]
+    lines += [_NOT_BUILT.get(name) for name in perceptual_networks(plan)]
+    lines += [networks.missing(name, site.weights) for name in feature_networks(plan)]
+    return [line for line in lines if line]
+
+
+def data_sets(plan: Plan) -> list[str]:
+    """The data sets that the plan's jobs read, in the order of the jobs."""
+    names: dict[str, None] = {}
+    for job in plan.jobs:
+        if "data" in job.config:
+            names[job.config["data"]["name"]] = None
+        if "dataset" in job.config:
+            names[job.config["dataset"]] = None
+    return list(names)
+
+
+def perceptual_networks(plan: Plan) -> list[str]:
+    """The networks of the plan's losses."""
+    found = (job.config.get("loss", {}).get("perceptual") for job in plan.jobs)
+    return list(dict.fromkeys(name for name in found if name))
+
+
+def feature_networks(plan: Plan) -> list[str]:
+    """The networks of the plan's evaluations. A job's canonical form leaves the default out."""
+    default = EvaluationConfig(samples=None).networks
+    names: dict[str, None] = {}
+    for job in plan.jobs:
+        if "dataset" in job.config:
+            evaluation = job.config.get("evaluation", {})
+            names |= dict.fromkeys(evaluation.get("networks", default))
+    return list(names)

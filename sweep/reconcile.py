@@ -1,0 +1,296 @@
+"""A job's state as a pure function of its records, its parents' states and the last poll.
+
+The rows of the table in docs/records.md ("States") stand here in the same order, one function each.
+Unknown never means dead: what nobody can vouch for is `unknown` and is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sweep.schedulers.base import Liveness
+
+Polls = Mapping[str, Liveness]  # by submission id, and by `process_key` for attempts' processes
+
+
+class State(StrEnum):
+    """Where a job stands, in the table's order of precedence."""
+
+    DONE = "done"
+    RUNNING = "running"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    SUBMITTED = "submitted"
+    UNKNOWN = "unknown"
+    LOST = "lost"
+    BLOCKED = "blocked"
+    PLANNED = "planned"
+
+
+ENDED = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.LOST, State.BLOCKED})
+BLOCKING = frozenset({State.FAILED, State.CANCELLED, State.LOST, State.UNKNOWN, State.BLOCKED})
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A launcher's word that it is about to submit the job. Torn claims have no submission."""
+
+    claim: int
+    t: float | None = None
+    submission: str | None = None
+    scheduler: str | None = None
+    scheduler_id: str | None = None  # None: the launcher stopped before it could record it
+    host: str | None = None
+    launch: str | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One process's try at the job, as far as its journal tells."""
+
+    attempt: int
+    started: float | None = None
+    submission: str | None = None
+    scheduler: str | None = None
+    scheduler_id: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    pid_start: float | None = None
+    outcome: str | None = None  # finished, failed, preempted; None: no end record
+    ended: float | None = None
+    message: str | None = None  # of `failed` ("ValueError: …") or `preempted` (its reason)
+    user: bool = False  # failed by something that the user can mend
+    last_t: float | None = None  # newest record
+    done: float | None = None  # the newest progress record, and the attempt's first one
+    total: float | None = None
+    unit: str | None = None
+    done_t: float | None = None
+    first_done: float | None = None
+    first_t: float | None = None
+
+
+@dataclass(frozen=True)
+class JobFacts:
+    """All that the records say about one job. A job that was never launched has the defaults."""
+
+    id: str
+    kind: str = "?"
+    slug: str = ""
+    parents: tuple[str, ...] = ()
+    attempts: int = 0
+    finished: int | None = None  # the canonical attempt: the lowest that finished
+    newest: Attempt | None = None
+    claim: Claim | None = None  # the newest
+    claim_taken: bool = False  # an attempt of the newest claim's submission exists
+    cancelled: float | None = None  # time of the newest `cancel`, `retry`
+    retried: float | None = None
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A state, why, and the parent that blocks (of a blocked job)."""
+
+    state: State
+    reason: str = ""
+    parent: str | None = None
+
+
+def process_key(job: str, attempt: int) -> str:
+    """Under which key `polls` says whether an attempt's own process lives."""
+    return f"{job}#{attempt}"
+
+
+def states(facts: Mapping[str, JobFacts], polls: Polls) -> dict[str, JobState]:
+    """Every job's state. Total: any facts and polls have an answer.
+
+    Args:
+        facts: the jobs and their ancestors; a parent that is not among them counts as planned.
+        polls: liveness by submission id and `process_key`; what is missing is UNKNOWN.
+    """
+    found: dict[str, JobState] = {}
+    for job in facts:
+        for each in _parents_first(job, facts, found):
+            found[each] = job_state(facts[each], polls, found)
+    return {job: found[job] for job in facts}
+
+
+def job_state(job: JobFacts, polls: Polls, parents: Mapping[str, JobState]) -> JobState:
+    """One job's state, given its parents' states."""
+    for row in _ROWS:
+        state = row(job, polls)
+        if state is not None:
+            return state
+    for parent in job.parents:
+        above = parents.get(parent)
+        if above is not None and above.state in BLOCKING:
+            root = above.parent if above.state is State.BLOCKED and above.parent else parent
+            state_of_root = parents[root].state if root in parents else above.state
+            return JobState(State.BLOCKED, f"parent {root} is {state_of_root}", root)
+    retried = job.newest is not None or job.claim is not None
+    return JobState(State.PLANNED, "the next launch runs it again" if retried else "")
+
+
+def _parents_first(
+    job: str, facts: Mapping[str, JobFacts], found: Mapping[str, JobState]
+) -> list[str]:
+    """The job and its ancestors that have no state yet, parents before children. Never recurses."""
+    order: dict[str, None] = {}
+    stack = [(job, False)]
+    seen: set[str] = set()
+    while stack:
+        each, expanded = stack.pop()
+        if expanded:
+            order[each] = None
+        elif each in facts and each not in found and each not in seen:
+            seen.add(each)  # also ends a cycle, which only a damaged job.json could make
+            stack.append((each, True))
+            stack += [(parent, False) for parent in facts[each].parents]
+    return list(order)
+
+
+def _done(job: JobFacts, polls: Polls) -> JobState | None:
+    if job.finished is None:
+        return None
+    return JobState(State.DONE, f"attempt {job.finished} finished")
+
+
+def _running(job: JobFacts, polls: Polls) -> JobState | None:
+    newest = job.newest
+    if newest is None or newest.outcome is not None:
+        return None
+    if liveness(job, newest, polls) is not Liveness.RUNNING:
+        return None
+    where = f" on {newest.host}" if newest.host else ""
+    return JobState(State.RUNNING, f"attempt {newest.attempt}{where}")
+
+
+def _cancelled(job: JobFacts, polls: Polls) -> JobState | None:
+    if job.cancelled is None or job.cancelled <= max(_claimed(job), _started(job)):
+        return None
+    if job.retried is not None and job.retried > job.cancelled:
+        return None
+    return JobState(State.CANCELLED, "cancelled by `cancel`")
+
+
+def _failed(job: JobFacts, polls: Polls) -> JobState | None:
+    newest = job.newest
+    if newest is None or newest.outcome != "failed" or _open_claim(job) or _retried(job):
+        return None
+    return JobState(State.FAILED, newest.message or f"attempt {newest.attempt} failed")
+
+
+def _submitted(job: JobFacts, polls: Polls) -> JobState | None:
+    claim = _open_claim(job)
+    if claim is not None:
+        live = _poll(polls, claim.submission)
+        if live not in (Liveness.WAITING, Liveness.RUNNING):
+            return None
+        known = f" {claim.scheduler_id}" if claim.scheduler_id else ""
+        return JobState(State.SUBMITTED, f"{live} in {claim.scheduler or 'the scheduler'}{known}")
+    newest = job.newest
+    if newest is None or newest.outcome == "failed":
+        return None
+    # The scheduler has the same submission again: requeued after a kill or a preemption.
+    live = _poll(polls, newest.submission)
+    if live is Liveness.WAITING or (live is Liveness.RUNNING and newest.outcome == "preempted"):
+        return JobState(State.SUBMITTED, f"requeued after attempt {newest.attempt}")
+    return None
+
+
+def _unknown(job: JobFacts, polls: Polls) -> JobState | None:
+    if _retried(job):
+        return None
+    claim = _open_claim(job)
+    if claim is not None:
+        if claim.submission is None:
+            return JobState(State.UNKNOWN, f"claim {claim.claim} is incomplete: its launcher died")
+        if _poll(polls, claim.submission) is Liveness.UNKNOWN:
+            return JobState(State.UNKNOWN, f"{_who(claim.scheduler)} cannot be asked about it")
+        return None
+    newest = job.newest
+    if newest is None or newest.outcome == "failed":
+        return None
+    if liveness(job, newest, polls) is not Liveness.UNKNOWN:
+        return None
+    if newest.outcome == "preempted" and newest.submission is None:
+        return None  # run by hand: nobody but the user takes it up again
+    return JobState(
+        State.UNKNOWN,
+        f"attempt {newest.attempt} has no end and {_who(newest.scheduler)} cannot be asked"
+        if newest.outcome is None
+        else f"preempted, and {_who(newest.scheduler)} cannot be asked whether it goes on",
+    )
+
+
+def _lost(job: JobFacts, polls: Polls) -> JobState | None:
+    if _retried(job):
+        return None
+    if _open_claim(job) is not None:
+        return JobState(State.LOST, "its submission ended before the job started")
+    newest = job.newest
+    if newest is None or newest.outcome == "failed":
+        return None
+    if newest.outcome == "preempted":
+        reason = f": {newest.message}" if newest.message else ""
+        return JobState(State.LOST, f"attempt {newest.attempt} was stopped{reason}")
+    return JobState(State.LOST, f"attempt {newest.attempt} was killed: no end record")
+
+
+_ROWS: tuple[Callable[[JobFacts, Polls], JobState | None], ...] = (
+    _done,
+    _running,
+    _cancelled,
+    _failed,
+    _submitted,
+    _unknown,
+    _lost,
+)
+
+
+def liveness(job: JobFacts, attempt: Attempt, polls: Polls) -> Liveness:
+    """What the scheduler, or else the attempt's own process, says of an attempt.
+
+    A process that was seen alive is alive whatever the scheduler says. A process that is gone
+    settles it only where no other machine could have taken the attempt's submission up again.
+    """
+    process = polls.get(process_key(job.id, attempt.attempt), Liveness.UNKNOWN)
+    scheduler = _poll(polls, attempt.submission)
+    if process is Liveness.RUNNING or scheduler is Liveness.UNKNOWN:
+        requeues = attempt.submission is not None and attempt.scheduler not in ("local", "inline")
+        return Liveness.UNKNOWN if process is Liveness.GONE and requeues else process
+    return scheduler
+
+
+def _open_claim(job: JobFacts) -> Claim | None:
+    """The newest claim, if no attempt has come of it yet and none has started since."""
+    if job.claim is None or job.claim_taken:
+        return None
+    if job.newest is not None and _started(job) >= _claimed(job):
+        return None
+    return job.claim
+
+
+def _retried(job: JobFacts) -> bool:
+    """The user asked for another try after everything that has happened."""
+    ended = job.newest.ended if job.newest and job.newest.ended is not None else 0.0
+    return job.retried is not None and job.retried > max(_claimed(job), _started(job), ended)
+
+
+def _claimed(job: JobFacts) -> float:
+    return job.claim.t if job.claim is not None and job.claim.t is not None else 0.0
+
+
+def _started(job: JobFacts) -> float:
+    return job.newest.started if job.newest and job.newest.started is not None else 0.0
+
+
+def _poll(polls: Polls, submission: str | None) -> Liveness:
+    if submission is None:
+        return Liveness.UNKNOWN
+    return polls.get(submission, Liveness.UNKNOWN)
+
+
+def _who(scheduler: str | None) -> str:
+    return f"the {scheduler} scheduler" if scheduler else "no scheduler"

@@ -1,0 +1,219 @@
+"""A sweep file, understood: every value checked against its field, every mistake found at once.
+
+`read` turns a merged document into a `Spec`. What concerns single values and the file's shape is
+decided here; what concerns whole points (a patch that does not divide the resolution) in
+sweep.points, once the grid is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sweep import sweeping
+from sweep.document import Document
+from sweep.fields import (
+    RESOURCE_KINDS,
+    SECTIONS,
+    SIZE,
+    TOWERS,
+    fields,
+    tower_of,
+    unknown_field,
+)
+from sweep.grid import Axis, Entry, Exclusion, Given, Values
+from sweep.model import Resources
+from sweep.problems import Mark, Problems, nearest, shown
+from sweep.reader import Reader, mapping
+from sweep.stages import Stage, read_stages
+from sweep.yamlfile import Node
+from vitok_core.kinds import KINDS
+from vitok_core.variants import SIZES, Tower
+
+GRID_KEYS = ("axes", "zip", "include", "exclude", "seeds")
+TOP_KEYS = ("extends", "sizes", *SECTIONS, *GRID_KEYS, "stages", "resources")
+MOST_POINTS = 100_000
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A valid sweep file. `values` hold for every point unless the grid says otherwise."""
+
+    name: str
+    file: str
+    mark: Mark
+    document: Mapping[str, Any]  # the resolved file: bases and --set merged, defaults filled in
+    sizes: Mapping[str, Tower]
+    values: Values
+    section_marks: Mapping[str, Mark]
+    axes: tuple[Axis, ...]
+    zipped: tuple[Axis, ...]
+    include: tuple[Entry, ...]
+    exclude: tuple[Exclusion, ...]
+    seeds: tuple[int, ...]
+    stages: tuple[Stage, ...]
+    resources: Mapping[str, Resources]
+
+
+def read(document: Document) -> Spec:
+    """Check a whole document; SpecError lists everything that is wrong with it."""
+    spec, problems = examine(document)
+    problems.check()
+    return spec
+
+
+def examine(document: Document) -> tuple[Spec, Problems]:
+    """Read as much as can be read: a spec of what is sound, and what is wrong with the rest."""
+    problems = Problems()
+    root = document.root.value
+    for key, node in root.items():
+        if key not in TOP_KEYS:
+            problems.add(node.mark, str(key), f"unknown key{_near_top(key)}")
+    sizes = _sizes(root.get("sizes"), problems)
+    reader = Reader(sizes, problems)
+    values, given = _sections(root, reader)
+    axes = sweeping.read_axes(root.get("axes"), "axes", reader)
+    zipped = sweeping.read_zip(root.get("zip"), reader)
+    swept = {axis.path: axis.mark for axis in (*axes, *zipped)}
+    sweeping.refuse_twice(axes, zipped, problems)
+    reader.refuse_both({**given, **swept})
+    include = sweeping.read_include(root.get("include"), reader)
+    exclude = sweeping.read_exclude(root.get("exclude"), reader)
+    seeds = sweeping.read_seeds(root.get("seeds"), "seeds", problems) or (0,)
+    stages = _stages(root.get("stages"), document, problems)
+    resources = _resources(root.get("resources"), reader)
+    small = _limit(axes, zipped, include, seeds, root, problems)
+    spec = Spec(
+        name=document.name,
+        file=document.file,
+        mark=document.mark,
+        document={} if problems else _resolved(document),
+        sizes=sizes,
+        values=values,
+        section_marks={key: node.mark for key, node in root.items()},
+        axes=axes,
+        zipped=zipped,
+        include=include,
+        exclude=exclude,
+        seeds=seeds if small else (),  # nobody may enumerate a grid that is too large
+        stages=stages,
+        resources=resources,
+    )
+    return spec, problems
+
+
+def _near_top(key: str) -> str:
+    inside = [path for path in fields() if path.endswith(f".{key}") and path.count(".") == 1]
+    if inside:
+        return f"; did you mean {inside[0]}?"
+    hint = nearest(key, TOP_KEYS)
+    return hint if "did you mean" in hint else f"; known: {', '.join(TOP_KEYS)}"
+
+
+def _sizes(node: Node | None, problems: Problems) -> Mapping[str, Tower]:
+    sizes = dict(SIZES)
+    for name, entry in mapping(node, "sizes", problems).items():
+        place = f"sizes.{name}"
+        if name in SIZES:
+            problems.add(entry.mark, place, f"size {name} is the paper's (Table 1); choose a name")
+        elif not (name.isascii() and name.isalnum() and name[0].isalpha()):
+            problems.add(entry.mark, place, "a size's name is letters and digits, a letter first")
+        elif not entry.is_map:
+            message = f"expected {{width, blocks, heads}}, got {shown(entry.plain())}"
+            problems.add(entry.mark, place, message)
+        else:
+            try:
+                sizes[name] = tower_of(entry.plain())
+            except ValueError as error:
+                problems.add(entry.mark, place, str(error))
+    return sizes
+
+
+def _sections(root: Mapping[str, Node], reader: Reader) -> tuple[dict[str, Given], dict[str, Mark]]:
+    values: dict[str, Given] = {}
+    given: dict[str, Mark] = {}
+    for section in SECTIONS:
+        for name, node in mapping(root.get(section), section, reader.problems).items():
+            path = f"{section}.{name}"
+            if path not in fields():
+                reader.problems.add(node.mark, path, unknown_field(path))
+                continue
+            if node.value is None and path in (SIZE, *TOWERS):
+                continue  # null drops what a base says
+            given[path] = node.mark
+            values.update(reader.value(path, node) or {})
+    reader.refuse_both(given)
+    return values, given
+
+
+def _stages(node: Node | None, document: Document, problems: Problems) -> tuple[Stage, ...]:
+    if node is None:
+        message = "missing: expected a list such as [train: stage1, reconstruct: [photos-tune]]"
+        problems.add(document.mark, "stages", message)
+        return ()
+    return read_stages(node, "stages", problems)
+
+
+def _resources(node: Node | None, reader: Reader) -> Mapping[str, Resources]:
+    problems = reader.problems
+    given: dict[str, dict[str, Any]] = {}
+    for kind, entry in mapping(node, "resources", problems).items():
+        if kind not in RESOURCE_KINDS:
+            message = f"unknown job kind '{kind}'{nearest(kind, RESOURCE_KINDS)}"
+            problems.add(entry.mark, "resources", message)
+            continue
+        given[kind] = {}
+        for name, value in mapping(entry, f"resources.{kind}", problems).items():
+            path = f"resources.{kind}.{name}"
+            if path not in fields():
+                message = f"unknown field '{name}'{nearest(name, Resources.model_fields)}"
+                problems.add(value.mark, path, message)
+                continue
+            checked = reader.value(path, value)
+            if checked is not None:
+                given[kind][name] = checked[path].value
+    shared = given.get("default", {})
+    return {kind: Resources(**{**shared, **given.get(kind, {})}) for kind in KINDS}
+
+
+def _limit(
+    axes: tuple[Axis, ...],
+    zipped: tuple[Axis, ...],
+    include: tuple[Entry, ...],
+    seeds: tuple[int, ...],
+    root: Mapping[str, Node],
+    problems: Problems,
+) -> bool:
+    """Refuse a grid that is too large before a single point of it is made; whether it is small."""
+    points = 1 if axes or zipped or not include else 0
+    for axis in axes:
+        points *= len(axis.choices)
+    if zipped:
+        points *= len(zipped[0].choices)
+    points = (points + len(include)) * len(seeds)
+    if points > MOST_POINTS:
+        place = next(key for key in ("axes", "zip", "include", "seeds") if key in root)
+        message = f"the grid has {points:,} points; at most {MOST_POINTS:,} make a sweep"
+        problems.add(root[place].mark, place, message)
+    return points <= MOST_POINTS
+
+
+def _resolved(document: Document) -> dict[str, Any]:
+    """The merged document with the defaults of every section filled in; reads back as itself."""
+    plain = document.root.plain()
+    resolved: dict[str, Any] = {}
+    for key in TOP_KEYS:
+        if key in SECTIONS:
+            resolved[key] = dict(plain.get(key, {}))
+            for name, info in SECTIONS[key].model_fields.items():
+                if not info.is_required() and name not in resolved[key]:
+                    resolved[key][name] = _listed(info.default)
+        elif key in plain:
+            resolved[key] = plain[key]
+    resolved.setdefault("seeds", [0])
+    return resolved
+
+
+def _listed(default: Any) -> Any:
+    return list(default) if isinstance(default, tuple) else default

@@ -1,0 +1,139 @@
+"""job.json, claims and launcher journals as rows. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sweep.store.schema import sweep_points
+from sweep.store.values import Unreadable, as_json, line, maybe, needed, real, whole
+
+Row = tuple[Any, ...]
+_TEXTS = ("config_id", "slug", "variant", "encoder", "decoder")
+_WHOLES = ("seed", "p", "q", "c", "L", "E", "resolution", "frames")
+_REALS = ("pixels_per_channel", "params_m", "gflops")
+_POINT = [column.name for column in sweep_points.columns][3:]
+
+
+def job_rows(data: bytes, job: str, folder: str) -> tuple[Row, list[Row]]:
+    """The row of `jobs` and the rows of `edges` of a job.json.
+
+    Raises:
+        Unreadable: not JSON, or not this job's.
+    """
+    spec = _object(data)
+    if spec.get("id") != job:
+        raise Unreadable(f"its id {spec.get('id')!r} is not the folder's, {job}")
+    config = needed(_mapping, spec, "config")
+    parents = [line(parent) for parent in needed(_list, spec, "parents")]
+    row = (
+        job,
+        needed(line, spec, "kind"),
+        maybe(whole, spec.get("revision")),
+        needed(line, spec, "slug"),
+        folder,
+        as_json(config),
+        *_evaluation(config),
+    )
+    return row, [(job, position, parent) for position, parent in enumerate(parents)]
+
+
+def _evaluation(config: Mapping[str, Any]) -> Row:
+    """What `point_metrics` needs of a config: data set, CFG scale, and the shape of its samples.
+
+    Training kinds name these under `data`, evaluating kinds at the top.
+    """
+    data = config.get("data")
+    nested: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
+    shape = nested if "dataset" not in config or "resolution" not in config else config
+    return (
+        maybe(line, config.get("dataset", nested.get("name"))),
+        maybe(real, config.get("cfg_scale", config.get("cfg"))),
+        maybe(whole, config.get("resolution", shape.get("resolution"))),
+        maybe(whole, config.get("frames", shape.get("frames"))),
+        maybe(whole, config.get("length")),
+    )
+
+
+def claim_row(data: bytes, job: str, claim: int) -> Row:
+    """The row of `claims`; a file that is not whole (yet) gives a claim without a submission."""
+    try:
+        content = _object(data)
+    except Unreadable:
+        return job, claim, None, None, None, None, None
+    texts = [maybe(line, content.get(k)) for k in ("submission", "scheduler", "host", "launch")]
+    return job, claim, maybe(real, content.get("t")), *texts
+
+
+def event_row(record: Mapping[str, Any], launch: str, at: int) -> Row:
+    """The row of `launcher_events`."""
+    event = needed(line, record, "event")
+    own = record.get("scheduler_id")
+    return (
+        launch,
+        at,
+        event,
+        _time(record),
+        maybe(line, record.get("job")),
+        maybe(whole, record.get("claim")),
+        maybe(line, record.get("submission")),
+        maybe(line, record.get("scheduler")),
+        str(own) if isinstance(own, int) else maybe(line, own),
+        None if event == "sweep" else as_json(record),
+    )
+
+
+def sweep_rows(record: Mapping[str, Any], launch: str, at: int) -> tuple[Row, list[Row], list[Row]]:
+    """The rows of `sweeps`, `sweep_points` and `sweep_jobs` of one registration: all or none."""
+    registration = f"{launch}@{at}"
+    points = needed(_list, record, "points")
+    point_rows = [_point(registration, position, point) for position, point in enumerate(points)]
+    pairs = dict.fromkeys(
+        (line(point["id"]), line(job)) for point in points for job in _list(point.get("jobs", []))
+    )
+    members = [(registration, *pair, position) for position, pair in enumerate(pairs)]
+    row = (
+        registration,
+        launch,
+        maybe(line, record.get("uid")) or launch,
+        needed(line, record, "name"),
+        _time(record),
+        maybe(line, record.get("file")),
+        as_json(record.get("document")),
+    )
+    return row, point_rows, members
+
+
+def _point(registration: str, position: int, point: Any) -> Row:
+    facts = _mapping(point)
+    values: dict[str, Any] = {name: maybe(line, facts.get(name)) for name in _TEXTS}
+    values |= {name: maybe(whole, facts.get(name)) for name in _WHOLES}
+    values |= {name: maybe(real, facts.get(name)) for name in _REALS}
+    return registration, position, needed(line, facts, "id"), *(values[name] for name in _POINT)
+
+
+def _time(record: Mapping[str, Any]) -> float:
+    t = needed(real, record, "t")
+    if t is None:
+        raise Unreadable("t is not a number")
+    return t
+
+
+def _object(data: bytes) -> Mapping[str, Any]:
+    try:
+        return _mapping(json.loads(data))
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"not a JSON object: {error}") from error
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise Unreadable(f"{type(value).__name__} where a mapping was expected")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise Unreadable(f"{type(value).__name__} where a list was expected")
+    return value

@@ -1,0 +1,162 @@
+"""Reading the index: what is known of jobs. Which jobs a name stands for is in `names`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Column, Connection, Select, and_, func, select
+
+from sweep.reconcile import Attempt, Claim, JobFacts
+from sweep.store import schema
+from sweep.store.engine import Store
+from sweep.store.names import resolve_jobs, sweep_jobs
+from sweep.store.sync import select_in
+
+__all__ = ["facts", "resolve_jobs", "sweep_jobs"]
+
+_ALL_ABOVE = 2000  # jobs: beyond, reading all rows is faster than naming them
+
+
+def facts(store: Store, job_ids: Iterable[str] | None = None) -> dict[str, JobFacts]:
+    """What the records say about these jobs AND their ancestors (states need them); None: all.
+
+    Jobs come parents first where the sweep listed them so. Those that neither a job.json nor a
+    registration names are left out: the caller may put `JobFacts(id=…)` in their place.
+    """
+    with store.read() as connection:
+        wanted = None if job_ids is None else list(dict.fromkeys(job_ids))
+        jobs = _jobs(connection, wanted)
+        only = None if wanted is None or len(jobs) > _ALL_ABOVE else list(jobs)
+        claims = _claims(connection, only)
+        attempts = _attempts(connection, only)
+        asked = _asked(connection, only)
+    found = {}
+    for job, (kind, slug, parents) in jobs.items():
+        of_job = attempts.get(job, [])
+        claim = _newest_claim(claims.get(job, []))
+        found[job] = JobFacts(
+            id=job,
+            kind=kind,
+            slug=slug,
+            parents=tuple(parents),
+            attempts=len(of_job),
+            finished=min((a.attempt for a in of_job if a.outcome == "finished"), default=None),
+            newest=of_job[-1] if of_job else None,
+            claim=claim,
+            claim_taken=claim is not None
+            and any(a.submission == claim.submission is not None for a in of_job),
+            cancelled=asked.get((job, "cancel")),
+            retried=asked.get((job, "retry")),
+        )
+    return found
+
+
+def _jobs(
+    connection: Connection, wanted: Sequence[str] | None
+) -> dict[str, tuple[str, str, list[str]]]:
+    """Kind, slug and parents by job id: of the wanted ones and their ancestors, or of all."""
+    table, edges = schema.jobs, schema.edges
+    query = select(table.c.job_id, table.c.kind, table.c.slug)
+    registered = select(schema.sweep_jobs.c.job_id).distinct()
+    parents_of = select(edges.c.job_id, edges.c.parent_id).order_by(*edges.primary_key.columns)
+    found: dict[str, tuple[str, str, list[str]]] = {}
+    if wanted is None or len(wanted) > _ALL_ABOVE:
+        for job, kind, slug in connection.execute(query).tuples():
+            found[job] = (kind, slug, [])
+        for (job,) in connection.execute(registered).tuples():
+            found.setdefault(job, ("?", job, []))
+        for job, parent in connection.execute(parents_of).tuples():
+            if job in found:
+                found[job][2].append(parent)
+        return found if wanted is None else _with_ancestors(found, wanted)
+    frontier = list(wanted)
+    while frontier:
+        for job, kind, slug in select_in(connection, query, table.c.job_id, frontier):
+            found[job] = (kind, slug, [])
+        for (job,) in select_in(connection, registered, schema.sweep_jobs.c.job_id, frontier):
+            found.setdefault(job, ("?", job, []))
+        above: dict[str, None] = {}
+        for job, parent in select_in(connection, parents_of, edges.c.job_id, frontier):
+            if job in found:
+                found[job][2].append(parent)
+                above[parent] = None
+        frontier = [job for job in above if job not in found]
+    order = [job for job in wanted if job in found]
+    return {job: found[job] for job in (*order, *found)}
+
+
+def _with_ancestors(
+    jobs: dict[str, tuple[str, str, list[str]]], wanted: Sequence[str]
+) -> dict[str, tuple[str, str, list[str]]]:
+    kept: dict[str, tuple[str, str, list[str]]] = {}
+    frontier = list(wanted)
+    while frontier:
+        kept |= {job: jobs[job] for job in frontier if job in jobs}
+        above = dict.fromkeys(p for job in frontier if job in jobs for p in jobs[job][2])
+        frontier = [job for job in above if job not in kept]
+    return kept
+
+
+def _rows(
+    connection: Connection, query: Select[Any], column: Column[Any], only: Sequence[str] | None
+) -> Iterable[Any]:
+    if only is None:
+        return connection.execute(query).tuples()
+    return select_in(connection, query, column, only)
+
+
+_ATTEMPT_COLUMNS = (
+    "attempt", "started", "submission", "scheduler", "scheduler_id", "host", "pid", "pid_start",
+    "outcome", "ended", "message", "user_error", "last_t", "progress_done", "progress_total",
+    "progress_unit", "progress_t", "progress_first_done", "progress_first_t", "error_class",
+)  # fmt: skip
+
+
+def _attempts(connection: Connection, only: Sequence[str] | None) -> dict[str, list[Attempt]]:
+    """Attempts by job, the newest last."""
+    table = schema.attempts
+    query = select(table.c.job_id, *(table.c[name] for name in _ATTEMPT_COLUMNS))
+    found: dict[str, list[Attempt]] = {}
+    for job, *values, error_class in _rows(connection, query, table.c.job_id, only):
+        attempt = Attempt(*values)
+        if error_class:
+            message = f"{error_class}: {attempt.message}" if attempt.message else error_class
+            attempt = replace(attempt, message=message, user=bool(attempt.user))
+        found.setdefault(job, []).append(attempt)
+    for of_job in found.values():
+        of_job.sort(key=lambda attempt: attempt.attempt)
+    return found
+
+
+def _claims(connection: Connection, only: Sequence[str] | None) -> dict[str, list[Claim]]:
+    """Claims by job, each with the scheduler's id where the launcher recorded it."""
+    table, events = schema.claims, schema.launcher_events
+    join = and_(events.c.submission == table.c.submission, events.c.event == "submission")
+    query = select(
+        table.c.job_id, table.c.claim, table.c.t, table.c.submission, table.c.scheduler,
+        events.c.scheduler_id, table.c.host, table.c.launch,
+    ).select_from(table.outerjoin(events, join))  # fmt: skip
+    found: dict[str, list[Claim]] = {}
+    for job, *values in _rows(connection, query, table.c.job_id, only):
+        found.setdefault(job, []).append(Claim(*values))
+    return found
+
+
+def _newest_claim(claims: Sequence[Claim]) -> Claim | None:
+    """The newest whole claim: one that is torn was never submitted. Torn ones if there are none."""
+    whole = [claim for claim in claims if claim.submission is not None]
+    key = lambda claim: (claim.claim, claim.scheduler_id is not None)  # noqa: E731
+    return max(whole or claims, key=key, default=None)
+
+
+def _asked(connection: Connection, only: Sequence[str] | None) -> Mapping[tuple[str, str], float]:
+    """When each job was last cancelled or retried, by (job, event)."""
+    table = schema.launcher_events
+    query = (
+        select(table.c.job_id, table.c.event, func.max(table.c.t))
+        .where(table.c.event.in_(("cancel", "retry")), table.c.job_id.is_not(None))
+        .group_by(table.c.job_id, table.c.event)
+    )
+    return {(job, event): t for job, event, t in _rows(connection, query, table.c.job_id, only)}

@@ -1,0 +1,115 @@
+"""`why JOB`: a job's state in one paragraph: what, why, and what to do about it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sweep.reconcile import JobFacts, JobState, State
+from sweep.status import describe
+
+
+def explain(
+    job: JobFacts,
+    facts: Mapping[str, JobFacts],
+    states: Mapping[str, JobState],
+    log: Sequence[str],
+    now: float,
+) -> str:
+    """The paragraph, then the last lines of its log where they help."""
+    state = states[job.id]
+    text = " ".join(
+        part
+        for part in (
+            f"{name(job)} ({job.kind}) is {state.state}.",
+            _reason(state),
+            _attempt(job, state, now),
+            _parents(job, facts, states, state),
+            _advice(job, state),
+        )
+        if part
+    )
+    shows_log = state.state in (State.FAILED, State.LOST, State.RUNNING, State.UNKNOWN)
+    if log and shows_log:
+        text += "\nLast lines of its log:\n" + "\n".join(f"  {line}" for line in log)
+    return text
+
+
+def name(job: JobFacts) -> str:
+    """`<slug>-<id>`, as its folder is called."""
+    return f"{job.slug}-{job.id}" if job.slug and job.slug != job.id else job.id
+
+
+def _reason(state: JobState) -> str:
+    if not state.reason:
+        return ""
+    return state.reason[0].upper() + state.reason[1:].rstrip(".") + "."
+
+
+def _attempt(job: JobFacts, state: JobState, now: float) -> str:
+    newest = job.newest
+    if newest is None or state.state in (State.BLOCKED, State.PLANNED):
+        return ""
+    verb = newest.outcome or "last heard of"
+    t = newest.ended if newest.ended is not None else newest.last_t
+    when = f", {verb} {_ago(now - t)}" if t is not None else ""
+    where = f" on {newest.host}" if newest.host else ""
+    far = ""
+    shown = describe(job, state).progress
+    if shown is not None and state.state is not State.DONE:
+        of = f" of {shown.total:g}" if shown.total is not None else ""
+        far = f", at {shown.done:g}{of} {shown.unit or ''}".rstrip()
+    return f"Attempt {newest.attempt} of {job.attempts}{where}{far}{when}."
+
+
+def _parents(
+    job: JobFacts,
+    facts: Mapping[str, JobFacts],
+    states: Mapping[str, JobState],
+    state: JobState,
+) -> str:
+    if state.state in (State.DONE, State.RUNNING, State.FAILED, State.CANCELLED):
+        return ""
+    waits = [p for p in job.parents if p in facts and states[p].state is not State.DONE]
+    if not waits:
+        return ""
+    told = [f"{name(facts[p])} ({states[p].state}" + _because(states[p]) + ")" for p in waits]
+    return f"It needs {', '.join(told)}."
+
+
+def _because(state: JobState) -> str:
+    return f": {state.reason}" if state.state is State.FAILED and state.reason else ""
+
+
+def _advice(job: JobFacts, state: JobState) -> str:
+    own = job.id
+    retry = f"`vitok-sweep retry {own}`, then `vitok-sweep launch` its sweep file"
+    match state.state:
+        case State.DONE:
+            return "Nothing is to do."
+        case State.RUNNING:
+            return f"Follow it with `vitok-sweep logs -f {own}`."
+        case State.SUBMITTED:
+            return "It starts when its turn comes; `vitok-sweep status --watch` shows when."
+        case State.FAILED if job.newest is not None and job.newest.user:
+            return f"Mend what the message says; to try again: {retry}."
+        case State.FAILED:
+            return f"`vitok-sweep logs {own}` has the whole log; to try again: {retry}."
+        case State.UNKNOWN:
+            return (
+                "It is never submitted again by itself, lest it run twice. "
+                f"If you know that it is dead: {retry}."
+            )
+        case State.BLOCKED:
+            return f"`vitok-sweep why {state.parent}` says what holds it up."
+        case _:
+            again = " from its last checkpoint" if job.attempts else ""
+            return f"`vitok-sweep launch` its sweep file runs it{again}."
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(0, round(seconds))} s ago"
+    for unit, length in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.1f} {unit} ago"
+    return f"{seconds / 60:.1f} min ago"

@@ -1,0 +1,262 @@
+"""What is drawn: the page holds its text, partial sweeps draw, the data is what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+from synthetic import FRECHET, quickstart
+
+from analysis.figures import FIGURES, Drawing, Request, find, style
+from analysis.figures.words import axis_protocol, short
+from analysis.frames import Results
+from vitok_core.errors import UserError
+
+
+def draw(made: Results, figure: str = "e_vs_metrics", *datasets: str) -> Drawing:
+    return FIGURES[figure].draw(made, Request(datasets=datasets))
+
+
+def partial() -> Results:
+    """A third of the points, one of them diverged, one metric missing at another."""
+    made = quickstart()
+    rows = made.point_metrics[made.point_metrics["point_id"].isin(made.points["point_id"][:17])]
+    rows = rows.copy()
+    rows.loc[(rows["metric"] == "rPSNR") & (rows["point_id"] == "cfg-p8c8-s0"), "value"] = np.nan
+    rows = rows[~((rows["metric"] == "rSSIM") & (rows["point_id"] == "cfg-p8c16-s1"))]
+    return replace(made, point_metrics=rows)
+
+
+def one_protocol() -> Results:
+    """Both data sets under the same protocols: they share panels."""
+    made = quickstart()
+    rows = made.point_metrics.assign(
+        protocol=made.point_metrics["protocol"].str.replace("; photos-.*", "", regex=True)
+    )
+    return replace(made, point_metrics=rows)
+
+
+CASES = {
+    "quickstart": lambda: draw(quickstart()),
+    "first panel": lambda: draw(quickstart(), "e_vs_rfid"),
+    "two lanes": lambda: draw(quickstart(), "e_vs_metrics", "all"),
+    "two lanes of one panel": lambda: draw(quickstart(), "e_vs_rfid", "all"),
+    "shared panels": lambda: draw(one_protocol(), "e_vs_metrics", "all"),
+    "shared panel": lambda: draw(one_protocol(), "e_vs_rfid", "all"),
+    "one seed, no floor": lambda: draw(quickstart(seeds=(0,), floor=False)),
+    "one patch": lambda: draw(quickstart(patches=(16,))),
+    "two points": lambda: draw(quickstart(patches=(16,), channels=(4, 8))),
+    "one point": lambda: draw(quickstart(patches=(32,), channels=(4,), seeds=(0,))),
+    "equal E": lambda: draw(equal_sizes()),
+    "odd sizes": lambda: draw(quickstart(patches=(4, 8, 14), channels=(3, 5, 24), resolution=56)),
+    "full scale": lambda: draw(quickstart(resolution=256, datasets=("imagenet1k-val",))),
+    "partial": lambda: draw(partial()),
+    "missing metric": lambda: draw(without("rSSIM")),
+}
+
+
+def equal_sizes() -> Results:
+    made = quickstart(seeds=(0,))
+    points = made.points[made.points["E"] == 256]
+    return replace(made, points=points, point_metrics=made.point_metrics[
+        made.point_metrics["point_id"].isin(points["point_id"])
+    ])  # fmt: skip
+
+
+def without(metric: str) -> Results:
+    made = quickstart()
+    return replace(made, point_metrics=made.point_metrics[made.point_metrics["metric"] != metric])
+
+
+@cache
+def case(name: str) -> Figure:
+    """Drawn once for all that look at it."""
+    return CASES[name]().canvas
+
+
+def texts(figure: Figure) -> Iterator[tuple[str, Bbox]]:
+    """Every piece of visible text with the box that it covers."""
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    outside = {
+        id(label)
+        for axes in figure.axes
+        for axis, low, high in ((axes.xaxis, *axes.get_xlim()), (axes.yaxis, *axes.get_ylim()))
+        for tick in axis.get_major_ticks()
+        for label in (tick.label1, tick.label2)
+        if not low <= tick.get_loc() <= high
+    }
+    for text in figure.findobj(Text):
+        if text.get_visible() and text.get_text() and id(text) not in outside:
+            yield text.get_text(), text.get_window_extent(renderer)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_text_is_whole_and_never_overlaps(name: str) -> None:
+    figure = case(name)
+    with style.look():
+        figure.canvas.draw()
+        boxes = list(texts(figure))
+    assert len(boxes) > 8
+    page = figure.bbox
+    for said, box in boxes:
+        assert box.x0 >= 0, said
+        assert box.y0 >= 0, said
+        assert box.x1 <= page.x1, said
+        assert box.y1 <= page.y1, said
+    for (said, box), (other, against) in combinations(boxes, 2):
+        common = Bbox.intersection(box, against)
+        assert common is None or min(common.width, common.height) < 1.5, (said, other)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_mark_and_line_is_inside_its_panel(name: str) -> None:
+    for axes in case(name).axes:
+        (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+        for line in axes.lines:
+            x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+            assert np.all((left <= x) & (x <= right))
+            assert np.all((low <= y) & (y <= high)), (axes.get_title(), line)
+        if axes.lines:
+            assert 2 <= sum(low <= tick <= high for tick in axes.get_yticks()) <= 10
+            assert 1 <= sum(left <= tick <= right for tick in axes.get_xticks()) <= 10
+
+
+def test_the_paper_s_four_panels_over_powers_of_two() -> None:
+    axes = draw(quickstart()).canvas.axes
+    assert [one.get_ylabel().split(",")[0] for one in axes] == [
+        FRECHET, "rIS[efficientnet-lite0]", "rSSIM", "rPSNR (dB)",
+    ]  # fmt: skip
+    assert [one.get_yscale() for one in axes] == ["log", "linear", "linear", "linear"]
+    for one in axes:
+        assert one.get_xscale() == "log"
+        labels = [tick.get_text() for tick in one.get_xticklabels()]
+        assert labels == ["$2^{4}$", "$2^{6}$", "$2^{8}$", "$2^{10}$", "$2^{12}$"]
+
+
+def test_protocols_stand_on_the_axes_and_whole_in_the_caption() -> None:
+    drawing = draw(quickstart())
+    said = [text.get_text() for text in drawing.canvas.findobj(Text)]
+    for panel, protocol in drawing.data[["panel", "protocol"]].drop_duplicates().to_numpy():
+        assert axis_protocol(protocol) in said
+        whole = " ".join(said)
+        assert all(word in whole for word in f"{panel}: {protocol}.".split())
+
+
+def test_a_protocol_is_never_read_as_mathematics() -> None:
+    made = quickstart(seeds=(0,))
+    rows = made.point_metrics.assign(protocol="costs $5 and $6^_; x" + " and more" * 9)
+    draw(replace(made, point_metrics=rows)).canvas.canvas.draw()
+
+
+def test_the_data_is_what_is_drawn() -> None:
+    drawing = draw(quickstart(), "e_vs_rfid")
+    (axes,) = drawing.canvas.axes
+    marks = [line for line in axes.lines if line.get_linestyle() == "None"]
+    drawn = np.concatenate([np.column_stack(line.get_data()) for line in marks])
+    trained = drawing.data[drawing.data["series"] == "trained"]
+    floor = drawing.data[drawing.data["series"] == "floor"]
+    means = trained.groupby("config_id").agg(
+        E=("E", "first"), value=("value", lambda v: 2 ** np.log2(v).mean())
+    )
+    expected = np.concatenate(
+        [frame[["E", "value"]].to_numpy(float) for frame in (trained, floor, means)]
+    )
+    np.testing.assert_allclose(_sorted(drawn), _sorted(expected), rtol=1e-12)
+
+
+def test_the_drawn_line_is_the_fit() -> None:
+    drawing = draw(quickstart(), "e_vs_rfid")
+    lines = [line for line in drawing.canvas.axes[0].lines if line.get_linestyle() != "None"]
+    assert len(lines) == len(drawing.fits) == 2
+    for line, fit in zip(lines, drawing.fits, strict=True):
+        np.testing.assert_allclose(line.get_ydata(), fit.band(line.get_xdata())[0], rtol=1e-12)
+
+
+def test_single_seeds_are_not_drawn_twice() -> None:
+    drawing = draw(quickstart(seeds=(0,), floor=False), "e_vs_rfid")
+    marks = [ln for ln in drawing.canvas.axes[0].lines if ln.get_linestyle() == "None"]
+    assert sum(len(line.get_xdata()) for line in marks) == 15
+
+
+def test_the_held_out_set_is_drawn_unless_another_is_asked_for() -> None:
+    assert set(draw(quickstart()).data["dataset"]) == {"photos-heldout"}
+    assert set(draw(quickstart(), "e_vs_metrics", "photos-tune").data["dataset"]) == {"photos-tune"}
+    assert set(draw(quickstart(), "e_vs_metrics", "all").data["dataset"]) == {
+        "photos-heldout", "photos-tune",
+    }  # fmt: skip
+
+
+def test_without_rfid_the_offline_distance_says_so() -> None:
+    drawing = draw(quickstart(), "e_vs_rfid")
+    assert drawing.canvas.axes[0].get_ylabel() == f"{FRECHET}, not FID"
+    assert any("no rFID" in note and "not FID" in note for note in drawing.notes)
+    made = quickstart()
+    rows = made.point_metrics[made.point_metrics["metric"] == FRECHET].assign(metric="rFID")
+    true = draw(replace(made, point_metrics=rows), "e_vs_rfid")
+    assert true.canvas.axes[0].get_ylabel() == "rFID"
+    assert not true.notes
+
+
+def test_a_partial_sweep_says_that_it_is() -> None:
+    drawing = draw(partial())
+    assert "17 of 45 points are scored so far: the figure is partial" in drawing.notes
+    assert any(note.startswith("rSSIM has 16 of the 17") for note in drawing.notes)
+    assert any("rPSNR: " in note and "left out" in note for note in drawing.notes)
+    said = " ".join(text.get_text() for text in drawing.canvas.findobj(Text))
+    assert "the figure is partial" in said
+
+
+def test_too_few_points_draw_without_a_line() -> None:
+    drawing = draw(quickstart(patches=(16,), channels=(4, 8)))
+    assert [fit.model for fit in drawing.fits] == [None] * 8
+    said = [text.get_text() for text in drawing.canvas.findobj(Text)]
+    assert said.count("trained: no line, n = 2") == 4
+
+
+def test_nothing_to_draw_is_told() -> None:
+    with pytest.raises(UserError, match="nothing to draw on photos-heldout"):
+        draw(replace(without(FRECHET), point_metrics=_only("rPSNR")), "e_vs_rfid")
+
+
+def test_floors_alone_are_not_drawn() -> None:
+    made = quickstart(seeds=(0,))
+    diverged = made.point_metrics["kind"] == "reconstruct"
+    rows = made.point_metrics.assign(value=made.point_metrics["value"].mask(diverged))
+    with pytest.raises(UserError, match="nothing to draw"):
+        draw(replace(made, point_metrics=rows))
+
+
+def test_an_unknown_figure_names_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"'e-vs-metric', did you mean e_vs_metrics\?"):
+        find("e-vs-metric")
+    with pytest.raises(UserError, match="there are: e_vs_rfid, e_vs_metrics"):
+        find("zebra")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "expected"),
+    [
+        ("n=512", "n=512"),
+        ("a network with a very long name 0.1.0 (sha256 1234), n=512, uint8", "n=512, uint8, …"),
+        ("x" * 60, "x" * 41 + "…"),
+    ],
+)
+def test_a_short_protocol_is_made_of_whole_parts(protocol: str, expected: str) -> None:
+    assert short(protocol) == expected
+
+
+def _only(metric: str) -> pd.DataFrame:
+    rows = quickstart().point_metrics
+    return rows[rows["metric"] == metric]
+
+
+def _sorted(rows: np.ndarray) -> np.ndarray:
+    return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
