@@ -21,7 +21,7 @@ class Metric:
     """How one metric is fitted and read."""
 
     name: str
-    family: str  # frechet, is, ssim, psnr, other: the report's panels
+    family: str  # frechet, fvd, is, ssim, psnr, …: the figures' panels
     transform: str  # y_transform of its fits: "log2" or "identity"
     better: int  # +1 higher, -1 lower, 0 neither: a rate is a price, not a quality
     unit: str = ""  # of values, of slopes and of residuals in the fit's scale
@@ -63,7 +63,8 @@ class Metric:
 # First match decides. Fréchet distances are fitted as log2, the paper's own coordinates: R² on the
 # raw metric would not give the printed numbers.
 _RULES: tuple[tuple[str, str, str, int, str], ...] = (
-    (r"[rg]F(ID|VD|D)\b", "frechet", "log2", -1, "log2"),
+    (r"[rg]F(ID|D)\b", "frechet", "log2", -1, "log2"),
+    (r"[rg]FVD\b", "fvd", "log2", -1, "log2"),
     (r"[rg]K(ID|VD|D)\b", "kernel", "identity", -1, ""),
     (r"[rg]IS\b", "is", "identity", 1, ""),
     (r"rSSIM\b", "ssim", "identity", 1, ""),
@@ -92,6 +93,6 @@ def choose(family: str, names: Iterable[str]) -> str | None:
 
 def order(name: str) -> tuple[int, bool, int, str]:
     """Sort key: the paper's order of panels, standard names first."""
-    families = ["frechet", "is", "ssim", "psnr", "kernel", "lpips", "other"]
+    families = ["frechet", "fvd", "is", "ssim", "psnr", "kernel", "lpips", "other"]
     chosen = metric(name)
     return families.index(chosen.family), chosen.offline, len(name), name

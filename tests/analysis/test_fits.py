@@ -159,7 +159,7 @@ def test_equal_values_have_no_r2() -> None:
     ("name", "family", "transform", "better"),
     [
         ("rFID", "frechet", "log2", -1),
-        ("gFVD", "frechet", "log2", -1),
+        ("gFVD", "fvd", "log2", -1),
         ("rFD[efficientnet-lite0-112]", "frechet", "log2", -1),
         ("rIS", "is", "identity", 1),
         ("rIS[efficientnet-lite0]", "is", "identity", 1),

@@ -1,0 +1,163 @@
+"""`make bench`: speed of what users wait for, beside its peers; writes benchmarks/results.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import scipy.linalg
+import torch
+from timing import Row, compare
+from torch import nn
+
+from sweep.journal import Journal
+from sweep.layout import Root
+from sweep.store import open_store, sync
+from vitok_core.metrics.frechet import frechet_distance
+from vitok_core.models.tubelets import to_tubelets
+
+HERE = Path(__file__).parent
+ROWS = 100_000
+HEAD = """# Benchmarks
+
+Written by `make bench`: medians of interleaved runs in one process; the ratio is peer over ours.
+{machine}
+
+| what | ours | time | peer | time | ratio |
+| --- | --- | --- | --- | --- | --- |
+"""
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    rows = []
+    for row in measure():
+        print(row.markdown(), flush=True)
+        rows.append(row.markdown())
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
+    text = HEAD.format(machine=machine) + "\n".join(rows) + "\n"
+    (HERE / "results.md").write_text(text, encoding="utf-8")
+
+
+def measure() -> Iterator[Row]:
+    """All comparisons, one by one."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        yield compare(
+            "start-up", 7, vitok_sweep_help=_command("--help"), bare_python=_python("pass")
+        )
+        large = folder / "large.yaml"
+        large.write_text(_large_sweep())
+        yield compare(
+            "plan, 10,000 points",
+            5,
+            vitok_sweep_plan=_command("plan", str(large)),
+            import_torch=_python("import torch"),
+        )
+        yield _journal(folder)
+        yield _sync(folder)
+    yield _tubelets()
+    yield _frechet()
+
+
+def _command(*arguments: str) -> object:
+    code = "from sweep.cli.app import main; main()"
+    return lambda: subprocess.run(
+        [sys.executable, "-c", code, *arguments], check=True, capture_output=True
+    )
+
+
+def _python(code: str) -> object:
+    return lambda: subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def _large_sweep() -> str:
+    return (
+        "extends: protocols/image_256p.yaml\n"
+        "tokenizer: {size: S-B, patch: 16}\n"
+        "axes: {tokenizer.channels: 1..10, loss.kl: ["
+        + ", ".join(f"{1e-5 * (1 + i):.6g}" for i in range(100))
+        + "]}\nseeds: 0..9\nstages: [{train: stage1}, {reconstruct: [imagenet1k-val]}]\n"
+    )
+
+
+def _journal(folder: Path) -> Row:
+    """Durable-on-demand lines against committed rows."""
+    numbers = iter(range(1000))
+
+    def ours() -> None:
+        journal = Journal(folder / f"append-{next(numbers)}.jsonl")
+        for step in range(2000):
+            journal.write("metric", step=step, name="loss", value=0.5)
+        journal.close()
+
+    def sqlite() -> None:
+        base = sqlite3.connect(folder / f"append-{next(numbers)}.db", isolation_level=None)
+        base.execute("PRAGMA journal_mode = WAL")
+        base.execute("CREATE TABLE metric (step, name, value)")
+        for step in range(2000):
+            base.execute("INSERT INTO metric VALUES (?, 'loss', 0.5)", (step,))
+        base.close()
+
+    return compare("2,000 metric rows, one by one", 5, journal=ours, sqlite_autocommit=sqlite)
+
+
+def _sync(folder: Path) -> Row:
+    job = folder / "root" / "jobs" / "tokenizer-x-0123456789ab"
+    (job / "journal").mkdir(parents=True)
+    spec = {"id": "0123456789ab", "kind": "tokenizer", "revision": 1, "slug": "tokenizer-x"}
+    (job / "job.json").write_text(json.dumps({**spec, "config": {}, "parents": []}))
+    journal = Journal(job / "journal" / "1.jsonl")
+    for step in range(ROWS):
+        journal.write("metric", step=step, name="loss", value=0.5)
+    journal.close()
+    root, numbers = Root(folder / "root"), iter(range(1000))
+
+    def ours() -> None:
+        sync(open_store(root, f"sqlite:///{folder}/sync-{next(numbers)}.db"), root)
+
+    def parse() -> None:
+        with (job / "journal" / "1.jsonl").open() as file:
+            for line in file:
+                json.loads(line)
+
+    return compare(f"sync of {ROWS:,} rows", 3, sync=ours, json_loads_alone=parse)
+
+
+def _tubelets() -> Row:
+    convolution = nn.Conv3d(3, 768, (1, 16, 16), (1, 16, 16))
+    linear = nn.Linear(768, 768)
+    clips = torch.randn(16, 3, 1, 256, 256)
+
+    def ours() -> object:
+        return linear(to_tubelets(clips, 1, 16))
+
+    with torch.inference_mode():
+        return compare("embedding, 16 images of 256 px", 9, matmul=ours,
+                       Conv3d=lambda: convolution(clips))  # fmt: skip
+
+
+def _frechet() -> Row:
+    generator = np.random.default_rng(0)
+    a, b = (generator.normal(size=(4096, 512)) for _ in range(2))
+    moments = [(x.mean(0), np.cov(x, rowvar=False)) for x in (a, b)]
+
+    def ours() -> object:
+        return frechet_distance(*moments[0], *moments[1])
+
+    def peer() -> object:
+        return scipy.linalg.sqrtm(moments[0][1] @ moments[1][1])
+
+    return compare("Fréchet distance, 512-d", 5, eigh=ours, scipy_sqrtm=peer)
+
+
+if __name__ == "__main__":
+    main()
