@@ -1,4 +1,4 @@
-"""The job `floor`: PCA of patches, the best linear code at equal p, q and c, scored like any other."""
+"""The job `floor`: PCA of patches, the best linear code at equal p, q, c, scored like any other."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from torch import Tensor
 from vitok_core.config import FloorJob, ReconstructJob
 from vitok_core.context import Context
 from vitok_core.data.pixels import to_model, to_uint8
-from vitok_core.data.sources import fingerprint
-from vitok_core.metrics.evaluation import evaluation_crops, sheet
+from vitok_core.metrics.evaluation import evaluation_crops, journal_data, sheet
 from vitok_core.metrics.scoring import score
 from vitok_core.models.tubelets import from_tubelets, grid_of, to_tubelets
 from vitok_core.training.linear import training_pca
@@ -19,7 +18,7 @@ def floor(config: FloorJob, context: Context) -> None:
     """Fit on the training data, score on `dataset`; the same crops and metrics as `reconstruct`."""
     torch.set_num_threads(context.machine.threads)
     data = config.data
-    context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
+    journal_data(data.name, data.version, context)
     pca = training_pca(data, config.stride, config.patch, config.channels, context)
     grid = grid_of(data.frames, data.resolution, data.resolution, config.stride, config.patch)
 

@@ -114,5 +114,5 @@ def _apply(conv: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 def load(path: Path) -> EfficientNetLite0:
-    """The network with the weights in `path` (a state dict of `efficientnet_lite_pytorch` names)."""
+    """The network from `path`, a state dict with `efficientnet_lite_pytorch`'s names."""
     return EfficientNetLite0(torch.load(path, map_location="cpu", weights_only=True))

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from vitok_core.config import ReconstructJob
 from vitok_core.context import Context
-from vitok_core.data.images import open_source
+from vitok_core.data.images import MissingData, open_source
 from vitok_core.data.pixels import to_model, to_uint8
 from vitok_core.data.sampler import EvalCrops
-from vitok_core.data.sources import fingerprint
+from vitok_core.data.sources import fingerprint, missing
 from vitok_core.errors import UserError
 from vitok_core.metrics.rate import ACTIVE_PROTOCOL, KL_PROTOCOL, Rate
 from vitok_core.metrics.scoring import Rebuild, score
@@ -47,11 +47,19 @@ def evaluation_crops(
     """The data set's evaluation crops and the fingerprint of its bytes, which is journalled."""
     if config.frames != 1:
         raise UserError(f"frames: {config.frames}: this release evaluates images, frames: 1")
+    bits = journal_data(name, version, context)
+    source = open_source(name, context.paths.data)
+    return EvalCrops(source, config.resolution, config.evaluation.samples), bits
+
+
+def journal_data(name: str, version: str, context: Context) -> str:
+    """Journal the fingerprint of a data set's bytes, and return it; MissingData where it is not."""
     paths = context.paths.data
+    if (reason := missing(name, paths)) is not None:
+        raise MissingData(reason)
     bits = fingerprint(name, paths)
     context.data_fingerprint(name, version, bits)
-    source = open_source(name, paths)
-    return EvalCrops(source, config.resolution, config.evaluation.samples), bits
+    return bits
 
 
 def sheet(crops: EvalCrops, rebuild: Rebuild, context: Context) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -55,7 +56,7 @@ class Extractor:
     def outputs(self, images: Tensor) -> Outputs:
         """Look at images (b, 3, h, w) uint8."""
         size = MICRO_BATCH if self.device.type == "cpu" else len(images)
-        parts = [self.model(prepare(part.to(self.device))) for part in images.split(size)]
+        parts = [self.model(prepare(part.to(self.device))) for part in torch.split(images, size)]
         return Outputs(*(torch.cat(each) for each in zip(*parts, strict=True)))
 
 
@@ -99,7 +100,7 @@ class References:
 def cached_references(key: str, folder: Path, compute: Callable[[], References]) -> References:
     """The references kept under `key` (all that they depend on), computed where there are none.
 
-    Two processes may compute the same at once: both write the same numbers, by `os.replace`.
+    Two processes may compute the same at once: both write the same numbers, atomically.
     """
     path = folder / f"references-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     kept = _read(path)
@@ -116,8 +117,9 @@ def _read(path: Path) -> References | None:
         with np.load(path, allow_pickle=False) as data:
             features = Reference(data["features_mean"], data["features_root"])
             return References(features, Reference(data["stage_mean"], data["stage_root"]))
-    except (OSError, ValueError, KeyError, EOFError):
-        return None  # absent or damaged: it is a cache, compute it again
+    # Absent or damaged, which surfaces as almost any exception: it is a cache, compute it again.
+    except Exception:
+        return None
 
 
 def _write(path: Path, references: References) -> None:
@@ -129,12 +131,13 @@ def _write(path: Path, references: References) -> None:
         stage_mean=references.stage.mean,
         stage_root=references.stage.root,
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Not the process id: jobs on other machines, or in containers, may have the same.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(buffer.getbuffer())
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -27,10 +27,11 @@ class Moments:
         if len(batch) == 0:
             return
         mean = batch.mean(0)
-        centred = batch - mean
         total = self.n + len(batch)
         shift = mean - self.mean
-        self._scatter += centred.T @ centred + np.outer(shift, shift) * (self.n * len(batch) / total)
+        # The shift between the means enters the scatter as one more centred row.
+        rows = np.vstack([batch - mean, shift * np.sqrt(self.n * len(batch) / total)])
+        self._scatter += rows.T @ rows
         self.mean = self.mean + shift * (len(batch) / total)
         self.n = total
 
@@ -64,14 +65,15 @@ class Reference:
     def distance(self, mean: Array, covariance: Array) -> float:
         """Squared Fréchet distance to another Gaussian: |μa − μb|² + tr(A + B − 2 (AB)^½).
 
-        tr (AB)^½ is the sum of the square roots of the eigenvalues of the symmetric A^½ B A^½: exact
-        for rank-deficient covariances too, where a general matrix square root of AB is not.
+        tr (AB)^½ is the sum of the square roots of the eigenvalues of the symmetric A^½ B A^½:
+        exact for rank-deficient covariances too, where a general matrix square root of AB is not.
         """
         inner = self.root.T @ covariance @ self.root
         cross = np.sqrt(np.linalg.eigvalsh(inner).clip(min=0.0)).sum()
         shift = self.mean - mean
         spread = np.square(self.root).sum() + np.trace(covariance)
-        return float(max(0.0, shift @ shift + spread - 2.0 * cross))
+        # Rounding may go below zero; unlike `max`, `maximum` lets a NaN through.
+        return float(np.maximum(0.0, shift @ shift + spread - 2.0 * cross))
 
 
 def frechet_distance(mean_a: Array, cov_a: Array, mean_b: Array, cov_b: Array) -> float:

@@ -1,7 +1,7 @@
-"""The table of feature networks: what a sweep may name, and whether this machine has it. Torch-free.
+"""The table of feature networks: what a sweep may name, and whether this machine has it.
 
-Adding a network is one file with a loader and one entry here. The names `rFID`, `rIS` are reserved
-for the standard Inception: the scores of any other network carry that network's name.
+Torch-free. Adding a network is one file with a loader and one entry here. The names `rFID`, `rIS`
+are reserved for the standard Inception: the scores of any other network carry its name.
 """
 
 from __future__ import annotations

@@ -5,26 +5,30 @@ Both compare what a viewer would be shown: values rounded to uint8, on a data ra
 
 from __future__ import annotations
 
+import math
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-PSNR_PROTOCOL = "per image then mean, 8-bit, data range 1"
+# An exact reconstruction has no finite PSNR, and one such image (a plain black crop) must not
+# decide the mean. A single value off by one in a 256 px image is 101 dB: no other score gets there.
+PSNR_CAP = 100.0
+
+PSNR_PROTOCOL = f"per image then mean, at most {PSNR_CAP:.0f} dB, 8-bit, data range 1"
 SSIM_PROTOCOL = "Gaussian 11 sigma 1.5, K .01 .03, RGB mean, valid region, 8-bit, data range 1"
 
 WINDOW = 11
 SIGMA = 1.5
 _C1, _C2 = 0.01**2, 0.03**2
-
-# An exact reconstruction has no finite PSNR; half a grey level in one value of a megapixel is far
-# better than any code here, so the cap bounds the mean without ever touching a real score.
-PSNR_CAP = 100.0
+_GAUSSIAN = [math.exp(-0.5 * ((i - WINDOW // 2) / SIGMA) ** 2) for i in range(WINDOW)]
+_KERNEL = [weight / sum(_GAUSSIAN) for weight in _GAUSSIAN]
+_CHUNK = 4  # images at a time: more leave a CPU's cache and fill its memory
 
 
 def psnr(images: Tensor, references: Tensor) -> Tensor:
     """PSNR of each image in dB, (b,) float64, at most `PSNR_CAP`; (b, 3, h, w) uint8 both."""
     error = (images.double() - references.double()).square().flatten(1).mean(1) / 255**2
-    return (-10.0 * error.clamp(min=10 ** (-PSNR_CAP / 10)).log10()).clamp(max=PSNR_CAP)
+    return (-10.0 * error.log10()).clamp(max=PSNR_CAP)
 
 
 def ssim(images: Tensor, references: Tensor) -> Tensor:
@@ -36,7 +40,11 @@ def ssim(images: Tensor, references: Tensor) -> Tensor:
     """
     if min(images.shape[-2:]) < WINDOW:
         raise ValueError(f"SSIM needs images of {WINDOW} px or more, not {tuple(images.shape)}")
-    x, y = images.double() / 255, references.double() / 255
+    pairs = zip(torch.split(images, _CHUNK), torch.split(references, _CHUNK), strict=True)
+    return torch.cat([_ssim(x.double() / 255, y.double() / 255) for x, y in pairs])
+
+
+def _ssim(x: Tensor, y: Tensor) -> Tensor:
     mean_x, mean_y = _blur(x), _blur(y)
     var_x = _blur(x * x) - mean_x**2
     var_y = _blur(y * y) - mean_y**2
@@ -48,8 +56,11 @@ def ssim(images: Tensor, references: Tensor) -> Tensor:
 
 def _blur(x: Tensor) -> Tensor:
     """Separable Gaussian over the valid region, (b, 3, h, w) → (b, 3, h - 10, w - 10)."""
-    offsets = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
-    kernel = torch.exp(-0.5 * (offsets / SIGMA) ** 2)
-    kernel = (kernel / kernel.sum()).expand(x.shape[1], 1, WINDOW)
-    x = F.conv2d(x, kernel[:, :, None], groups=x.shape[1])
-    return F.conv2d(x, kernel[..., None], groups=x.shape[1])
+    for axis in (-2, -1):
+        size = x.shape[axis] - WINDOW + 1
+        # Shifted sums: on CPUs five times as fast as a float64 convolution.
+        taps = [x.narrow(axis, i, size) for i in range(WINDOW)]
+        x = taps[0] * _KERNEL[0]
+        for tap, weight in zip(taps[1:], _KERNEL[1:], strict=True):
+            x.add_(tap, alpha=weight)
+    return x

@@ -15,10 +15,10 @@ from torch import Tensor
 from vitok_core.config import EvaluationConfig
 from vitok_core.context import Context
 from vitok_core.data.sampler import EvalCrops
-from vitok_core.errors import Stopped
+from vitok_core.errors import Stopped, UserError
 from vitok_core.metrics.efficientnet import STAGE_WIDTH, WIDTH
 from vitok_core.metrics.features import Extractor, References, Statistics, cached_references
-from vitok_core.metrics.pixels import PSNR_PROTOCOL, SSIM_PROTOCOL, psnr, ssim
+from vitok_core.metrics.pixels import PSNR_PROTOCOL, SSIM_PROTOCOL, WINDOW, psnr, ssim
 
 BATCH = 64
 Rebuild = Callable[[Tensor], Tensor]  # (b, 3, h, w) uint8 → the same shape, uint8
@@ -40,6 +40,7 @@ def score(
         source: the data set as `name@version`, for protocols.
         fingerprint: of its bytes, for the cache of reference features.
     """
+    _check_sizes(crops, evaluation)
     extractors = [Extractor.open(name, context) for name in evaluation.networks]
     statistics = [Statistics() for _ in extractors]
     sums = torch.zeros(2, dtype=torch.float64)
@@ -59,6 +60,16 @@ def score(
         _report(extractor, gathered, references, measured, context)
 
 
+def _check_sizes(crops: EvalCrops, evaluation: EvaluationConfig) -> None:
+    if crops.resolution < WINDOW:
+        raise UserError(f"resolution: {crops.resolution}: SSIM's window needs {WINDOW} or more")
+    if evaluation.networks and len(crops) < 2:
+        raise UserError(
+            "evaluation.samples: 1: a Fréchet distance needs 2 or more; raise it or set "
+            "evaluation.networks: []"
+        )
+
+
 def batches(crops: EvalCrops, context: Context) -> Iterator[tuple[int, Tensor]]:
     """(start, images (b, 3, h, w) uint8) over the whole set; stops where the context asks."""
     for start in range(0, len(crops), BATCH):
@@ -68,9 +79,7 @@ def batches(crops: EvalCrops, context: Context) -> Iterator[tuple[int, Tensor]]:
         yield start, crops.samples(range(start, min(len(crops), start + BATCH)))
 
 
-def _references(
-    crops: EvalCrops, extractor: Extractor, key: str, context: Context
-) -> References:
+def _references(crops: EvalCrops, extractor: Extractor, key: str, context: Context) -> References:
     """Gaussians of the originals' features, cached in the results root."""
 
     def compute() -> References:

@@ -15,7 +15,8 @@ GAP = 4
 LABEL = 96
 AMPLIFY = 4
 _INK, _PAPER = (40, 40, 40), (255, 255, 255)
-_ROWS = ("original", "rebuilt", f"difference ×{AMPLIFY}")
+# ASCII: Pillow's own font has no "×".
+_ROWS = ("original", "rebuilt", f"difference x{AMPLIFY}")
 
 
 def write_sheet(path: Path, images: Tensor, rebuilt: Tensor) -> None:
@@ -37,9 +38,7 @@ def write_sheet(path: Path, images: Tensor, rebuilt: Tensor) -> None:
     canvas = Image.new("RGB", size, _PAPER)
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(size=13)
-    for row, (label, tiles) in enumerate(
-        zip(_ROWS, (originals, copies, difference), strict=True)
-    ):
+    for row, (label, tiles) in enumerate(zip(_ROWS, (originals, copies, difference), strict=True)):
         top = GAP + row * (height + GAP)
         draw.text((8, top + height // 2), label, _INK, font, anchor="lm")
         for column, tile in enumerate(tiles):
@@ -57,9 +56,9 @@ def _save(canvas: Image.Image, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            canvas.save(file, format="PNG")
+            canvas.save(file, format="PNG", compress_level=3)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

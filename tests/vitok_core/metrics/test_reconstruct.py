@@ -1,0 +1,166 @@
+"""The job `reconstruct` on a tokenizer trained for two steps."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from recording import RecordingContext
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch.distributions import Normal, kl_divergence
+
+from vitok_core import jobs
+from vitok_core.config import EvaluationConfig, ReconstructJob, TokenizerJob
+from vitok_core.context import Parent, Paths
+from vitok_core.data.images import MissingData, open_source
+from vitok_core.data.sampler import EvalCrops
+from vitok_core.errors import Stopped, UserError
+from vitok_core.training.final import load_tokenizer
+
+SAMPLES, RESOLUTION = 9, 32
+JOB = ReconstructJob(
+    dataset="photos-tune", resolution=RESOLUTION, evaluation=EvaluationConfig(samples=SAMPLES)
+)
+RESULTS = ["rPSNR", "rSSIM", "rFD[efficientnet-lite0]", "rFD[efficientnet-lite0-112]",
+           "rIS[efficientnet-lite0]", "kl_bits_per_pixel", "active_channels"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Parent:
+    tower = {"width": 24, "blocks": 1, "heads": 2}
+    job = TokenizerJob.model_validate(
+        {
+            "tokenizer": {"encoder": tower, "decoder": tower, "patch": 8, "channels": 4},
+            "data": {"name": "photos-train", "resolution": RESOLUTION},
+            "train": {"steps": 2, "batch": 4, "base_lr": 0.1, "precision": "fp32"},
+        }
+    )
+    context = RecordingContext(tmp_path_factory.mktemp("tokenizer"))
+    jobs.tokenizer(job, context)
+    return Parent("t0", "tokenizer", job.model_dump(mode="json"), context.folder)
+
+
+@pytest.fixture
+def context(tmp_path: Path, trained: Parent) -> RecordingContext:
+    return RecordingContext(tmp_path, parents=(trained,))
+
+
+def test_all_results_with_their_protocols(context: RecordingContext) -> None:
+    jobs.reconstruct(JOB, context)
+    assert [name for name, _, _ in context.results] == RESULTS
+    for _, value, protocol in context.results:
+        assert math.isfinite(value)
+        assert protocol.endswith(
+            "; photos-tune@1: 9 low-discrepancy crops of 9 photos, 32px, "
+            "box 2^k then bicubic, antialiased"
+        )
+    protocols = {name: protocol for name, _, protocol in context.results}
+    assert "bits / (T H W)" in protocols["kl_bits_per_pixel"]
+    assert "var of posterior mean > 0.01" in protocols["active_channels"]
+    ((name, version, bits),) = context.fingerprints
+    assert (name, version, len(bits)) == ("photos-tune", "1", 64)
+    assert context.metrics == []
+    assert context.progressed[-1] == (SAMPLES, SAMPLES, "images")
+
+
+def test_the_numbers_are_those_of_the_posterior_mean(
+    context: RecordingContext, trained: Parent
+) -> None:
+    jobs.reconstruct(JOB, context)
+    found = {name: value for name, value, _ in context.results}
+    model = load_tokenizer(trained.folder)
+    images = EvalCrops(open_source("photos-tune", {}), RESOLUTION, SAMPLES).samples(range(SAMPLES))
+    clips = images[:, :, None].float() / 127.5 - 1
+    rebuilt = (model.reconstruct(clips)[:, :, 0] * 127.5 + 127.5).round().clamp(0, 255).numpy()
+    pairs = list(zip(images.numpy(), rebuilt.astype(np.uint8), strict=True))
+    expected = np.mean([peak_signal_noise_ratio(x, y, data_range=255) for x, y in pairs])
+    assert found["rPSNR"] == pytest.approx(expected, abs=1e-3)
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    expected = np.mean(
+        [structural_similarity(x, y, channel_axis=0, data_range=255, **settings) for x, y in pairs]
+    )
+    assert found["rSSIM"] == pytest.approx(expected, abs=1e-3)
+
+    posterior = model.encode(clips)
+    q = Normal(posterior.mean.double(), (0.5 * posterior.logvar.double()).exp())
+    nats = float(kl_divergence(q, Normal(0.0, 1.0)).sum()) / SAMPLES
+    assert found["kl_bits_per_pixel"] == pytest.approx(nats / math.log(2) / RESOLUTION**2, rel=1e-5)
+    variances = posterior.mean.flatten(0, 1).var(0, unbiased=False)
+    assert found["active_channels"] == int((variances > 0.01).sum())
+
+
+def test_the_sheet_shows_the_first_crops(context: RecordingContext) -> None:
+    pixels = EvaluationConfig(samples=3, networks=())
+    jobs.reconstruct(JOB.model_copy(update={"evaluation": pixels}), context)
+    ((path, kind),) = context.artifacts_made
+    assert (path, kind) == (context.artifacts / "sheet.png", "sheet")
+    first = EvalCrops(open_source("photos-tune", {}), RESOLUTION, 3).crop(0)
+    with Image.open(path) as sheet:
+        corner = np.asarray(sheet)[4 : 4 + 128 : 4, 100 : 100 + 128 : 4]
+    assert np.array_equal(corner, first)
+
+
+def test_it_repeats_to_the_last_bit(tmp_path: Path, trained: Parent) -> None:
+    runs = [RecordingContext(tmp_path / name, parents=(trained,)) for name in "ab"]
+    for run in runs:
+        jobs.reconstruct(JOB, run)
+    assert runs[0].results == runs[1].results
+    assert (runs[0].artifacts / "sheet.png").read_bytes() == (
+        runs[1].artifacts / "sheet.png"
+    ).read_bytes()
+
+
+def test_another_resolution_than_trained(context: RecordingContext) -> None:
+    larger = JOB.model_copy(
+        update={"resolution": 48, "evaluation": EvaluationConfig(samples=2, networks=())}
+    )
+    jobs.reconstruct(larger, context)
+    assert all(" 48px," in protocol for _, _, protocol in context.results)
+
+
+def _refuse(name: str, version: str, fingerprint: str) -> None:
+    raise UserError(f"{name}@{version}: other bytes than before")
+
+
+@pytest.mark.parametrize(
+    ("job", "prepare", "error", "message"),
+    [
+        (JOB, {"data_fingerprint": _refuse}, UserError, "photos-tune@1: other bytes"),
+        (JOB, {"stop": lambda step: "cancelled"}, Stopped, "cancelled"),
+        (JOB.model_copy(update={"frames": 16}), {}, UserError, "frames: 16"),
+        (
+            JOB.model_copy(update={"dataset": "coco2017-val"}),
+            {"paths": Paths(data={"coco2017-val": "/nowhere"})},
+            MissingData,
+            "/nowhere does not exist",
+        ),
+        (
+            JOB,
+            {"paths": Paths(weights={"efficientnet-lite0": "/nowhere.pth"})},
+            UserError,
+            "nowhere.pth does not exist",
+        ),
+    ],
+)
+def test_refusals_report_no_result(
+    context: RecordingContext,
+    job: ReconstructJob,
+    prepare: dict[str, object],
+    error: type[Exception],
+    message: str,
+) -> None:
+    for name, value in prepare.items():
+        setattr(context, name, value)
+    with pytest.raises(error, match=message):
+        jobs.reconstruct(job, context)
+    assert context.results == []
+    assert context.artifacts_made == []
+
+
+def test_an_untrained_parent_is_named(tmp_path: Path) -> None:
+    context = RecordingContext(tmp_path, parents=(Parent("t0", "tokenizer", {}, tmp_path),))
+    with pytest.raises(UserError, match=r"no whole final\.pt"):
+        jobs.reconstruct(JOB, context)
