@@ -34,7 +34,11 @@ def log_files(store: Store, root: Root, job: JobFacts) -> list[Path]:
             {"job": job.id, "submission": submission},
         ).all()
     found = [(path, far) for folder, far in folders for path in _files(root.path / folder / "logs")]
-    files = [path for path, _ in found if any(name in path.name for name in names)]
+    files = [
+        path
+        for path, _ in found
+        if any(name in f"{path.parent.name}/{path.name}" for name in names)
+    ]
     files = files or [path for path, far in found if not far] or [path for path, _ in found]
     if not files:
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +22,9 @@ _STYLES = {
     State.BLOCKED: "yellow",
     State.PLANNED: "dim",
 }
+_UNBOUNDED = 1000  # columns
+_REASON = 200  # characters; `why` tells all
+
 # What needs the reader's eye stands first.
 _ORDER = [
     State.FAILED, State.LOST, State.UNKNOWN, State.RUNNING, State.CANCELLED, State.BLOCKED,
@@ -33,12 +37,10 @@ def status_table(jobs: Sequence[JobStatus], rows: int | None = None) -> Table:
     table = Table(
         title=summary(jobs), title_justify="left", title_style="bold", box=None, pad_edge=False
     )
-    table.add_column("job", overflow="fold", min_width=12)
-    table.add_column("kind")
-    table.add_column("state")
-    table.add_column("progress", no_wrap=True)
+    for name in ("job", "kind", "state", "progress"):
+        table.add_column(name, no_wrap=True)  # ids must stay whole: only the reason gives way
     table.add_column("tries", justify="right")
-    table.add_column("why", overflow="ellipsis", no_wrap=True)
+    table.add_column("why", overflow="fold")
     ordered = sorted(jobs, key=lambda job: _ORDER.index(job.state))
     for job in ordered[:rows]:
         table.add_row(
@@ -53,6 +55,12 @@ def status_table(jobs: Sequence[JobStatus], rows: int | None = None) -> Table:
         table.caption = f"… and {len(ordered) - rows} more (`--json` lists all)"
         table.caption_justify = "left"
     return table
+
+
+def console(stderr: bool = False) -> Console:
+    """For tables on stdout: as wide as the terminal, and unbounded in a pipe or a file."""
+    made = Console(stderr=stderr)
+    return made if made.is_terminal else Console(stderr=stderr, width=_UNBOUNDED)
 
 
 def progress_text(progress: Progress | None) -> str:
@@ -84,4 +92,4 @@ def _why(job: JobStatus) -> str:
     """The reason, where the state does not say it all."""
     if job.state in (State.DONE, State.RUNNING):
         return ""
-    return job.reason.splitlines()[0] if job.reason else ""
+    return job.reason.splitlines()[0][:_REASON] if job.reason else ""

@@ -46,7 +46,6 @@ def status(
     With --watch the exit code is 4 when jobs have failed; Ctrl-C leaves the jobs running.
     """
     from sweep.status import counts
-    from sweep.statusview import status_table
 
     store, root = opened(results, db)
     jobs = _watch(store, root, sweep, show=not as_json) if watch else _jobs(store, root, sweep)
@@ -54,11 +53,14 @@ def status(
         document = {"counts": counts(jobs), "jobs": [job.as_json() for job in jobs]}
         print(json.dumps(document, indent=1, allow_nan=False))
     elif not watch:
-        from rich.console import Console
+        from sweep.statusview import console, status_table
 
-        Console().print(status_table(jobs, _ROWS))
-    if watch and any(job.state in ("failed", "lost", "blocked", "unknown") for job in jobs):
-        raise typer.Exit(_SOME_FAILED)
+        console().print(status_table(jobs, _ROWS))
+    if watch:
+        from sweep.watch import troubled
+
+        if troubled(jobs):
+            raise typer.Exit(_SOME_FAILED)
 
 
 def why(name: JobName, results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
@@ -111,7 +113,7 @@ def logs(
         return log_files(store, root, queries.facts(store, [job])[job])
 
     def ended() -> bool:
-        return all(each.state not in _active() for each in _jobs(store, root, job))
+        return all(each.state not in _active() for each in _look(store, root, job))
 
     try:
         if follow:
@@ -135,11 +137,17 @@ def opened(results: Path, db: str | None) -> tuple[Store, Root]:
     return store, root
 
 
-def _jobs(store: Store, root: Root, name: str | None) -> list[JobStatus]:
-    from sweep.status import job_statuses
-    from sweep.store import queries, sync
+def _look(store: Store, root: Root, name: str | None) -> list[JobStatus]:
+    from sweep.store import sync
 
     sync(store, root)
+    return _jobs(store, root, name)
+
+
+def _jobs(store: Store, root: Root, name: str | None) -> list[JobStatus]:
+    from sweep.status import job_statuses
+    from sweep.store import queries
+
     return job_statuses(store, root, None if name is None else queries.resolve_jobs(store, name))
 
 
@@ -163,26 +171,14 @@ def _active() -> frozenset[str]:
 
 
 def _watch(store: Store, root: Root, name: str | None, *, show: bool) -> list[JobStatus]:
-    """Show the table until no job runs or waits; the last look is what is returned."""
-    import time
-
+    """Show the jobs until none runs or waits; the last look is what is returned."""
     from rich.console import Console
-    from rich.live import Live
 
-    from sweep.statusview import status_table
+    from sweep.watch import watch
 
-    console = Console(stderr=not show)
-    jobs = _jobs(store, root, name)
     try:
-        with Live(console=console, auto_refresh=False, transient=not show) as live:
-            while True:
-                live.update(status_table(jobs, max(5, console.height - 6)), refresh=True)
-                if not any(job.state in _active() for job in jobs):
-                    break
-                time.sleep(1.0)
-                jobs = _jobs(store, root, name)
+        return watch(lambda: _look(store, root, name), Console(stderr=not show))
     except KeyboardInterrupt:
         again = f"vitok-sweep status {name + ' ' if name else ''}--watch"
-        print(f"(the jobs go on; to watch again: {again})", file=sys.stderr)
+        print(f"\nthe jobs go on. To watch again: {again}", file=sys.stderr)
         raise typer.Exit(0) from None
-    return jobs

@@ -143,11 +143,12 @@ def _print_csv(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
 
 
 def _print_table(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from sweep.statusview import console
 
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
-    Console().print(table)
+    console().print(table)

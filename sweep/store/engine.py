@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool, StaticPool
@@ -148,6 +148,11 @@ def drop_schema(connection: Connection) -> None:
     for name in reversed(VIEWS):
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
     schema.metadata.drop_all(connection)
+
+
+def fetch(connection: Connection, query: Executable) -> Sequence[Any]:
+    """All rows, as tuples of values."""
+    return connection.execute(query).all()
 
 
 def explain(error: DBAPIError, name: str) -> str | None:

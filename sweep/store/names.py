@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from sweep.store.engine import Store
+from sweep.store.engine import Store, fetch
 from vitok_core.errors import UserError
 
 
@@ -99,7 +99,7 @@ def one_job(store: Store, name: str) -> str:
         return jobs[0]
     newest = text("SELECT job_id, MAX(last_t) AS t FROM attempts GROUP BY job_id")
     with store.read() as connection:
-        times: dict[str, float] = dict(connection.execute(newest).tuples().all())
+        times: dict[str, float] = dict(fetch(connection, newest))
     return max(jobs, key=lambda job: times.get(job) or 0.0)
 
 
@@ -111,9 +111,7 @@ def sweep_names(connection: Connection) -> list[str]:
 
 def _names(store: Store) -> Names:
     with store.read() as connection:
-        jobs: dict[str, str] = dict(
-            connection.execute(text("SELECT job_id, slug FROM jobs")).tuples().all()
-        )
+        jobs: dict[str, str] = dict(fetch(connection, text("SELECT job_id, slug FROM jobs")))
         for job in connection.execute(text("SELECT DISTINCT job_id FROM sweep_jobs")).scalars():
             jobs.setdefault(job, job)  # registered, not made yet
         points = {

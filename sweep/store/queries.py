@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Select, and_, func, select
 
 from sweep.reconcile import Attempt, Claim, JobFacts
 from sweep.store import schema
-from sweep.store.engine import Store
+from sweep.store.engine import Store, fetch
 from sweep.store.names import resolve_jobs, sweep_jobs
 from sweep.store.sync import select_in
 
@@ -63,11 +63,11 @@ def _jobs(
     parents_of = select(edges.c.job_id, edges.c.parent_id).order_by(*edges.primary_key.columns)
     found: dict[str, tuple[str, str, list[str]]] = {}
     if wanted is None or len(wanted) > _ALL_ABOVE:
-        for job, kind, slug in connection.execute(query).tuples():
+        for job, kind, slug in fetch(connection, query):
             found[job] = (kind, slug, [])
-        for (job,) in connection.execute(registered).tuples():
+        for (job,) in fetch(connection, registered):
             found.setdefault(job, ("?", job, []))
-        for job, parent in connection.execute(parents_of).tuples():
+        for job, parent in fetch(connection, parents_of):
             if job in found:
                 found[job][2].append(parent)
         return found if wanted is None else _with_ancestors(found, wanted)
@@ -103,7 +103,7 @@ def _rows(
     connection: Connection, query: Select[Any], column: Column[Any], only: Sequence[str] | None
 ) -> Iterable[Any]:
     if only is None:
-        return connection.execute(query).tuples()
+        return fetch(connection, query)
     return select_in(connection, query, column, only)
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.sql.expression import bindparam
 from sweep.journal import read_lines
 from sweep.layout import Root
 from sweep.store import launches, lineage, schema
-from sweep.store.engine import Store
+from sweep.store.engine import Store, fetch
 from sweep.store.files import Role, Source, scan
 from sweep.store.journals import AttemptRows
 from sweep.store.values import Unreadable
@@ -64,7 +64,7 @@ def read_offsets(connection: Connection, paths: Sequence[str] | None = None) -> 
     """The stored offsets by path: of these paths, or of all."""
     query = select(schema.offsets.c.path, schema.offsets.c.offset)
     if paths is None:
-        return dict(connection.execute(query).tuples().all())
+        return dict(fetch(connection, query))
     return dict(select_in(connection, query, schema.offsets.c.path, paths))
 
 
@@ -73,7 +73,7 @@ def select_in(
 ) -> Iterator[Any]:
     """Rows of `query` whose column has one of the values, asked in lists of bounded length."""
     for chunk in chunks(values, _CHUNK):
-        yield from connection.execute(query.where(column.in_(chunk))).tuples()
+        yield from fetch(connection, query.where(column.in_(chunk)))
 
 
 def chunks(values: Iterable[T], size: int) -> Iterator[list[T]]:
