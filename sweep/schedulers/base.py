@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from sweep.model import Resources
+if TYPE_CHECKING:
+    from sweep.model import Resources
 
 
 class Liveness(StrEnum):
