@@ -22,6 +22,7 @@ class Science(BaseModel):
 
 
 Positive = Annotated[int, Field(ge=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TokenizerConfig(Science):
@@ -95,7 +96,7 @@ class TrainConfig(Science):
     base_lr: float = Field(1e-4, gt=0, description="learning rate per 256 frames of batch")
     final_lr: float = Field(1e-5, ge=0, description="where the cosine ends")
     warmup: float = Field(0.03, ge=0, le=1, description="linear warm-up, as a share of the steps")
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Beta, Beta] = (0.9, 0.95)
     weight_decay: float = Field(1e-4, ge=0)
     clip_norm: float | None = Field(1.0, gt=0, description="global gradient norm; null: no clipping")
     precision: Literal["fp32", "bf16"] = Field("bf16", description="autocast of the forward pass")

@@ -38,7 +38,7 @@ SIZES: dict[str, Tower] = {
 
 _NAME = r"[A-Za-z][A-Za-z0-9]*"
 _PATTERN = re.compile(
-    rf"^(?P<encoder>{_NAME})-(?P<decoder>{_NAME})/(?:(?P<stride>\d+)x)?(?P<patch>\d+)$"
+    rf"(?P<encoder>{_NAME})-(?P<decoder>{_NAME})/(?:(?P<stride>[0-9]+)x)?(?P<patch>[0-9]+)"
 )
 
 
@@ -54,7 +54,7 @@ class Variant:
     @classmethod
     def parse(cls, text: str) -> Variant:
         """Read `ENCODER-DECODER/[QxP]`; raises ValueError with the expected form."""
-        match = _PATTERN.match(text)
+        match = _PATTERN.fullmatch(text)
         if match is None or int(match["patch"]) < 1 or int(match["stride"] or 1) < 1:
             raise ValueError(f"{text!r} is not a variant such as S-B/16 or S-B/4x16")
         return cls(

@@ -30,6 +30,11 @@ PCA = {"init": "pca", "final_norm": False, "channels": 8}
 GOLDEN = (0.41272, 0.48580, 0.36871, 0.34665, 0.32988)
 
 
+@pytest.fixture(autouse=True)
+def few_crops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vitok_core.training.linear.MOST_CROPS", 1024)
+
+
 def weights(folder: Path) -> str:
     return weights_hash(load_tokenizer(folder).state_dict())
 
