@@ -49,6 +49,8 @@ def find(name: str) -> Path:
     for path in _candidates(name):
         if _exists(path):
             return path
+    if "\0" not in name and _exists(Path(name)):
+        raise fail(Mark(name or "."), "", "is a directory; expected a YAML file")
     message = "no such sweep file, here or in the package"
     near = nearest_name(_stem(name), known_names())
     if near:
@@ -76,7 +78,7 @@ def known_names() -> list[str]:
 def _candidates(name: str) -> list[Path]:
     if not name or "\0" in name or len(name) > 4096:
         return []
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # noqa: PTH111  (Path's raises for ~nobody)
     inside = Path(*path.parts[1:]) if path.parts[:1] == ("sweeps",) else path
     found = [path] if path.suffix or (_exists(path) and path.is_file()) else []
     if not path.is_absolute() and inside.parts:
@@ -149,6 +151,8 @@ def _find_base(base: Node, folder: Path) -> Path:
     inside = Path(*name.parts[1:]) if name.parts[:1] == ("sweeps",) else name
     for path in (folder / name, packaged_sweeps() / inside):
         if _exists(path):
+            if path.is_dir():
+                raise fail(base.mark, "extends", f"'{base.value}' is a directory; expected a file")
             return path
     beside = [display(file) for file in sorted((folder / name).parent.glob("*.yaml"))]
     packaged = [

@@ -75,11 +75,11 @@ def rows(
 ) -> Iterator[Row]:
     """All points before `exclude`. Without axes or zip, `include` alone makes the points; without
     any of them, the file itself is the one point."""
-    grid = list(_grid(axes, zipped)) if axes or zipped or not include else []
+    has_grid = bool(axes or zipped or not include)
     start = axes[0].mark if axes else zipped[0].mark if zipped else mark
     of_entry = [frozenset(entry.seeds or seeds) for entry in include]
     for seed in seeds:
-        for values in grid:
+        for values in _grid(axes, zipped) if has_grid else ():
             yield Row(values, seed, start)
         for entry, wanted in zip(include, of_entry, strict=True):
             if seed in wanted:

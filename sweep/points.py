@@ -1,43 +1,26 @@
-"""From the grid's rows to scientific configurations: validated, named, counted.
-
-A grid of thousands of points has few distinct sections (tokenizers, data, losses, schedules): each
-is validated and brought into canonical form once, and a point only joins them.
-"""
+"""From the grid's rows to scientific configurations: joined, checked as a whole, named, counted."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from sweep import identity
 from sweep.estimate import macs_of, shape_of
-from sweep.fields import SECTIONS, TOWERS, field, tower_name, tower_of
-from sweep.grid import Excluder, Given, Row, rows
+from sweep.fields import tower_name
+from sweep.grid import Excluder, Row, rows
 from sweep.problems import Mark, Problems, shown
 from sweep.scalars import LARGEST
+from sweep.sections import MISSING, TRAINED, Fault, Faulty, Section, Sections, place, said
 from sweep.spec import Spec
 from sweep.sweeping import defaults
-from vitok_core.config import EvaluationConfig, TokenizerJob
+from vitok_core.config import TokenizerJob, TrainConfig
 from vitok_core.cost import Shape, tokenizer_parameters
-from vitok_core.data.sources import DATASETS
 from vitok_core.kinds import KINDS
 from vitok_core.variants import Tower, Variant
-
-_MISSING = "missing"
-_TRAINED = ("tokenizer", "data", "loss", "train")  # the sections of a tokenizer job
-
-
-@dataclass(frozen=True)
-class Section:
-    """One section as some points have it. `json` is None where it is left out as a default."""
-
-    model: Any
-    config: Mapping[str, Any]
-    json: str | None
 
 
 @dataclass(frozen=True)
@@ -78,17 +61,6 @@ class Draft:
         return self.row.seed
 
 
-Fault = tuple[Mark, str, str]  # where, field, message
-
-
-class Faulty(Exception):  # noqa: N818  (a signal between two methods)
-    """A point that is not valid, with all that is wrong with it."""
-
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__(faults)
-        self.faults = faults
-
-
 def drafts(spec: Spec, problems: Problems | None = None) -> list[Draft]:
     """All points of a sweep.
 
@@ -101,74 +73,77 @@ def drafts(spec: Spec, problems: Problems | None = None) -> list[Draft]:
     """
     problems = Problems() if problems is None else problems
     partial = bool(problems)
-    maker = _Maker(spec)
+    maker = _Maker(spec, partial)
     excluder = Excluder(spec.exclude, spec.values, defaults())
     faults: dict[Fault, list[Row]] = {}
     made: list[Draft] = []
+    tried = 0
     for row in rows(spec.axes, spec.zipped, spec.include, spec.seeds, spec.mark):
         if spec.exclude and excluder.drops(row):
             continue
+        tried += 1
         try:
             made.append(maker.draft(row))
         except Faulty as error:
             for fault in error.faults:
                 faults.setdefault(fault, []).append(row)
     for (mark, path, message), where in faults.items():
-        if not (partial and message.startswith(_MISSING)):
-            problems.add(mark, path, message + _points_with(where, spec))
+        if not (partial and message.startswith(MISSING)):
+            some = len(where) < tried
+            problems.add(mark, path, message + (_points_with(where, spec) if some else ""))
     if not partial:
         for exclusion in excluder.unmatched():
             problems.add(exclusion.mark, "exclude", "matches no point of the grid")
         if not made and not problems:
             problems.add(spec.exclude[0].mark, "exclude", "leaves no point")
-    _refuse_repeats(made, problems)
+        _refuse_repeats(made, "axes" if spec.axes else "zip", problems)
     problems.check()
     return made
 
 
 def _points_with(where: list[Row], spec: Spec) -> str:
     first = where[0].values
-    if not first:
+    at = ", ".join(f"{path} {_shown(given.value, spec)}" for path, given in first.items())
+    if not at:
         return ""
-    said = ", ".join(f"{path} {_shown(given.value, spec)}" for path, given in first.items())
-    return f" ({said})" if len(where) == 1 else f" ({len(where):,} points, first: {said})"
+    return f" ({at})" if len(where) == 1 else f" ({len(where):,} points, first: {at})"
 
 
 def _shown(value: Any, spec: Spec) -> str:
     return tower_name(value, spec.sizes) if isinstance(value, Tower) else shown(value)
 
 
-def _refuse_repeats(made: list[Draft], problems: Problems) -> None:
+def _refuse_repeats(made: list[Draft], grid: str, problems: Problems) -> None:
     seen: dict[str, Draft] = {}
+    told: set[tuple[Mark, bool]] = set()
     for draft in made:
         first = seen.setdefault(draft.id, draft)
-        if first is not draft:
-            where = "the grid" if not first.row.included else f"include ({first.row.mark})"
-            message = (
-                f"repeats the point {draft.slug} of {where}: nothing that its training depends on "
-                f"differs"
-            )
-            problems.add(draft.row.mark, "include" if draft.row.included else "axes", message)
+        row = draft.row
+        if first is draft or (row.mark, row.included) in told:
+            continue
+        told.add((row.mark, row.included))  # one is told of: the others are of the same making
+        where = f"include ({first.row.mark})" if first.row.included else "the grid"
+        idle = [path for path in row.values if path.partition(".")[0] not in TRAINED]
+        why = f": {', '.join(idle)} makes no other tokenizer" if idle else ""
+        message = f"repeats the point {draft.slug} of {where}{why}"
+        problems.add(row.mark, "include" if row.included else grid, message)
 
 
 class _Maker:
     """Makes drafts, remembering every section and combination that it has seen."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, partial: bool) -> None:
         self._spec = spec
-        # Keys hold the ids of Given objects, which live as long as the spec does.
-        self._sections: dict[tuple[Any, ...], Section | list[Fault]] = {}
+        self._partial = partial
+        self._sections = Sections(spec)
         self._trained: dict[tuple[int, ...], Trained | list[Fault]] = {}
         self._names: dict[tuple[Tower, Tower, int, int], tuple[str, str, str]] = {}
 
     def draft(self, row: Row) -> Draft:
-        own: dict[str, list[tuple[str, Given]]] = {name: [] for name in SECTIONS}
-        for path, given in row.values.items():
-            section = path.partition(".")[0]
-            if section in own:
-                own[section].append((path, given))
-        found = {name: self._section(name, own[name], row) for name in SECTIONS}
+        found = self._sections.of(row)
         faults = [fault for each in found.values() if isinstance(each, list) for fault in each]
+        if self._partial and all(message.startswith(MISSING) for _, _, message in faults):
+            self._check_shape(found, row)
         if faults:
             raise Faulty(faults)
         sections = {name: each for name, each in found.items() if isinstance(each, Section)}
@@ -189,6 +164,24 @@ class _Maker:
             variant=variant,
         )
 
+    def _check_shape(self, found: Mapping[str, Section | list[Fault]], row: Row) -> None:
+        """Check patch against resolution though the file's other values are wrong: a schedule that
+        cannot be read hides no mistake of the grid."""
+        models = {name: each.model for name, each in found.items() if isinstance(each, Section)}
+        if {"tokenizer", "data"} <= models.keys():
+            job = {**models, "train": TrainConfig(steps=1, batch=1), "seed": 0}
+            job = {name: job[name] for name in ("tokenizer", "data", "train", "seed")}
+            self._joined(job, row)
+
+    def _joined(self, models: Mapping[str, Any], row: Row) -> TokenizerJob:
+        try:
+            return TokenizerJob(**models)
+        except ValidationError as error:
+            given = {**self._spec.values, **row.values}
+            raise Faulty(
+                [place(said(item), "tokenizer", given, row, row.mark) for item in error.errors()]
+            ) from None
+
     def _name(self, encoder: Tower, decoder: Tower, p: int, q: int) -> tuple[str, str, str]:
         key = (encoder, decoder, p, q)
         if key not in self._names:
@@ -197,82 +190,8 @@ class _Maker:
             self._names[key] = (*names, str(Variant(*names, p, q)))
         return self._names[key]
 
-    def _section(self, name: str, own: list[tuple[str, Given]], row: Row) -> Section | list[Fault]:
-        key = (name, *(id(given) for _, given in own))
-        if not own:  # where a missing field is told of depends on the row
-            key = (name, row.included and id(row.mark))
-        if key not in self._sections:
-            try:
-                self._sections[key] = self._make_section(name, dict(own), row)
-            except Faulty as error:
-                self._sections[key] = error.faults
-        return self._sections[key]
-
-    def _make_section(self, name: str, own: dict[str, Given], row: Row) -> Section:
-        prefix = f"{name}."
-        given = {p: v for p, v in self._spec.values.items() if p.startswith(prefix)} | own
-        values = self._join_towers(given) if name == "tokenizer" else given
-        named = {path.removeprefix(prefix): each.value for path, each in values.items()}
-        if name == "data":
-            self._fill_version(named, given)
-        try:
-            model = SECTIONS[name](**named)
-        except ValidationError as error:
-            raise Faulty(self._section_faults(error, name, given, row)) from None
-        config = identity.scientific(model)  # type: ignore[arg-type]
-        return Section(model, config, None if _is_default(name, model) else _json(config))
-
-    def _join_towers(self, given: Mapping[str, Given]) -> dict[str, Given]:
-        """Apply `tokenizer.encoder.blocks` and the like to the tower that they are part of."""
-        joined = {path: each for path, each in given.items() if path.count(".") == 1}
-        for tower in TOWERS:
-            parts = {p: g for p, g in given.items() if p.startswith(f"{tower}.")}
-            if not parts:
-                continue
-            whole = joined[tower].value.model_dump() if tower in joined else {}
-            whole |= {path.rpartition(".")[2]: each.value for path, each in parts.items()}
-            mark = next(iter(parts.values())).mark
-            try:
-                joined[tower] = Given(tower_of(whole), mark)
-            except ValueError as error:
-                raise Faulty([(mark, tower, str(error))]) from None
-        return joined
-
-    def _fill_version(self, named: dict[str, Any], given: Mapping[str, Given]) -> None:
-        if "name" not in named:
-            return
-        registered = DATASETS[named["name"]].version
-        if named.setdefault("version", registered) != registered:
-            message = (
-                f"{named['name']} is registered as version {registered}, not {named['version']}"
-            )
-            raise Faulty([(given["data.version"].mark, "data.version", message)])
-
-    def _section_faults(
-        self, error: ValidationError, name: str, given: Mapping[str, Given], row: Row
-    ) -> list[Fault]:
-        here = self._spec.section_marks.get(name, self._spec.mark)
-        here = row.mark if row.included else here
-        faults: list[Fault] = []
-        for item in error.errors():
-            path = ".".join([name, *(str(part) for part in item["loc"])])
-            if item["type"] == "missing":
-                faults.append((here, path, f"{_MISSING}: expected {_expected(path)}"))
-            else:
-                message = item["msg"].removeprefix("Value error, ")
-                faults.append(self._place(message, name, given, here))
-        return faults
-
-    def _place(self, message: str, name: str, given: Mapping[str, Given], here: Mark) -> Fault:
-        """Where a fault of a whole section is told of: the first field it names that was given."""
-        for word in re.findall(r"[a-z_.]+", message):
-            for path in (word, f"{name}.{word}"):
-                if path in given:
-                    return given[path].mark, path, message
-        return here, name, message
-
     def _train(self, sections: Mapping[str, Section], row: Row) -> Trained:
-        key = tuple(id(sections[name]) for name in _TRAINED)
+        key = tuple(id(sections[name]) for name in TRAINED)
         if key not in self._trained:
             try:
                 self._trained[key] = self._make_trained(sections, row)
@@ -284,21 +203,12 @@ class _Maker:
         return found
 
     def _make_trained(self, sections: Mapping[str, Section], row: Row) -> Trained:
-        models = {name: sections[name].model for name in _TRAINED}
-        given = {**self._spec.values, **row.values}
-        try:
-            job = TokenizerJob(**models)
-        except ValidationError as error:
-            faults = [
-                self._place(item["msg"].removeprefix("Value error, "), "tokenizer", given, row.mark)
-                for item in error.errors()
-            ]
-            raise Faulty(faults) from None
+        job = self._joined({name: sections[name].model for name in TRAINED}, row)
         shape = shape_of(job.tokenizer, job.data)
         if shape.code > LARGEST:
             message = f"the code has {shape.code:,} values (E); that is no tokenizer"
             raise Faulty([(row.mark, "tokenizer", message)])
-        parts = {name: sections[name].json for name in _TRAINED}
+        parts = {name: sections[name].json for name in TRAINED}
         stage = identity.train_stage(
             "tokenizer", KINDS["tokenizer"].revision, identity.object_json(dict(parts))
         )
@@ -306,9 +216,7 @@ class _Maker:
         return Trained(
             job=job,
             parts=parts,
-            config={
-                n: sections[n].config for n in sorted(_TRAINED) if sections[n].json is not None
-            },
+            config={n: sections[n].config for n in sorted(TRAINED) if sections[n].json is not None},
             identity=stage,
             config_id=identity.config_id([stage]),
             shape=shape,
@@ -316,23 +224,6 @@ class _Maker:
             macs=macs_of(job.tokenizer, shape),
             slug=slug_of(job, shape),
         )
-
-
-def _is_default(name: str, model: BaseModel) -> bool:
-    info = (TokenizerJob if name in _TRAINED else EvaluationConfig).model_fields.get(name)
-    return info is not None and not info.is_required() and model == info.default
-
-
-def _json(config: Mapping[str, Any]) -> str:
-    return identity.canonical_json(config)
-
-
-def _expected(path: str) -> str:
-    if path in TOWERS:
-        return "a size such as S, or give tokenizer.size: S-B"
-    if path == "data.name":
-        return f"a data set ({', '.join(DATASETS)})"
-    return field(path).expectation
 
 
 def code_slug(shape: Shape) -> str:

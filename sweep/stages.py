@@ -80,7 +80,8 @@ def _on_data(name: str, argument: Node, place: str, problems: Problems) -> Stage
             continue
         if checked in names:
             problems.add(item.mark, field, f"'{checked}' is named twice")
-        names.append(checked)
+        else:
+            names.append(checked)
     return Stage(name, tuple(names), argument.mark)
 
 

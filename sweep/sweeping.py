@@ -96,6 +96,7 @@ def read_zip(node: Node | None, reader: Reader) -> tuple[Axis, ...]:
         said = ", ".join(f"{axis.path} {len(axis.choices)}" for axis in axes)
         mark = node.mark if node is not None else axes[0].mark
         reader.problems.add(mark, "zip", f"lists must be of equal length; lengths: {said}")
+        return ()
     return axes
 
 

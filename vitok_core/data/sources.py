@@ -79,6 +79,12 @@ DATASETS: Mapping[str, DataSet] = {
             "class-folders",
             "ImageNet-1k (ILSVRC 2012), 1,281,167 images",
         ),
+        _folder(
+            "shutterstock-imagenet1k",
+            "train",
+            "class-folders",
+            "the paper's private mix: Shutterstock (450M images) and ImageNet-1k",
+        ),
         _folder("imagenet1k-val", "val", "class-folders", "ImageNet-1k validation, 50,000 images"),
         _folder("coco2017-val", "val", "flat", "COCO 2017 validation, 5,000 images"),
     )

@@ -1,0 +1,160 @@
+"""The sections of a point (tokenizer, data, loss, train, evaluation), each validated once.
+
+A grid of thousands of points has few distinct sections; what a section's validators say is told of
+where the values stand in the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from sweep import identity
+from sweep.fields import SECTIONS, TOWERS, field, tower_of
+from sweep.grid import Given, Row
+from sweep.problems import Mark
+from sweep.spec import Spec
+from vitok_core.config import TokenizerJob
+from vitok_core.data.sources import DATASETS
+
+TRAINED = ("tokenizer", "data", "loss", "train")  # the sections of a tokenizer job
+MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section as some points have it. `json` is None where it is left out as a default."""
+
+    model: Any
+    config: Mapping[str, Any]
+    json: str | None
+
+
+Fault = tuple[Mark, str, str]  # where, field, message
+
+
+class Faulty(Exception):  # noqa: N818  (a signal between two methods)
+    """A point that is not valid, with all that is wrong with it."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__(faults)
+        self.faults = faults
+
+
+class Sections:
+    """Makes sections of rows and remembers them."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        # Keys hold the ids of Given objects, which live as long as the spec does.
+        self._made: dict[tuple[Any, ...], Section | list[Fault]] = {}
+
+    def of(self, row: Row) -> dict[str, Section | list[Fault]]:
+        """Each section of a row, or what is wrong with it."""
+        own: dict[str, list[tuple[str, Given]]] = {name: [] for name in SECTIONS}
+        for path, given in row.values.items():
+            section = path.partition(".")[0]
+            if section in own:
+                own[section].append((path, given))
+        return {name: self._section(name, own[name], row) for name in SECTIONS}
+
+    def _section(self, name: str, own: list[tuple[str, Given]], row: Row) -> Section | list[Fault]:
+        key = (name, *(id(given) for _, given in own))
+        if not own:  # where a missing field is told of depends on the row
+            key = (name, row.included and id(row.mark))
+        if key not in self._made:
+            try:
+                self._made[key] = self._make_section(name, dict(own), row)
+            except Faulty as error:
+                self._made[key] = error.faults
+        return self._made[key]
+
+    def _make_section(self, name: str, own: dict[str, Given], row: Row) -> Section:
+        prefix = f"{name}."
+        given = {p: v for p, v in self._spec.values.items() if p.startswith(prefix)} | own
+        values = self._join_towers(given) if name == "tokenizer" else given
+        named = {path.removeprefix(prefix): each.value for path, each in values.items()}
+        if name == "data":
+            self._fill_version(named, given)
+        try:
+            model = SECTIONS[name](**named)
+        except ValidationError as error:
+            raise Faulty(self._section_faults(error, name, given, row)) from None
+        config = identity.scientific(model)  # type: ignore[arg-type]
+        return Section(
+            model, config, None if _is_default(name, model) else identity.canonical_json(config)
+        )
+
+    def _join_towers(self, given: Mapping[str, Given]) -> dict[str, Given]:
+        """Apply `tokenizer.encoder.blocks` and the like to the tower that they are part of."""
+        joined = {path: each for path, each in given.items() if path.count(".") == 1}
+        for tower in TOWERS:
+            parts = {p: g for p, g in given.items() if p.startswith(f"{tower}.")}
+            if not parts:
+                continue
+            whole = joined[tower].value.model_dump() if tower in joined else {}
+            whole |= {path.rpartition(".")[2]: each.value for path, each in parts.items()}
+            mark = next(iter(parts.values())).mark
+            try:
+                joined[tower] = Given(tower_of(whole), mark)
+            except ValueError as error:
+                raise Faulty([(mark, tower, str(error))]) from None
+        return joined
+
+    def _fill_version(self, named: dict[str, Any], given: Mapping[str, Given]) -> None:
+        if "name" not in named:
+            return
+        registered = DATASETS[named["name"]].version
+        if named.setdefault("version", registered) != registered:
+            message = (
+                f"{named['name']} is registered as version {registered}, not {named['version']}"
+            )
+            raise Faulty([(given["data.version"].mark, "data.version", message)])
+
+    def _section_faults(
+        self, error: ValidationError, name: str, given: Mapping[str, Given], row: Row
+    ) -> list[Fault]:
+        here = self._spec.section_marks.get(name, self._spec.mark)
+        if row.included:
+            here = row.mark
+        elif here.place != self._spec.file:
+            here = self._spec.mark  # a base is not to blame for what the file leaves out
+        faults: list[Fault] = []
+        for item in error.errors():
+            path = ".".join([name, *(str(part) for part in item["loc"])])
+            if item["type"] == "missing":
+                faults.append((here, path, f"{MISSING}: expected {_expected(path)}"))
+            else:
+                faults.append(place(said(item), name, given, row, here))
+        return faults
+
+
+def said(item: Mapping[str, Any]) -> str:
+    """What one of our validators said, without pydantic's wrapping."""
+    return str(item["msg"]).removeprefix("Value error, ")
+
+
+def _is_default(name: str, model: BaseModel) -> bool:
+    info = TokenizerJob.model_fields.get(name)
+    return info is not None and not info.is_required() and model == info.default
+
+
+def _expected(path: str) -> str:
+    if path in TOWERS:
+        return "a size such as S, or give tokenizer.size: S-B"
+    if path == "data.name":
+        return f"a data set ({', '.join(DATASETS)})"
+    return field(path).expectation
+
+
+def place(message: str, name: str, given: Mapping[str, Given], row: Row, here: Mark) -> Fault:
+    """Where a fault of a whole section is told of: a field that it names, a swept one first."""
+    words = re.findall(r"[a-z_.]+", message)
+    named = [path for word in words for path in (word, f"{name}.{word}") if path in given]
+    for path in sorted(named, key=lambda path: path not in row.values):
+        return given[path].mark, path, message
+    return here, name, message

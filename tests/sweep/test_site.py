@@ -1,0 +1,130 @@
+"""Site files, and what a plan needs that this machine lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sweepfiles import SMALL, replaced, write
+
+from sweep import site
+from sweep.plan import plan_file
+from sweep.preflight import data_sets, feature_networks, missing, perceptual_networks
+from sweep.problems import SpecError
+from sweep.site import Site
+from vitok_core.errors import UserError
+
+FILE = """\
+data:
+  imagenet1k-val: $PLACE/val
+  coco2017-val: relative/coco
+weights: {efficientnet-lite0: ~/w.pth}
+scheduler: inline
+device: a100
+"""
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("VITOK_SITE", raising=False)
+
+
+def test_reads_and_expands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACE", "/big")
+    found = site.load(Path(write(tmp_path, FILE, "site.yaml")))
+    assert found.data == {
+        "imagenet1k-val": "/big/val",
+        "coco2017-val": str(tmp_path / "relative/coco"),
+    }
+    assert found.weights == {"efficientnet-lite0": str(tmp_path / "home/w.pth")}
+    assert (found.scheduler, found.device) == ("inline", "a100")
+    assert found.paths.data == found.data
+
+
+def test_order_option_environment_default(tmp_path: Path) -> None:
+    assert site.load(environ={}) == Site()
+    write(tmp_path, "device: h100\n", "home/.config/vitok-sweep/site.yaml")
+    named = Path(write(tmp_path, "device: a100\n", "named.yaml"))
+    option = Path(write(tmp_path, "device: cpu-core\n", "option.yaml"))
+    environ = {"VITOK_SITE": str(named)}
+    assert site.load(environ={}).device == "h100"
+    assert site.load(environ=environ).device == "a100"
+    assert site.load(option, environ).device == "cpu-core"
+
+
+def test_a_named_file_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no such site file \(VITOK_SITE\)"):
+        site.load(environ={"VITOK_SITE": str(tmp_path / "none.yaml")})
+    with pytest.raises(UserError, match=r"no such site file \(--site\)"):
+        site.load(tmp_path / "none.yaml", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dta: {}\n", "1: dta: unknown key; did you mean data?"),
+        ("data: [a]\n", "1: data: expected name: path lines"),
+        ("data:\n  imagenet-val: /x\n", "2: data: unknown data set 'imagenet-val'; did you mean"),
+        ("data:\n  imagenet1k-val: 3\n", "2: data.imagenet1k-val: expected a path, got 3"),
+        ("scheduler: pbs\n", "1: scheduler: expected one of local, inline, got 'pbs'"),
+        ("device: h200\n", "1: device: expected one of h100, a100, cpu-core"),
+        ("data: !!python/name:os.system x\n", "1: tag"),
+    ],
+)
+def test_mistakes_have_a_place(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        site.load(Path(write(tmp_path, text, "site.yaml")))
+    assert f"site.yaml:{message}" in str(caught.value)
+
+
+def test_all_mistakes_of_a_site_file_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        site.load(Path(write(tmp_path, "device: x\nscheduler: y\nz: 1\n", "site.yaml")))
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_the_paper_file_lacks_three_data_sets_and_a_network() -> None:
+    plan = plan_file("bottleneck_256p")
+    assert data_sets(plan) == ["imagenet1k-train", "imagenet1k-val", "coco2017-val"]
+    assert perceptual_networks(plan) == ["lpips-vgg"]
+    assert feature_networks(plan) == ["efficientnet-lite0"]
+    lines = missing(plan, Site())
+    for name in data_sets(plan):
+        assert any(name in line and f"data.{name}" in line for line in lines), name
+    (perceptual,) = (line for line in lines if "lpips-vgg" in line)
+    assert "loss.perceptual=null" in perceptual
+    assert "loss.perceptual_weight=0" in perceptual
+    assert all("\n" not in line for line in lines)
+
+
+def test_the_remedy_it_names_is_one() -> None:
+    plan = plan_file("bottleneck_256p", ["loss.perceptual=null", "loss.perceptual_weight=0"])
+    assert not [line for line in missing(plan, Site()) if "lpips" in line]
+
+
+def test_a_site_that_maps_the_data_lacks_less(tmp_path: Path) -> None:
+    (tmp_path / "coco").mkdir()
+    (tmp_path / "coco" / "000000000139.jpg").write_bytes(b"\xff\xd8")
+    lines = missing(
+        plan_file("bottleneck_256p"), Site(data={"coco2017-val": str(tmp_path / "coco")})
+    )
+    assert not [line for line in lines if "coco" in line]
+    assert [line for line in lines if "imagenet1k-val" in line]
+
+
+def test_the_quickstart_lacks_nothing_but_perhaps_weights(tmp_path: Path) -> None:
+    lines = missing(plan_file("quickstart"), Site())
+    assert not [line for line in lines if not line.startswith("network")]
+    wrong = tmp_path / "w.pth"
+    wrong.write_bytes(b"other weights")
+    site_with = Site(weights={"efficientnet-lite0": str(wrong)})
+    assert [line for line in missing(plan_file("quickstart"), site_with) if "sha256" in line]
+
+
+def test_only_named_networks_are_asked_for(tmp_path: Path) -> None:
+    text = SMALL + "  - reconstruct: photos-tune\n"
+    assert feature_networks(plan_file(write(tmp_path, text))) == ["efficientnet-lite0"]
+    text = text.replace("axes:", "evaluation: {networks: []}\naxes:")
+    assert feature_networks(plan_file(write(tmp_path, text))) == []
+    assert feature_networks(plan_file(write(tmp_path, replaced("[4, 8]", "[4]")))) == []
