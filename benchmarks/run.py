@@ -42,7 +42,8 @@ def main() -> None:
     for row in measure():
         print(row.markdown(), flush=True)
         rows.append(row.markdown())
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
+    machine = f"{os.cpu_count()} cores, {versions}"
     text = HEAD.format(machine=machine) + "\n".join(rows) + "\n"
     (HERE / "results.md").write_text(text, encoding="utf-8")
 

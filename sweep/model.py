@@ -29,7 +29,7 @@ class Resources(BaseModel):
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """One unit of work: its identity (kind, revision, config, parents) and what running it takes."""
+    """One unit of work: its identity (kind, revision, config, parents) and what it takes."""
 
     id: str
     kind: str

@@ -5,7 +5,7 @@ One line for each thing that is missing, with how to set it.
 
 from __future__ import annotations
 
-from sweep.model import Plan
+from sweep.model import Plan, PlannedJob
 from sweep.site import Site
 from vitok_core.config import EvaluationConfig
 from vitok_core.data import sources
@@ -22,7 +22,18 @@ def missing(plan: Plan, site: Site) -> list[str]:
     lines = [sources.missing(name, site.data) for name in data_sets(plan)]
     lines += [_NOT_BUILT.get(name) for name in perceptual_networks(plan)]
     lines += [networks.missing(name, site.weights) for name in feature_networks(plan)]
-    return [line for line in lines if line]
+    lines += [_several_gpus(job) for job in plan.jobs]
+    return list(dict.fromkeys(line for line in lines if line))
+
+
+def _several_gpus(job: PlannedJob) -> str | None:
+    if job.resources.gpus <= 1:
+        return None
+    return (
+        f"resources.{job.kind}.gpus: {job.resources.gpus}: jobs run on one GPU in this release, "
+        f"several come with a later one; set resources.{job.kind}.gpus=1, and "
+        f"resources.{job.kind}.micro_batch to what fits its memory"
+    )
 
 
 def data_sets(plan: Plan) -> list[str]:

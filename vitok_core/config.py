@@ -49,7 +49,7 @@ class TokenizerConfig(Science):
             if self.channels > min(self.encoder.width, self.decoder.width):
                 raise ValueError("init: pca needs channels no larger than either tower's width")
             if self.channels > 3 * self.stride * self.patch**2:
-                raise ValueError("init: pca needs channels no larger than the patch's 3·q·p² values")
+                raise ValueError("init: pca needs channels no larger than a patch's 3·q·p² values")
         return self
 
 
@@ -69,7 +69,7 @@ class DataConfig(Science):
     def _scale_is_a_range(self) -> DataConfig:
         low, high = self.crop_scale
         if not 0 < low <= high <= 1:
-            raise ValueError(f"crop_scale must be 0 < low <= high <= 1, not {list(self.crop_scale)}")
+            raise ValueError(f"crop_scale must be 0 < low <= high <= 1, not {[low, high]}")
         return self
 
 
@@ -84,7 +84,7 @@ class LossConfig(Science):
     @model_validator(mode="after")
     def _weight_and_network_agree(self) -> LossConfig:
         if (self.perceptual is None) != (self.perceptual_weight == 0):
-            raise ValueError("perceptual and perceptual_weight > 0 go together: set both or neither")
+            raise ValueError("perceptual and perceptual_weight > 0 go together: both or neither")
         return self
 
 
@@ -98,7 +98,7 @@ class TrainConfig(Science):
     warmup: float = Field(0.03, ge=0, le=1, description="linear warm-up, as a share of the steps")
     betas: tuple[Beta, Beta] = (0.9, 0.95)
     weight_decay: float = Field(1e-4, ge=0)
-    clip_norm: float | None = Field(1.0, gt=0, description="global gradient norm; null: no clipping")
+    clip_norm: float | None = Field(1.0, gt=0, description="global gradient norm; null: none")
     precision: Literal["fp32", "bf16"] = Field("bf16", description="autocast of the forward pass")
 
     def peak_lr(self, frames: int) -> float:

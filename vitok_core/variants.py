@@ -1,4 +1,4 @@
-"""Sizes and variant strings: `S-B/4x16` is encoder Small, decoder Base, stride q = 4, patch p = 16."""
+"""Sizes and variant strings: `S-B/4x16` is encoder S, decoder B, stride q = 4, patch p = 16."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def imagenet(root: Path, files: tuple[str, ...] = ("n01/a.JPEG", "n02/b.JPEG")) 
 def test_names() -> None:
     assert set(DATASETS) == {
         "photos-train", "photos-tune", "photos-heldout",
-        "imagenet1k-train", "imagenet1k-val", "coco2017-val",
+        "imagenet1k-train", "shutterstock-imagenet1k", "imagenet1k-val", "coco2017-val",
     }  # fmt: skip
     assert all(name == entry.name and entry.version for name, entry in DATASETS.items())
 
