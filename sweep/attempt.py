@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sweep.journal import Journal, read_from, sync_folder
+from sweep.journal import Journal, create_atomic, read_from
 from sweep.layout import JobFolder
 from sweep.stopping import Watch
 from vitok_core.context import Machine, Parent, Paths
@@ -21,17 +20,33 @@ _PROGRESS_EVERY = 1.0  # seconds
 
 def journals(folder: JobFolder) -> list[tuple[int, Path]]:
     """The job's journals by attempt, in order."""
-    found = [(int(p.stem), p) for p in folder.journals.glob("*.jsonl") if p.stem.isdigit()]
+    found = [(int(p.stem), p) for p in folder.journals.glob("*.jsonl") if p.stem.isdecimal()]
     return sorted(found)
+
+
+class DoneJobs:
+    """Which jobs are done, for those who ask again and again: each journal line is read once."""
+
+    def __init__(self) -> None:
+        self._done: set[Path] = set()
+        self._offsets: dict[Path, int] = {}
+
+    def __contains__(self, folder: JobFolder) -> bool:
+        if folder.path not in self._done and self._has_finished(folder):
+            self._done.add(folder.path)
+        return folder.path in self._done
+
+    def _has_finished(self, folder: JobFolder) -> bool:
+        for _, path in journals(folder):
+            records, self._offsets[path] = read_from(path, self._offsets.get(path, 0))
+            if any(record["event"] == "finished" for record in records):
+                return True
+        return False
 
 
 def is_done(folder: JobFolder) -> bool:
     """Whether any attempt has finished."""
-    return any(
-        record["event"] == "finished"
-        for _, path in journals(folder)
-        for record in read_from(path)[0]
-    )
+    return folder in DoneJobs()
 
 
 def open_journal(folder: JobFolder) -> tuple[int, Journal]:
@@ -130,21 +145,11 @@ class AttemptContext:
 
 def _furthest(path: Path) -> tuple[bool, str, int]:
     attempt = path.parent.name
-    return path.name == "final.pt", path.name, int(attempt) if attempt.isdigit() else 0
+    return path.name == "final.pt", path.name, int(attempt) if attempt.isdecimal() else 0
 
 
 def _registered(path: Path, fingerprint: str) -> str:
     """The fingerprint under this name; the first job to ask registers its own, whole or not."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     if not path.exists():
-        temporary.write_text(json.dumps({"fingerprint": fingerprint}) + "\n")
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        try:
-            os.link(temporary, path)  # fails where another was first, and is never half-written
-            sync_folder(path.parent)
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink(missing_ok=True)
+        create_atomic(path, json.dumps({"fingerprint": fingerprint}).encode() + b"\n")
     return str(json.loads(path.read_text())["fingerprint"])

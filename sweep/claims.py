@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweep.journal import sync_folder
+from sweep.journal import create_atomic
 from sweep.layout import JobFolder
 from sweep.model import Resources
 from vitok_core.context import Paths
@@ -19,33 +18,18 @@ from vitok_core.context import Paths
 class Given:
     """What the newest claim gives the worker."""
 
-    resources: Resources = field(default_factory=lambda: Resources())
+    resources: Resources = field(default_factory=lambda: Resources.model_validate({}))
     paths: Paths = field(default_factory=Paths)
+    submission: str | None = None
 
 
 def claim(folder: JobFolder, content: Mapping[str, Any]) -> int | None:
-    """Create the job's next claim exclusively; None: another launcher was first.
-
-    The file appears whole: it is written under another name and linked to its own.
-    """
+    """Create the job's next claim, whole and exclusively; None: another launcher was first."""
     folder.claims.mkdir(exist_ok=True)
     number = max(_numbers(folder), default=0) + 1
     path = folder.claims / f"{number}.json"
-    temporary = path.with_name(f".{number}.{os.getpid()}.tmp")
     record = {"claim": number, "t": time.time(), **content}
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(record, file)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return None
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(folder.claims)
-    return number
+    return number if create_atomic(path, json.dumps(record).encode() + b"\n") else None
 
 
 def newest_claim(folder: JobFolder) -> Given:
@@ -58,8 +42,9 @@ def newest_claim(folder: JobFolder) -> Given:
     return Given(
         Resources.model_validate(record.get("resources", {})),
         Paths(data=paths.get("data", {}), weights=paths.get("weights", {})),
+        record.get("submission"),
     )
 
 
 def _numbers(folder: JobFolder) -> list[int]:
-    return [int(path.stem) for path in folder.claims.glob("*.json") if path.stem.isdigit()]
+    return [int(path.stem) for path in folder.claims.glob("*.json") if path.stem.isdecimal()]

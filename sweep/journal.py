@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +32,20 @@ class Journal:
         self._clock = clock
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
         self._synced = clock()
+        self._torn = False
         sync_folder(path.parent)
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one record; durable on return unless it is a metric or progress."""
         now = self._clock()
         line = dump_line({"event": event, "t": now, **fields})
+        if self._torn:  # end the torn line: the reader drops it, and what follows stays readable
+            line = b"\n" + line
         written = os.write(self._fd, line)
         if written != len(line):
-            # A short write (full disk) leaves a torn line. End it, so that what follows it stays
-            # readable: the reader drops a line that does not parse.
-            os.write(self._fd, b"\n")
+            self._torn = not line[:written].endswith(b"\n")
             raise OSError(f"{self.path}: wrote {written} of {len(line)} bytes (disk full?)")
+        self._torn = False
         if event not in _LAZY or now - self._synced >= _SYNC_EVERY:
             os.fsync(self._fd)
             self._synced = now
@@ -55,9 +59,12 @@ class Journal:
 
 
 def dump_line(record: dict[str, Any]) -> bytes:
-    """One strict-JSON line; non-finite floats become the strings "nan", "inf", "-inf"."""
+    """One strict-JSON line; non-finite floats become the strings "nan", "inf", "-inf".
+
+    What is not Unicode (a file name's stray bytes in an error message) becomes "?".
+    """
     text = json.dumps(_finite(record), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-    return text.encode() + b"\n"
+    return text.encode(errors="replace") + b"\n"
 
 
 def _finite(value: Any) -> Any:
@@ -128,14 +135,31 @@ def sync_folder(folder: Path) -> None:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace `path` as a whole: temp file beside it, fsync, `os.replace`, fsync of the folder."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.tmp")
+    with _written_beside(path, data) as temporary:
+        temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def create_atomic(path: Path, data: bytes) -> bool:
+    """Create `path` as a whole and exclusively; False: another was first."""
+    with _written_beside(path, data) as temporary:
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            return False
+    sync_folder(path.parent)
+    return True
+
+
+@contextmanager
+def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
+    # A name of our own among all processes of all machines that share the folder.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
+        yield temporary
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from sweep.journal import write_atomic
 from sweep.launchlog import LaunchLog
 from sweep.layout import JobFolder, Root
 from sweep.model import Plan, PlannedJob, Point
-from sweep.reconcile import JobState, states
+from sweep.reconcile import JobFacts, JobState, states
 from sweep.schedulers.base import Scheduler, Submission
 from sweep.site import Site
 from sweep.status import poll
@@ -35,20 +35,35 @@ class Launched:
     submitted: int  # submissions handed to the scheduler
 
 
-def current(plan: Plan, root: Root, store: Store) -> Decision:
-    """What is to be done now: journals read, schedulers asked once."""
+def observe(
+    root: Root, store: Store, jobs: Iterable[str]
+) -> tuple[dict[str, JobFacts], dict[str, JobState]]:
+    """What the records say of these jobs and their ancestors, and the states that follow.
+
+    The schedulers are asked before the journals are read for good: what they say is over has
+    written its last line by then, so a job that ends just now is never taken for lost.
+    """
+    wanted = list(jobs)
     sync(store, root)
-    return decide(plan, plan_states(plan, root, store))
+    polls = poll(queries.facts(store, wanted), root)
+    sync(store, root)
+    facts = queries.facts(store, wanted)
+    return facts, states(facts, polls)
 
 
-def plan_states(plan: Plan, root: Root, store: Store) -> Mapping[str, JobState]:
-    """The states of the plan's jobs that were ever launched."""
-    facts = queries.facts(store, [job.id for job in plan.jobs])
-    return states(facts, poll(facts, root))
+def current(plan: Plan, root: Root, store: Store) -> Decision:
+    """What is to be done now."""
+    return decide(plan, observe(root, store, [job.id for job in plan.jobs])[1])
 
 
 def launch(
-    plan: Plan, whole: Plan, root: Root, store: Store, scheduler: Scheduler, site: Site
+    plan: Plan,
+    whole: Plan,
+    root: Root,
+    store: Store,
+    scheduler: Scheduler,
+    site: Site,
+    say: Callable[[str], None],
 ) -> Launched:
     """Register the sweep, claim what is to be done and submit it.
 
@@ -57,13 +72,14 @@ def launch(
     Args:
         plan: the points to run now.
         whole: all points of the file: the sweep's membership, whatever `--only` keeps.
+        say: told what the user should know meanwhile.
     """
-    with _turn(root):
+    with _turn(root, say):
         decision = current(plan, root, store)
         log = LaunchLog(root)
         folders = _folders(root, decision)
         chains = submissions(decision, lambda job: folders[job.id].path, log.submission)
-        _refuse(scheduler, [submission for submission, _ in chains])
+        refuse(scheduler, chains)
         for job in decision.submit:
             _write_spec(folders[job.id], job)
         if decision.submit or not _is_registered(whole, store):
@@ -75,6 +91,7 @@ def launch(
             # launch meanwhile.
             _record(taken, {}, scheduler, log)
         else:
+            # Where nothing is submitted too: a queue whose supervisor was killed goes on.
             _record(taken, scheduler.submit(handed), scheduler, log)
         log.close()
     if scheduler.name == "inline":
@@ -108,10 +125,10 @@ def _is_registered(plan: Plan, store: Store) -> bool:
     return set(members) == {job.id for job in plan.jobs}
 
 
-def _refuse(scheduler: Scheduler, wanted: Sequence[Submission]) -> None:
-    """Before anything is written: jobs that this scheduler could never run."""
-    refuse = getattr(scheduler, "refuse", None)
-    reason = refuse(wanted) if refuse else None
+def refuse(scheduler: Scheduler, chains: Sequence[Chain]) -> None:
+    """Raise for jobs that this scheduler could never run, before anything is written."""
+    ask = getattr(scheduler, "refuse", None)
+    reason = ask([submission for submission, _ in chains]) if ask else None
     if reason:
         raise UserError(reason)
 
@@ -174,12 +191,16 @@ def _record(
 
 
 @contextmanager
-def _turn(root: Root) -> Iterator[None]:
+def _turn(root: Root, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the results root's launch lock; a dying process lets go of it."""
     root.launches.mkdir(parents=True, exist_ok=True)
     fd = os.open(root.launches / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another launch is at work in {root.path}; waiting for it")
+            fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
         os.close(fd)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -16,29 +15,30 @@ from sweep.layout import Root
 
 PACKAGES = ("sweep", "vitok_core")
 _HERE = Path(__file__).resolve().parent.parent  # the folder that holds the packages
-_SKIPPED = frozenset({"__pycache__"})
+_SKIPPED = frozenset({"__pycache__"})  # Python writes it into the copy too
 _HASH_DIGITS = 16
 
 
 def freeze(root: Root) -> Path:
     """Copy the packages under `code/<hash>/` unless they are there; returns that folder.
 
-    The copy appears whole, by a rename. `origin.json` beside the packages says which commit it was
-    and what differed from it.
+    The copy appears whole, by a rename, under the hash of what was copied. `origin.json` beside the
+    packages says which commit it was and what differed from it.
     """
-    target = root.code / code_identity()
+    target = root.code / _identity(_HERE)
     if target.is_dir():
         return target
     root.code.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".copy-", dir=root.code))
     try:
-        for source in _files():
+        for source in _files(_HERE):
             place = temporary / source.relative_to(_HERE)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, place)
         (temporary / "origin.json").write_text(json.dumps(_origin(), indent=1) + "\n")
         temporary.chmod(0o755)
-        os.rename(temporary, target)
+        target = root.code / _identity(temporary)  # somebody may have edited meanwhile
+        temporary.rename(target)
     except OSError:
         if not target.is_dir():  # else another launcher made the same copy meanwhile
             raise
@@ -49,18 +49,22 @@ def freeze(root: Root) -> Path:
 
 @lru_cache(maxsize=1)
 def code_identity() -> str:
-    """Hash over the names and bytes of the running packages' files."""
+    """Hash over the names and bytes of the running packages' files, when first asked for."""
+    return _identity(_HERE)
+
+
+def _identity(base: Path) -> str:
     digest = hashlib.sha256()
-    for path in _files():
-        digest.update(f"{path.relative_to(_HERE).as_posix()}\0".encode())
+    for path in _files(base):
+        digest.update(f"{path.relative_to(base).as_posix()}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:_HASH_DIGITS]
 
 
-def _files() -> Iterator[Path]:
+def _files(base: Path) -> Iterator[Path]:
     for package in PACKAGES:
-        for path in sorted((_HERE / package).rglob("*")):
-            if path.is_file() and not _SKIPPED & set(path.parts) and path.suffix != ".pyc":
+        for path in sorted((base / package).rglob("*")):
+            if path.is_file() and not _SKIPPED & set(path.relative_to(base).parts):
                 yield path
 
 

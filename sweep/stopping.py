@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 _LOOK_EVERY = 0.5  # seconds between looks at the folder: a training step may be a millisecond
 
@@ -15,27 +16,37 @@ SUPERSEDED = "a newer attempt owns the folder"
 
 
 class Signals:
-    """Remembers that this process was asked to stop.
+    """Remembers that this process was asked to stop; the former handlers come back on exit.
 
     SIGTERM means stop for good (cancelled, or the machine goes down); SIGUSR2 is submitit's warning
     that the time is up: the job checkpoints, then submitit's own handler requeues the submission.
+    The first Ctrl-C asks for a checkpoint, the second one stops at once.
     """
 
     def __init__(self) -> None:
         self.reason: str | None = None
-        self._requeue: Any = None
+        self._before: dict[signal.Signals, Any] = {}
         self._warned = False
 
-    def install(self) -> None:
+    def __enter__(self) -> Self:
         """Take the handlers over; only the main thread may."""
-        self._requeue = signal.getsignal(signal.SIGUSR2)
-        signal.signal(signal.SIGUSR2, self._warn)
-        signal.signal(signal.SIGTERM, self._terminate)
+        for number, handler in (
+            (signal.SIGUSR2, self._warn),
+            (signal.SIGTERM, self._terminate),
+            (signal.SIGINT, self._interrupt),
+        ):
+            self._before[number] = signal.signal(number, handler)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def requeue(self) -> None:
         """After a warning, give the submission back to the scheduler. May not return."""
-        if self._warned and callable(self._requeue):
-            self._requeue(signal.SIGUSR2, None)
+        handler = self._before.get(signal.SIGUSR2)
+        if self._warned and callable(handler):
+            handler(signal.SIGUSR2, None)
 
     def _warn(self, number: int, frame: FrameType | None) -> None:
         self._warned = True
@@ -43,6 +54,12 @@ class Signals:
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         self.reason = "terminated"
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.reason is not None:
+            raise KeyboardInterrupt
+        self.reason = "interrupted"
+        os.write(2, b"\nstopping after a checkpoint; Ctrl-C again stops at once\n")
 
 
 class Watch:

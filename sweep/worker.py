@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
@@ -31,7 +31,7 @@ from sweep.layout import JobFolder
 from sweep.model import Resources
 from sweep.snapshot import code_identity
 from sweep.stopping import Signals, Watch
-from vitok_core.context import Machine, Parent, Paths
+from vitok_core.context import Machine, Parent
 from vitok_core.errors import Stopped, UserError
 from vitok_core.kinds import KINDS
 
@@ -46,6 +46,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     STOPPED = "stopped"
     BLOCKED = "blocked"  # a parent is not done
+    SUPERSEDED = "superseded"  # claimed anew for another submission
 
 
 @dataclass(frozen=True)
@@ -55,27 +56,30 @@ class Worker:
     Args:
         folders: job folders, parents before children.
         submission, scheduler: under which it was handed over; None: by hand.
-        limit: optimizer steps per job; None: all.
     """
 
     folders: tuple[str, ...]
     submission: str | None = None
     scheduler: str | None = None
-    limit: int | None = None
 
     def __call__(self) -> dict[str, str]:
-        """Run the chain; the outcome of each job by folder name. Raises only on a broken machine."""
-        signals = Signals()
-        signals.install()
+        """Run the chain; the outcome of each job by folder name. Raises on a broken machine."""
+        with Signals() as signals:
+            outcomes = self.run(signals)
+            signals.requeue()
+        return outcomes
+
+    def run(self, signals: Signals) -> dict[str, str]:
+        """The chain under the caller's signals. One that had to stop starts no further job."""
         outcomes: dict[str, str] = {}
         for place in self.folders:
-            folder = JobFolder(Path(place))
             if signals.reason is not None:
                 break
-            outcomes[folder.path.name] = run_job(
-                folder, signals, self.submission, self.scheduler, self.limit
-            )
-        signals.requeue()
+            folder = JobFolder(Path(place))
+            outcome = run_job(folder, signals, self.submission, self.scheduler)
+            outcomes[folder.path.name] = outcome
+            if outcome is Outcome.STOPPED:
+                break
         return outcomes
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
@@ -94,42 +98,51 @@ def run_job(
     """One attempt at one job, journalled from start to end.
 
     Args:
+        submission: None: by hand, whoever claimed the job.
         debug: let the job's exception through after it was journalled.
     """
     if is_done(folder):
         return Outcome.ALREADY_DONE
     spec = json.loads(folder.spec.read_text())
-    parents = [_parent(folder, parent) for parent in spec["parents"]]
-    if not all(is_done(JobFolder(parent.folder)) for parent in parents):
-        print(f"{folder.path.name}: a parent is not done", file=sys.stderr)  # noqa: T201
+    parents = _done_parents(folder, spec["parents"])
+    if parents is None:
         return Outcome.BLOCKED
     given = newest_claim(folder)
+    if submission is not None and given.submission not in (None, submission):
+        _say(f"{folder.path.name}: was claimed anew for submission {given.submission}")
+        return Outcome.SUPERSEDED
     number, journal = open_journal(folder)
     try:
         first = first_started(folder)
         machine = _machine(given.resources, first)
         journal.write("started", **_started(number, submission, scheduler, machine, spec))
         watch = Watch(signals, folder.journals / f"{number + 1}.jsonl", limit)
-        context = AttemptContext(folder, number, journal, machine, given.paths, parents, watch)
-        return _run(spec, context, journal, debug)
+        return _run(
+            spec,
+            lambda: AttemptContext(folder, number, journal, machine, given.paths, parents, watch),
+            journal,
+            debug,
+        )
     finally:
         journal.close()
 
 
-def _run(spec: Mapping[str, Any], context: AttemptContext, journal: Journal, debug: bool) -> Outcome:
+def _run(
+    spec: Mapping[str, Any], context: Callable[[], AttemptContext], journal: Journal, debug: bool
+) -> Outcome:
     began = time.monotonic()
     try:
         kind = KINDS[spec["kind"]]
         config = kind.config.model_validate(spec["config"])
         module, _, function = kind.function.partition(":")
-        getattr(import_module(module), function)(config, context)
+        getattr(import_module(module), function)(config, context())
     except Stopped as stop:
         journal.write("preempted", reason=stop.reason, step=stop.step)
         return Outcome.STOPPED
     except KeyboardInterrupt:
         journal.write("preempted", reason="interrupted", step=None)
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         traceback.print_exc()
         journal.write(
             "failed",
@@ -145,12 +158,19 @@ def _run(spec: Mapping[str, Any], context: AttemptContext, journal: Journal, deb
     return Outcome.FINISHED
 
 
-def _parent(child: JobFolder, parent_id: str) -> Parent:
-    folder = child.root.job_folders().get(parent_id)
-    if folder is None:
-        raise UserError(f"{child.path.name}: its parent {parent_id} has no folder; launch again")
-    spec = json.loads(folder.spec.read_text())
-    return Parent(parent_id, spec["kind"], spec["config"], folder.path)
+def _done_parents(child: JobFolder, ids: Sequence[str]) -> list[Parent] | None:
+    """The job's parents; None, with a word in the log, where one is not done."""
+    there = child.root.job_folders() if ids else {}
+    parents = []
+    for parent in ids:
+        folder = there.get(parent)
+        if folder is None or not is_done(folder):
+            lack = "has no folder; launch again" if folder is None else "is not done"
+            _say(f"{child.path.name}: its parent {parent} {lack}")
+            return None
+        spec = json.loads(folder.spec.read_text())
+        parents.append(Parent(parent, spec["kind"], spec["config"], folder.path))
+    return parents
 
 
 def _machine(resources: Resources, first: Mapping[str, Any] | None) -> Machine:
@@ -189,6 +209,10 @@ def _started(
     }
 
 
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  (the job's log)
+
+
 def _versions() -> dict[str, str]:
     found = {}
     for package in _PACKAGES:
@@ -202,7 +226,7 @@ def _versions() -> dict[str, str]:
 def main(arguments: Sequence[str]) -> int:
     """`python -m sweep.worker FOLDER...`: 0 when all are done, 4 when one is not."""
     if not arguments:
-        print("usage: python -m sweep.worker JOB_FOLDER...", file=sys.stderr)  # noqa: T201
+        _say("usage: python -m sweep.worker JOB_FOLDER...")
         return 2
     outcomes = Worker(tuple(str(Path(place).resolve()) for place in arguments))()
     for name, outcome in outcomes.items():

@@ -71,7 +71,9 @@ def retry(names: Names, results: Results = DEFAULT_RESULTS, db: Database = None)
 
     store, root = opened(results, db)
     again = (State.FAILED, State.CANCELLED, State.UNKNOWN, State.LOST)
-    chosen = [job for job in job_statuses(store, root, _resolve(store, names)) if job.state in again]
+    chosen = [
+        job for job in job_statuses(store, root, _resolve(store, names)) if job.state in again
+    ]
     if not chosen:
         print("nothing to retry: none of these jobs has failed or is unknown", file=sys.stderr)
         raise typer.Exit(_NOTHING_TO_DO)

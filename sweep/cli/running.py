@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,7 +46,9 @@ def launch(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be submitted; change nothing.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask about large sweeps.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask about large sweeps.")
+    ] = False,
     sets: Set = None,
     only: Only = None,
     results: Results = DEFAULT_RESULTS,
@@ -76,21 +77,21 @@ def launch(
     if lacking:
         raise UserError(f"{file}: nothing was submitted:\n" + "\n".join(f"  {x}" for x in lacking))
     root = Root(results)
+    decision = _decided(plan, root, db)
     if dry_run:
-        _say_dry(plan, root, db)
+        _say_decision(decision, "would be submitted")
+        for job in decision.submit:
+            print(f"{job.slug}-{job.id}")
         return
-    _refuse_first(plan, root, scheduler or here.scheduler, jobs, gpus)
+    back_end = _scheduler(scheduler or here.scheduler, root, jobs, gpus)
+    _refuse_first(decision, root, back_end)
+    _confirm(plan, decision, yes)
     root.path.mkdir(parents=True, exist_ok=True)
     store = open_store(root, db)
-    decision = launching.current(plan, root, store)
-    back_end = _scheduler(scheduler or here.scheduler, root, jobs, gpus, freeze=True)
-    _confirm(plan, decision, yes)
-    done = launching.launch(plan, whole, root, store, back_end, here)
+    done = launching.launch(plan, whole, root, store, back_end, here, _say)
     _say_decision(done.decision)
     if not done.decision.submit and not done.decision.active:
         _end_of_idle(done.decision)
-    if not done.decision.submit:
-        back_end.submit(())  # a queue whose supervisor was killed goes on
     if watch or back_end.name == "inline":
         _watch(plan, root, store, file)
 
@@ -118,11 +119,13 @@ def run(
     name = one_job(store, job)
     folder = root.job_folders().get(name)
     if folder is None:
-        raise UserError(f"{job}: registered but never launched; `vitok-sweep launch` makes its folder")
-    signals = Signals()
-    signals.install()
+        raise UserError(
+            f"{job}: registered but never launched; `vitok-sweep launch` makes its folder"
+        )
+    _refuse_living(store, root, name)
     try:
-        outcome = run_job(folder, signals, limit=steps, debug=pdb)
+        with Signals() as signals:
+            outcome = run_job(folder, signals, limit=steps, debug=pdb)
     except Exception:
         if not pdb:
             raise
@@ -137,39 +140,47 @@ def run(
         raise typer.Exit(_SOME_FAILED)
 
 
-def _scheduler(
-    name: str | None, root: Root, jobs: int | None, gpus: str | None, freeze: bool
-) -> Scheduler:
-    """The back-end with this launch's limits and frozen code."""
+def _refuse_living(store: Store, root: Root, job: str) -> None:
+    """A second attempt beside a living one would only make that one stop."""
+    from sweep.launch import observe
+    from sweep.status import ACTIVE
+    from vitok_core.errors import UserError
+
+    state = observe(root, store, [job])[1][job]
+    if state.state in ACTIVE:
+        raise UserError(
+            f"{job} is {state.state} ({state.reason}): `vitok-sweep logs -f {job}` follows it, "
+            f"`vitok-sweep cancel {job}` stops it"
+        )
+
+
+def _decided(plan: Plan, root: Root, db: str | None) -> Decision:
+    """What a launch would do now. Leaves no trace where nothing was ever launched."""
+    from sweep.launch import current
+    from sweep.store import open_store
+
+    return current(plan, root, open_store(root, db))
+
+
+def _scheduler(name: str | None, root: Root, jobs: int | None, gpus: str | None) -> Scheduler:
+    """The back-end with this launch's limits."""
     if name not in (None, "local"):
         from sweep.schedulers import scheduler
 
         return scheduler(name or "local", root)
-    from sweep.schedulers.local import LocalScheduler, available_gpus
-    from sweep.schedulers.queue import Limits
-    from sweep.snapshot import freeze as frozen
-
-    given = _gpu_ids(gpus) if gpus is not None else available_gpus()
-    return LocalScheduler(root, Limits(jobs, given), frozen(root) if freeze else None)
-
-
-def _refuse_first(
-    plan: Plan, root: Root, name: str | None, jobs: int | None, gpus: str | None
-) -> None:
-    """Jobs that this machine could never run are refused before anything is written."""
-    from sweep.decide import Decision, submissions
     from sweep.schedulers.local import LocalScheduler
-    from vitok_core.errors import UserError
+    from sweep.schedulers.queue import Limits
 
-    back_end = _scheduler(name, root, jobs, gpus, freeze=False)
-    if not isinstance(back_end, LocalScheduler):
-        return
-    chains = submissions(
-        Decision(submit=plan.jobs), lambda job: root.job_folder(job.slug, job.id).path, lambda: "-"
-    )
-    reason = back_end.refuse([submission for submission, _ in chains])
-    if reason is not None:
-        raise UserError(reason)
+    return LocalScheduler(root, Limits(jobs, None if gpus is None else _gpu_ids(gpus)))
+
+
+def _refuse_first(decision: Decision, root: Root, back_end: Scheduler) -> None:
+    """Jobs that could never run are refused before anything is written."""
+    from sweep.decide import submissions
+    from sweep.launch import refuse
+
+    folder = root.job_folder
+    refuse(back_end, submissions(decision, lambda job: folder(job.slug, job.id).path, lambda: "-"))
 
 
 def _gpu_ids(text: str) -> tuple[int, ...]:
@@ -179,7 +190,7 @@ def _gpu_ids(text: str) -> tuple[int, ...]:
     ids: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not (last.isdigit() and int(first) <= int(last))):
+        if not first.isdecimal() or (dash and not (last.isdecimal() and int(first) <= int(last))):
             raise UserError(f"--gpus {text!r}: expected ids such as 0-7 or 0,2,5")
         ids += range(int(first), int(last if dash else first) + 1)
     if len(set(ids)) != len(ids):
@@ -187,19 +198,8 @@ def _gpu_ids(text: str) -> tuple[int, ...]:
     return tuple(ids)
 
 
-def _say_dry(plan: Plan, root: Root, db: str | None) -> None:
-    """What a launch would do, without leaving a trace."""
-    from sweep.decide import decide
-    from sweep.launch import current
-    from sweep.store import open_store
-
-    if root.path.is_dir() or db is not None:
-        decision = current(plan, root, open_store(root, db))
-    else:
-        decision = decide(plan, {})
-    _say_decision(decision, "would be submitted")
-    for job in decision.submit:
-        print(f"{job.slug}-{job.id}")
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _say_decision(decision: Decision, submitted: str = "submitted") -> None:
@@ -213,12 +213,13 @@ def _say_decision(decision: Decision, submitted: str = "submitted") -> None:
     said = ", ".join(f"{n} {what}" for what, n in counts.items() if n) or "no jobs"
     print(f"jobs: {said}", file=sys.stderr)
     for job in decision.left:
-        state = decision.states[job.id] if job.id in decision.states else None
-        if state is None or state.state in (State.PLANNED, State.BLOCKED):
+        state = decision.states.get(job.id)
+        if state is None or state.state not in (State.FAILED, State.UNKNOWN):
             continue  # its parent is named
-        advice = f"; `vitok-sweep retry {job.id}`, then launch" if state.state is State.FAILED else ""
-        print(f"  left alone: {job.slug}-{job.id}: {state.state}: {state.reason}{advice}",
-              file=sys.stderr)  # fmt: skip
+        advice = f"; see `vitok-sweep why {job.id}`"
+        if state.state is State.FAILED:
+            advice = f"; `vitok-sweep retry {job.id}`, then launch"
+        _say(f"  left alone: {job.slug}-{job.id}: {state.state}: {state.reason}{advice}")
 
 
 def _end_of_idle(decision: Decision) -> None:
@@ -243,15 +244,15 @@ def _confirm(plan: Plan, decision: Decision, yes: bool) -> None:
 def _watch(plan: Plan, root: Root, store: Store, file: str) -> None:
     from rich.console import Console
 
-    from sweep.status import JobStatus, job_statuses
-    from sweep.store import sync
+    from sweep.launch import observe
+    from sweep.status import JobStatus, describe
     from sweep.watch import troubled, watch
 
     ids = [job.id for job in plan.jobs]
 
     def look() -> list[JobStatus]:
-        sync(store, root)
-        return job_statuses(store, root, ids)
+        facts, states = observe(root, store, ids)
+        return [describe(facts[job], states[job]) for job in ids if job in facts]
 
     try:
         jobs = watch(look, Console(stderr=True))
@@ -266,5 +267,7 @@ def _watch(plan: Plan, root: Root, store: Store, file: str) -> None:
     for job in trouble:
         print(f"{job.state}: {job.slug}-{job.id}: {job.reason}", file=sys.stderr)
     if trouble:
-        print(f"see `vitok-sweep why JOB` and `logs JOB`; then launch {file} again", file=sys.stderr)
+        print(
+            f"see `vitok-sweep why JOB` and `logs JOB`; then launch {file} again", file=sys.stderr
+        )
         raise typer.Exit(_SOME_FAILED)

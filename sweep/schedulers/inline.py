@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping, Sequence
 
@@ -13,21 +14,34 @@ from sweep.schedulers.base import Liveness, Submission
 _CLOCK_STEP = 2.0  # seconds by which a process's start time may seem to move
 
 
+# What this process has run or given up: its own life says nothing of these any more.
+_over: set[str] = set()
+
+
 class InlineScheduler:
-    """Runs each submission while `submit` waits. For debugging, and for machines of one job."""
+    """Runs each submission while `submit` waits. For debugging, and for machines of one job.
+
+    A signal (Ctrl-C, or SIGTERM by `cancel`) stops the running job after a checkpoint, and leaves
+    the rest to the next launch.
+    """
 
     name = "inline"
 
     def submit(self, submissions: Sequence[Submission]) -> Mapping[str, str]:
         """Run the chains in the given order: parents' chains stand before their children's."""
+        from sweep.stopping import Signals
         from sweep.worker import Worker
 
-        host = socket.gethostname()
-        ids = {}
-        for submission in submissions:
-            Worker(tuple(map(str, submission.folders)), submission.id, self.name)()
-            ids[submission.id] = f"{host}:{psutil.Process().pid}"
-        return ids
+        try:
+            with Signals() as signals:
+                for submission in submissions:
+                    folders = tuple(map(str, submission.folders))
+                    Worker(folders, submission.id, self.name).run(signals)
+                    _over.add(submission.id)
+        finally:
+            _over.update(submission.id for submission in submissions)
+        host = f"{socket.gethostname()}:{os.getpid()}"
+        return {submission.id: host for submission in submissions}
 
     def poll(self, submissions: Mapping[str, str]) -> Mapping[str, Liveness]:
         """A submission lives as long as the launcher that made it."""
@@ -41,6 +55,8 @@ class InlineScheduler:
 
 
 def _launcher_liveness(submission: str) -> Liveness:
+    if submission in _over:
+        return Liveness.GONE
     launcher = launcher_of(submission)
     if launcher.host != socket.gethostname():
         return Liveness.UNKNOWN

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from sweep.model import Resources
-from sweep.schedulers.queue import Limits
 
 T = TypeVar("T")
 
@@ -25,13 +23,6 @@ class Capacity:
     memory_gb: float
     gpus: tuple[int, ...]
     jobs: int | None = None
-
-    @classmethod
-    def of_machine(cls, limits: Limits) -> Capacity:
-        """This machine's cores and memory, and the GPUs that the user gave."""
-        from sweep.schedulers.local import machine_memory_gb
-
-        return cls(len(os.sched_getaffinity(0)), machine_memory_gb(), limits.gpus, limits.jobs)
 
 
 @dataclass(frozen=True)
@@ -75,7 +66,8 @@ def place(
 ) -> list[Start[T]]:
     """The submissions to start now, first come first served.
 
-    One that does not fit holds back those behind it: else a large job would wait for ever.
+    One that does not fit yet holds back those behind it: else a large job would wait for ever. One
+    that never fits (the limits were lowered after it was queued) holds back nobody.
     """
     held = [gpu for each in running for gpu in each.gpus]
     free = [gpu for gpu in capacity.gpus if gpu not in held]
@@ -84,11 +76,12 @@ def place(
     memory = sum(each.resources.memory_gb for each in running)
     starts: list[Start[T]] = []
     for item, resources in waiting:
+        if refusal(resources, capacity) is not None:
+            continue
         jobs, threads, memory = jobs + 1, threads + resources.threads, memory + resources.memory_gb
-        if capacity.jobs is None:
-            fits = threads <= capacity.threads
-        else:  # the user's own number of jobs may well share cores
-            fits = jobs <= capacity.jobs
+        # The user's own number of jobs may well share cores.
+        shared = capacity.jobs is not None and jobs <= capacity.jobs
+        fits = shared or (capacity.jobs is None and threads <= capacity.threads)
         if not fits or memory > capacity.memory_gb or resources.gpus > len(free):
             break
         gpus, free = tuple(free[: resources.gpus]), free[resources.gpus :]

@@ -19,8 +19,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from sweep.journal import sync_folder, write_atomic
 from sweep.layout import Root
 from sweep.model import Resources
@@ -34,11 +32,11 @@ class Limits:
 
     Args:
         jobs: submissions at once; None: as many as threads and memory allow.
-        gpus: ids that it may hand out.
+        gpus: ids that it may hand out; None: the machine's.
     """
 
     jobs: int | None = None
-    gpus: tuple[int, ...] = ()
+    gpus: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Entry:
     jobs: tuple[str, ...]  # job folders, in order
     after: tuple[str, ...]  # job folders that must be done first
     resources: Resources
-    code: str | None  # the frozen packages; None: as they stand
+    code: str  # the frozen packages
     started: Mapping[str, Any] | None  # {"t", "gpus"}
     cancelled: bool
 
@@ -62,15 +60,19 @@ class Entry:
 
 
 class Queue:
-    """The queue of one results root on this machine."""
+    """The queue of one results root on one machine (None: this one)."""
 
-    def __init__(self, root: Root) -> None:
-        self.folder = root.local.resolve() / socket.gethostname()
+    def __init__(self, root: Root, host: str | None = None) -> None:
+        self.folder = root.local.resolve() / (host or socket.gethostname())
 
     @property
     def lock(self) -> Path:
         """Held (flock) by the living supervisor."""
         return self.folder / "lock"
+
+    def is_ours(self) -> bool:
+        """Whether this user made the queue: only then may a look at it start processes."""
+        return self.folder.exists() and self.folder.stat().st_uid == os.getuid()
 
     @property
     def log(self) -> Path:
@@ -81,7 +83,7 @@ class Queue:
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
         write_atomic(temporary / _ENTRY, json.dumps(content).encode())
-        os.rename(temporary, self.folder / submission)
+        temporary.rename(self.folder / submission)
         sync_folder(self.folder)
 
     def entries(self) -> list[Entry]:
@@ -96,9 +98,11 @@ class Queue:
                 continue
             try:
                 content = json.loads((folder / _ENTRY).read_text())
+                started = _json(folder / _STARTED)
+                cancelled = (folder / _CANCEL).exists()
+                (folder / _ENTRY).stat()  # still there: what was read belongs together
             except (FileNotFoundError, NotADirectoryError):
                 continue  # the lock, or an entry that was just removed
-            started = folder / _STARTED
             yield Entry(
                 folder=folder,
                 id=folder.name,
@@ -107,8 +111,8 @@ class Queue:
                 after=tuple(content["after"]),
                 resources=Resources.model_validate(content["resources"]),
                 code=content["code"],
-                started=_json(started),
-                cancelled=(folder / _CANCEL).exists(),
+                started=started,
+                cancelled=cancelled,
             )
 
     def mark_started(self, entry: Entry, gpus: tuple[int, ...], t: float) -> None:
@@ -125,38 +129,19 @@ class Queue:
     def remove(self, entry: Entry) -> None:
         """Take an entry whose work is over out of the queue."""
         hidden = entry.folder.with_name(f".over-{entry.id}")
-        os.rename(entry.folder, hidden)
+        entry.folder.rename(hidden)
         shutil.rmtree(hidden, ignore_errors=True)
 
     def limits(self) -> Limits:
         """As the last launch set them."""
         content = _json(self.folder / "limits.json") or {}
-        return Limits(content.get("jobs"), tuple(content.get("gpus", ())))
+        gpus = content.get("gpus")
+        return Limits(content.get("jobs"), None if gpus is None else tuple(gpus))
 
     def set_limits(self, limits: Limits) -> None:
-        """What a launch asks for holds for the whole queue from now on."""
+        """They hold for the whole queue from now on."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomic(self.folder / "limits.json", json.dumps(asdict(limits)).encode())
-
-
-def processes(runs: Mapping[str, Path]) -> dict[str, list[psutil.Process]]:
-    """The living processes of each submission: those whose command line names its run folder.
-
-    submitit's controller and its task both do, so a task whose controller was killed is found too,
-    and nothing has to be remembered that a crash could lose.
-    """
-    names = {str(path): submission for submission, path in runs.items()}
-    found: dict[str, list[psutil.Process]] = {submission: [] for submission in runs}
-    if not names:
-        return found
-    for process in psutil.process_iter():
-        try:
-            submission = next((names[a] for a in process.cmdline() if a in names), None)
-            if submission is not None and process.status() != psutil.STATUS_ZOMBIE:
-                found[submission].append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
 
 
 def _json(path: Path) -> dict[str, Any] | None:

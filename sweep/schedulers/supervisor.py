@@ -11,22 +11,25 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 import submitit
 
-from sweep.attempt import is_done
+from sweep.attempt import DoneJobs
 from sweep.layout import JobFolder, Root
-from sweep.schedulers.placement import Capacity, Running, place
-from sweep.schedulers.queue import Entry, Queue, processes
+from sweep.schedulers.machine import capacity
+from sweep.schedulers.placement import Running, place
+from sweep.schedulers.processes import Living, processes
+from sweep.schedulers.queue import Entry, Queue
+from sweep.worker import Worker
 
 _PERIOD = 0.25  # seconds between looks
 _TRIES = 10  # to take the lock
 _GRACE = 15.0  # seconds from SIGTERM to SIGKILL: time for a checkpoint
+_WARNING = 60.0  # seconds from SIGUSR2 to the time limit, or half of a short limit
 _REQUEUES = 6  # submitit's own limit on time-outs of local jobs
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
@@ -38,7 +41,7 @@ _log = logging.getLogger("supervisor")
 def is_alive(queue: Queue) -> bool:
     """Whether some process holds the supervisor's lock."""
     try:
-        fd = os.open(queue.lock, os.O_RDWR)
+        fd = os.open(queue.lock, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
@@ -55,25 +58,26 @@ class Supervisor:
 
     def __init__(self, root: Root) -> None:
         self.queue = Queue(root)
+        self._living = Living()
+        self._done = DoneJobs()
         self._terminated: dict[str, float] = {}
 
     def look(self) -> bool:
         """One round; whether anything is left to do."""
         entries = self.queue.entries()
-        alive = processes({entry.id: entry.run for entry in entries if entry.started})
-        living: list[Entry] = []
+        alive = self._living.of({entry.id: entry.run for entry in entries if entry.started})
+        kept: list[Entry] = []
         for entry in entries:
-            if entry.started is None:
-                living.append(entry)
-            elif alive[entry.id]:
-                living.append(entry)
-                if entry.cancelled:
-                    self._terminate(entry, alive[entry.id])
-            else:
+            over = entry.cancelled if entry.started is None else not alive[entry.id]
+            if over:
                 _log.info("%s is over", entry.id)
                 self.queue.remove(entry)
-        self._start(living)
-        return bool(living)
+                continue
+            kept.append(entry)
+            if entry.cancelled:
+                self._terminate(entry)
+        self._start(kept)
+        return bool(kept)
 
     def _start(self, entries: list[Entry]) -> None:
         running = [
@@ -81,47 +85,62 @@ class Supervisor:
             for entry in entries
             if entry.started
         ]
-        held = {job for entry in entries for job in entry.jobs}
-        ready = []
+        waiting = {job for entry in entries if not entry.started for job in entry.jobs}
+        ready: list[tuple[Entry, list[str]]] = []
+        later: list[tuple[Entry, list[str]]] = []
         for entry in entries:
-            if entry.started:
-                continue
-            if entry.cancelled:
-                self.queue.remove(entry)
-                continue
-            waits = [job for job in entry.after if not is_done(JobFolder(Path(job)))]
-            if not waits:
-                ready.append((entry, entry.resources))
-            elif not any(job in held for job in waits):
-                # No submission will ever finish these parents: the children are blocked.
-                _log.info("%s is dropped: %s is not done", entry.id, Path(waits[0]).name)
-                self.queue.remove(entry)
-        for start in place(ready, running, Capacity.of_machine(self.queue.limits())):
+            if entry.started is None:
+                undone = [job for job in entry.after if job in waiting or not self._is_done(job)]
+                (later if undone else ready).append((entry, undone))
+        self._drop_orphans(later)
+        found = place(
+            [(entry, entry.resources) for entry, _ in ready],
+            running,
+            capacity(self.queue.limits()),
+        )
+        for start in found:
             self.queue.mark_started(start.item, start.gpus, time.time())
             _log.info("starting %s", start.item.id)
-            run(start.item, start.gpus)
+            try:
+                run(start.item, start.gpus)
+            except Exception:  # of this one submission (a full disk): the others go on
+                _log.exception("%s could not be started", start.item.id)
 
-    def _terminate(self, entry: Entry, alive: list[psutil.Process]) -> None:
-        since = self._terminated.get(entry.id)
-        insist = since is not None and time.monotonic() - since > _GRACE
-        if since is None or insist:
-            self._terminated.setdefault(entry.id, time.monotonic())
-            for process in alive:
+    def _drop_orphans(self, waiting: list[tuple[Entry, list[str]]]) -> None:
+        """Remove those whose parents no submission will ever finish: the children are blocked."""
+        if not waiting:
+            return
+        # Listed anew: a launcher may have queued the parent just before the child was seen.
+        held = {job for entry in self.queue.entries() for job in entry.jobs}
+        for entry, undone in waiting:
+            if not all(job in held or self._is_done(job) for job in undone):
+                _log.info("%s is dropped: %s is not done", entry.id, Path(undone[0]).name)
+                self.queue.remove(entry)
+
+    def _is_done(self, job: str) -> bool:
+        return JobFolder(Path(job)) in self._done
+
+    def _terminate(self, entry: Entry) -> None:
+        """Ask the processes to stop, once; after the grace, insist."""
+        now = time.monotonic()
+        first = entry.id not in self._terminated
+        since = self._terminated.setdefault(entry.id, now)
+        if first or now - since > _GRACE:
+            for process in processes({entry.id: entry.run})[entry.id]:
                 with suppress(psutil.NoSuchProcess):
-                    process.kill() if insist else process.terminate()
+                    process.terminate() if first else process.kill()
 
 
 def run(entry: Entry, gpus: tuple[int, ...]) -> None:
     """Start one submission through submitit's local executor."""
-    from sweep.worker import Worker
-
     entry.run.mkdir(parents=True, exist_ok=True)
+    seconds = max(2.0, entry.resources.hours * 3600)
     executor = submitit.LocalExecutor(folder=entry.run, max_num_timeout=_REQUEUES)
     executor.update_parameters(
-        timeout_min=max(1, round(entry.resources.hours * 60)),
+        timeout_min=seconds / 60,
         gpus_per_node=len(gpus),
         visible_gpus=gpus,
-        signal_delay_s=60,
+        signal_delay_s=min(_WARNING, seconds / 2),
         stderr_to_stdout=True,
     )
     with environment(entry):
@@ -131,9 +150,12 @@ def run(entry: Entry, gpus: tuple[int, ...]) -> None:
 @contextmanager
 def environment(entry: Entry) -> Iterator[None]:
     """What the submission's processes inherit: threads shared out, the frozen code first."""
-    wanted: Mapping[str, Any] = dict.fromkeys(_THREAD_VARIABLES, str(entry.resources.threads))
-    if entry.code is not None:
-        wanted = {**wanted, "PYTHONPATH": entry.code}
+    inherited = os.environ.get("PYTHONPATH")
+    wanted = {
+        **dict.fromkeys(_THREAD_VARIABLES, str(entry.resources.threads)),
+        "PYTHONPATH": f"{entry.code}{os.pathsep}{inherited}" if inherited else entry.code,
+        "PYTHONSAFEPATH": "1",  # else `python -m` would prefer packages in the working directory
+    }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

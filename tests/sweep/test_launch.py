@@ -1,0 +1,234 @@
+"""What `launch` records and when: over a scheduler that only notes what it is given."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sweepfiles import SMALL, write
+
+from sweep.journal import dump_line, read_from
+from sweep.launch import current, launch, observe
+from sweep.launchlog import LaunchLog, launcher_of
+from sweep.layout import Root
+from sweep.model import Plan
+from sweep.plan import plan_file
+from sweep.reconcile import State
+from sweep.schedulers.base import Liveness, Submission
+from sweep.site import Site
+from sweep.store import Store, open_store
+from sweep.store import check as checking
+from vitok_core.errors import UserError
+
+
+class Noting:
+    """A scheduler that keeps what it is given, and says what it is told to."""
+
+    name = "local"
+
+    def __init__(self, fail: bool = False) -> None:
+        self.given: list[Submission] = []
+        self.fail = fail
+
+    def submit(self, submissions: Sequence[Submission]) -> Mapping[str, str]:
+        if self.fail:
+            raise KeyboardInterrupt
+        self.given += submissions
+        return {submission.id: f"sid-{submission.id}" for submission in submissions}
+
+    def poll(self, submissions: Mapping[str, str]) -> Mapping[str, Liveness]:
+        known = {submission.id for submission in self.given}
+        return {s: Liveness.WAITING if s in known else Liveness.GONE for s in submissions}
+
+    def cancel(self, submissions: Mapping[str, str]) -> None:
+        raise NotImplementedError
+
+
+class Desk:
+    """Launches of one sweep into one root."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = Root(folder / "results")
+        self.root.path.mkdir()
+        self.store: Store = open_store(self.root)
+        self.file = write(folder, SMALL)
+        self.scheduler = Noting()
+        self.said: list[str] = []
+        monkeypatch.setattr("sweep.status._registered", lambda name, root: self.scheduler)
+
+    def plan(self, *only: str) -> Plan:
+        return plan_file(self.file, (), only[0] if only else None, None)
+
+    def launch(self, plan: Plan | None = None, **options: Any) -> Any:
+        whole = options.get("whole", self.plan())
+        back_end = options.get("scheduler", self.scheduler)
+        say = self.said.append
+        return launch(plan or whole, whole, self.root, self.store, back_end, Site(), say)
+
+    def records(self) -> list[dict[str, Any]]:
+        paths = sorted(self.root.launches.glob("*.jsonl"))
+        return [record for path in paths for record in read_from(path)[0]]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return Desk(tmp_path, monkeypatch)
+
+
+def test_everything_is_recorded_before_and_after(desk: Desk) -> None:
+    plan = desk.plan()
+    done = desk.launch()
+    assert done.submitted == len(plan.jobs) == 4
+    folders = desk.root.job_folders()
+    for job in plan.jobs:
+        folder = folders[job.id]
+        assert json.loads(folder.spec.read_text()) == json.loads(json.dumps(job.spec()))
+        claimed = json.loads((folder.claims / "1.json").read_text())
+        assert claimed["resources"] == job.resources.model_dump()
+        assert {"claim", "t", "submission", "scheduler", "host", "launch", "paths"} <= set(claimed)
+    found = desk.records()
+    assert [r["event"] for r in found] == ["sweep", *["claim"] * 4, *["submission"] * 4]
+    assert [p["id"] for p in found[0]["points"]] == [p.id for p in plan.points]
+    assert found[-1]["scheduler_id"] == f"sid-{found[-1]['submission']}"
+    assert launcher_of(found[-1]["submission"]).pid > 0
+    assert [s.id for s in desk.scheduler.given] == [r["submission"] for r in found[-4:]]
+    assert checking.check(desk.store, desk.root) == []
+
+
+def test_launching_again_submits_nothing_twice(desk: Desk) -> None:
+    desk.launch()
+    before = desk.records()
+    again = desk.launch()
+    assert (again.submitted, len(again.decision.active)) == (0, 4)
+    assert desk.records() == before  # nor is anything written
+
+
+@pytest.mark.parametrize("crash", ["sweep", "claim", "submit", "submission"])
+def test_a_launcher_that_dies_on_the_way_is_mended_by_the_next(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, crash: str
+) -> None:
+    write_record = LaunchLog.write
+
+    def dying(log: LaunchLog, event: str, **fields: Any) -> None:
+        if event == crash:
+            raise KeyboardInterrupt
+        write_record(log, event, **fields)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LaunchLog, "write", dying)
+        with pytest.raises(KeyboardInterrupt):
+            desk.launch(scheduler=Noting(fail=True) if crash == "submit" else desk.scheduler)
+    handed = [submission.folders for submission in desk.scheduler.given]
+    again = desk.launch()
+    everything = [submission.folders for submission in desk.scheduler.given]
+    assert len(everything) == len(set(everything)) == 4
+    assert again.submitted == 4 - len(handed)
+    assert checking.check(desk.store, desk.root) == []
+
+
+def test_only_some_points_register_the_whole_sweep(desk: Desk) -> None:
+    done = desk.launch(desk.plan("p=8"))
+    assert done.submitted == 2
+    (registered,) = [r for r in desk.records() if r["event"] == "sweep"]
+    assert len(registered["points"]) == 4
+    assert desk.launch().submitted == 2
+
+
+def test_an_edited_file_replaces_the_membership(desk: Desk, tmp_path: Path) -> None:
+    desk.launch()
+    write(tmp_path, SMALL.replace("[8, 16]", "[8]"))
+    done = desk.launch()
+    assert done.submitted == 0
+    registered = [r for r in desk.records() if r["event"] == "sweep"]
+    assert [len(r["points"]) for r in registered] == [4, 2]
+
+
+def test_equal_jobs_of_two_sweeps_are_one_job(desk: Desk, tmp_path: Path) -> None:
+    desk.launch()
+    desk.file = write(tmp_path, SMALL, "other.yaml")
+    done = desk.launch()
+    assert (done.submitted, len(done.decision.active)) == (0, 4)
+    assert [r["name"] for r in desk.records() if r["event"] == "sweep"] == ["sweep", "other"]
+
+
+def test_another_job_under_the_same_id_is_refused(desk: Desk) -> None:
+    plan = desk.plan()
+    desk.launch()
+    first = desk.root.job_folders()[plan.jobs[0].id]
+    spec = json.loads(first.spec.read_text())
+    first.spec.write_text(json.dumps({**spec, "config": {"other": 1}}))
+    desk.scheduler.given.clear()  # lost
+    with pytest.raises(UserError, match="holds another job under the id"):
+        desk.launch()
+
+
+def test_a_slug_may_change(desk: Desk) -> None:
+    desk.launch()
+    desk.scheduler.given.clear()
+    plan = desk.plan()
+    renamed = replace(plan, jobs=tuple(replace(job, slug="new") for job in plan.jobs))
+    assert desk.launch(renamed).submitted == 4
+    assert not [path for path in desk.root.jobs.iterdir() if path.name.startswith("new")]
+
+
+def test_launches_take_turns_and_say_so(desk: Desk) -> None:
+    held, release = threading.Event(), threading.Event()
+
+    class Slow(Noting):
+        def submit(self, submissions: Sequence[Submission]) -> Mapping[str, str]:
+            held.set()
+            release.wait(20)
+            return desk.scheduler.submit(submissions)
+
+    first = threading.Thread(target=desk.launch, kwargs={"scheduler": Slow()})
+    first.start()
+    held.wait(20)
+    done: list[Any] = []
+    second = threading.Thread(target=lambda: done.append(desk.launch()))
+    second.start()
+    deadline = time.monotonic() + 10
+    while not desk.said and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert ["waiting for it" in line for line in desk.said] == [True]
+    second.join(0.3)
+    assert second.is_alive()
+    assert not desk.scheduler.given
+    release.set()
+    first.join()
+    second.join()
+    assert (done[0].submitted, len(done[0].decision.active)) == (0, 4)
+    assert len(desk.scheduler.given) == 4
+
+
+def test_a_job_that_ends_during_a_look_is_not_lost(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finishes, and its submission goes, after the journals were read and before the poll."""
+    plan = desk.plan()
+    desk.launch()
+    job = plan.jobs[0].id
+    folder = desk.root.job_folders()[job]
+    (submission,) = [s for s in desk.scheduler.given if s.folders[0] == folder.path]
+    folder.journals.mkdir()
+    started = {"attempt": 1, "submission": submission.id, "scheduler": "local", "t": time.time()}
+    journal = folder.journals / "1.jsonl"
+    journal.write_bytes(dump_line({"event": "started", **started}))
+    poll = Noting.poll
+
+    def ending(self: Noting, submissions: Mapping[str, str]) -> Mapping[str, Liveness]:
+        if submission in self.given:
+            with journal.open("ab") as file:
+                file.write(dump_line({"event": "finished", "t": time.time(), "seconds": 1.0}))
+            self.given.remove(submission)
+        return poll(self, submissions)
+
+    monkeypatch.setattr(Noting, "poll", ending)
+    _, states = observe(desk.root, desk.store, [job])
+    assert states[job].state is State.DONE
+    assert [each.id for each in current(plan, desk.root, desk.store).done] == [job]
