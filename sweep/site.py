@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweep.document import display
-from sweep.estimate import DEVICES
-from sweep.problems import Mark, Problems, nearest, shown
-from sweep.yamlfile import Node, read
+from sweep.planning.estimate import DEVICES
+from sweep.spec.document import display
+from sweep.spec.problems import Mark, Problems, nearest, shown
+from sweep.spec.yamlfile import Node, read
 from vitok_core.context import Paths
 from vitok_core.data.sources import DATASETS
 from vitok_core.errors import UserError

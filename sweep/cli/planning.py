@@ -12,8 +12,8 @@ import typer
 from sweep.cli.options import DEFAULT_RESULTS, Database, Json, Only, Results, Set, Site, SweepFile
 
 if TYPE_CHECKING:
-    from sweep.diff import Difference
     from sweep.model import Plan
+    from sweep.planning.diff import Difference
 
 _MOST_POINTS = 20
 _WIDEST = 80
@@ -55,8 +55,8 @@ def plan(
     import gc
 
     from sweep import site as sites
-    from sweep.plan import plan_file
-    from sweep.planview import job_table, plan_json, point_table, summary, text_table
+    from sweep.planning.plan import plan_file
+    from sweep.planning.planview import job_table, plan_json, point_table, summary, text_table
 
     gc.disable()  # a plan is many small objects that live until the end of the process
     made = plan_file(file, set_ or (), only, device or sites.load(site).device)
@@ -115,7 +115,7 @@ def diff(
     db: Database = None,
 ) -> None:
     """Show in which fields two points, jobs or sweep files differ."""
-    from sweep.document import is_sweep_file
+    from sweep.spec.document import is_sweep_file
     from vitok_core.errors import UserError
 
     files = is_sweep_file(old), is_sweep_file(new)
@@ -131,8 +131,8 @@ def diff(
 
 
 def _diff_files(old: str, new: str) -> Difference:
-    from sweep.diff import diff_plans
-    from sweep.plan import plan_file
+    from sweep.planning.diff import diff_plans
+    from sweep.planning.plan import plan_file
 
     return diff_plans(plan_file(old), plan_file(new))
 
@@ -141,8 +141,8 @@ def _diff_jobs(old: str, new: str, results: Path, db: str | None) -> Difference:
     import json
 
     from sweep.cli.jobs import opened
-    from sweep.diff import diff_jobs
     from sweep.layout import Root
+    from sweep.planning.diff import diff_jobs
     from sweep.store.names import resolve_jobs
     from vitok_core.errors import UserError
 
@@ -165,7 +165,7 @@ def _diff_jobs(old: str, new: str, results: Path, db: str | None) -> Difference:
 def _print_difference(found: Difference) -> None:
     import json
 
-    from sweep.planview import text_table
+    from sweep.planning.planview import text_table
 
     def shown(value: Any) -> str:
         text = json.dumps(value)
@@ -188,6 +188,6 @@ def schema() -> None:
     """Print the JSON Schema of sweep files, for editors."""
     import json
 
-    from sweep.schema import sweep_schema
+    from sweep.spec.schema import sweep_schema
 
     print(json.dumps(sweep_schema(), indent=1))

@@ -65,8 +65,8 @@ def launch(
     from sweep import launch as launching
     from sweep import site as sites
     from sweep.layout import Root
-    from sweep.plan import plan_file
-    from sweep.preflight import missing
+    from sweep.planning.plan import plan_file
+    from sweep.planning.preflight import missing
     from sweep.store import open_store
     from vitok_core.errors import UserError
 

@@ -10,9 +10,9 @@ from sweepfiles import SMALL, replaced, write
 from typer.testing import CliRunner, Result
 
 from sweep.cli.app import app, register
-from sweep.diff import Change, diff_jobs, diff_plans
 from sweep.model import Plan
-from sweep.plan import plan_file
+from sweep.planning.diff import Change, diff_jobs, diff_plans
+from sweep.planning.plan import plan_file
 from vitok_core.errors import UserError
 
 STAGES = "  - reconstruct: [photos-tune]\n  - floor: [photos-tune]\n"

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sweepfiles import SMALL, write
 
-from sweep.document import find, is_sweep_file, known_names, load, packaged_sweeps
-from sweep.problems import SpecError
-from sweep.yamlfile import parse
+from sweep.spec.document import find, is_sweep_file, known_names, load, packaged_sweeps
+from sweep.spec.problems import SpecError
+from sweep.spec.yamlfile import parse
 
 
 def plain(text: str) -> Any:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sweepfiles import SMALL, replaced, write
 
 from sweep.model import Plan
-from sweep.plan import plan_file
-from sweep.problems import SpecError
+from sweep.planning.plan import plan_file
+from sweep.spec.problems import SpecError
 
 FIELDS = ("tokenizer.patch", "tokenizer.channels", "train.steps", "train.batch")
 POWERS = [1, 2, 4, 8, 16]

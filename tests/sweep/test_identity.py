@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sweepfiles import SMALL, replaced, write
 
-from sweep import identity
-from sweep.plan import full_config, plan_file
+from sweep.planning import identity
+from sweep.planning.plan import full_config, plan_file
 from vitok_core.config import (
     DataConfig,
     EvaluationConfig,

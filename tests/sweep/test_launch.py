@@ -18,7 +18,7 @@ from sweep.launch import current, launch, observe
 from sweep.launchlog import LaunchLog, launcher_of
 from sweep.layout import Root
 from sweep.model import Plan
-from sweep.plan import plan_file
+from sweep.planning.plan import plan_file
 from sweep.reconcile import State
 from sweep.schedulers.base import Liveness, Submission
 from sweep.site import Site

@@ -17,8 +17,8 @@ from sweepfiles import SMALL, replaced, write
 
 from sweep.layout import JobFolder
 from sweep.model import Plan
-from sweep.plan import plan_file
-from sweep.planview import job_table, plan_json, point_table, summary, text_table, totals
+from sweep.planning.plan import plan_file
+from sweep.planning.planview import job_table, plan_json, point_table, summary, text_table, totals
 from vitok_core.errors import UserError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -241,7 +241,7 @@ def test_perceptual_training_costs_two_forwards_and_a_backward(tmp_path: Path) -
 
 @pytest.mark.parametrize(("name", "precision"), [("h100", "bf16"), ("cpu-core", "fp32")])
 def test_hours_follow_the_named_device(tmp_path: Path, name: str, precision: str) -> None:
-    from sweep.estimate import DEVICES
+    from sweep.planning.estimate import DEVICES
 
     text = replaced("batch: 4", f"batch: 4, precision: {precision}")
     job = plan_file(write(tmp_path, text), device=name).jobs[0]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.scalars import expand, parse_number, scalar
+from sweep.spec.scalars import expand, parse_number, scalar
 
 
 @pytest.mark.parametrize(

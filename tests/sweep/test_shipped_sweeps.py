@@ -11,10 +11,10 @@ import pytest
 import yaml
 from sweepfiles import BROKEN, SMALL, write
 
-from sweep.document import known_names, load, packaged_sweeps
-from sweep.plan import plan_file
-from sweep.schema import sweep_schema
-from sweep.yamlfile import read
+from sweep.planning.plan import plan_file
+from sweep.spec.document import known_names, load, packaged_sweeps
+from sweep.spec.schema import sweep_schema
+from sweep.spec.yamlfile import read
 from vitok_core.data.sources import DATASETS
 
 SHIPPED = sorted(packaged_sweeps().rglob("*.yaml"))

@@ -8,10 +8,10 @@ import pytest
 from sweepfiles import SMALL, replaced, write
 
 from sweep import site
-from sweep.plan import plan_file
-from sweep.preflight import data_sets, feature_networks, missing, perceptual_networks
-from sweep.problems import SpecError
+from sweep.planning.plan import plan_file
+from sweep.planning.preflight import data_sets, feature_networks, missing, perceptual_networks
 from sweep.site import Site
+from sweep.spec.problems import SpecError
 from vitok_core.errors import UserError
 
 FILE = """\

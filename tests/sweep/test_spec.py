@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sweepfiles import SMALL, replaced, write
 
-from sweep import spec
-from sweep.document import load
-from sweep.fields import field, fields, tower_name
 from sweep.model import Plan
-from sweep.plan import plan_file
-from sweep.problems import SpecError
+from sweep.planning.plan import plan_file
+from sweep.spec import read as spec
+from sweep.spec.document import load
+from sweep.spec.fields import field, fields, tower_name
+from sweep.spec.problems import SpecError
 from vitok_core.variants import SIZES, Tower
 
 
@@ -144,7 +144,7 @@ def test_the_registered_version_is_in_the_identity(
 
     first = planned(tmp_path, SMALL)
     newer = {**DATASETS, "photos-train": replace(DATASETS["photos-train"], version="2")}
-    monkeypatch.setattr("sweep.sections.DATASETS", newer)
+    monkeypatch.setattr("sweep.planning.sections.DATASETS", newer)
     second = planned(tmp_path, SMALL)
     assert trained(second, "data", "version") == ["2"] * 4
     assert {point.id for point in first.points}.isdisjoint(point.id for point in second.points)
@@ -186,7 +186,7 @@ def test_a_grid_that_is_too_large_is_never_enumerated(
     def enumerated(*_: object) -> None:
         raise AssertionError("a point was made")
 
-    monkeypatch.setattr("sweep.grid._joined", enumerated)
+    monkeypatch.setattr("sweep.planning.grid._joined", enumerated)
     axes = "".join(f"  train.{name}: 1..1000\n" for name in ("steps", "batch"))
     text = replaced("axes:\n", f"seeds: 0..999\naxes:\n{axes}")
     assert "the grid has 4,000,000,000 points; at most 100,000" in problem(tmp_path, text)

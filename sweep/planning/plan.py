@@ -1,7 +1,7 @@
 """A sweep file becomes a plan: its points and its jobs, parents before children. Pure.
 
 Nothing is written and nothing is asked of the machine: whether the data is here is a question for
-sweep.preflight, what is done already one for the store.
+sweep.planning.preflight, what is done already one for the store.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sweep import document, identity, only, spec
-from sweep.estimate import (
+from sweep.model import Plan, PlannedJob, Point, Resources
+from sweep.planning import identity, only
+from sweep.planning.estimate import (
     Device,
     device,
     device_hours,
@@ -20,9 +21,10 @@ from sweep.estimate import (
     reconstruct_flops,
     train_flops,
 )
-from sweep.model import Plan, PlannedJob, Point, Resources
-from sweep.points import Draft, code_slug, drafts
-from sweep.spec import Spec
+from sweep.planning.points import Draft, code_slug, drafts
+from sweep.spec import document
+from sweep.spec import read as spec
+from sweep.spec.read import Spec
 from vitok_core.config import FloorJob, ReconstructJob
 from vitok_core.data.sources import DATASETS
 from vitok_core.kinds import KINDS
@@ -119,7 +121,9 @@ class _Jobs:
                 parent = self._tokenizer(draft, config)
                 ids.append(parent)
             elif stage.name == "reconstruct":
-                assert parent is not None  # sweep.stages refuses a reconstruct before its train
+                assert (
+                    parent is not None
+                )  # sweep.spec.stages has refused that
                 ids += [self._reconstruct(draft, name, parent) for name in stage.arguments]
             else:
                 ids += [self._floor(draft, name) for name in stage.arguments]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.model import Plan, Point
-from sweep.plan import full_config
+from sweep.planning.plan import full_config
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sweep.problems import nearest
+from sweep.spec.problems import nearest
 from vitok_core.config import (
     DataConfig,
     EvaluationConfig,

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sweep.estimate import device
-from sweep.fields import SIZE, TOWERS, fields
 from sweep.model import Plan, PlannedJob, Point
-from sweep.problems import shown
+from sweep.planning.estimate import device
+from sweep.spec.fields import SIZE, TOWERS, fields
+from sweep.spec.problems import shown
 
 MOST_ROWS = 40
 PLANNED = "planned"

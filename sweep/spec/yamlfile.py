@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from sweep.problems import Mark, SpecError, fail
-from sweep.scalars import Text, scalar
+from sweep.spec.problems import Mark, SpecError, fail
+from sweep.spec.scalars import Text, scalar
 
 MOST_BYTES = 1_000_000
 MOST_NODES = 200_000  # after aliases are expanded

@@ -15,8 +15,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from sweep.model import Resources
-from sweep.problems import nearest, shown
-from sweep.values import describe, fit, options_of
+from sweep.spec.problems import nearest, shown
+from sweep.spec.values import describe, fit, options_of
 from vitok_core.config import (
     DataConfig,
     EvaluationConfig,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.fields import RESOURCE_KINDS, SECTIONS, SIZE, TOWERS, fields
-from sweep.scalars import LARGEST
-from sweep.stages import ON_DATA, TRAINED
-from sweep.sweeping import LARGEST_SEED
+from sweep.spec.fields import RESOURCE_KINDS, SECTIONS, SIZE, TOWERS, fields
+from sweep.spec.scalars import LARGEST
+from sweep.spec.stages import ON_DATA, TRAINED
+from sweep.spec.sweeping import LARGEST_SEED
 from vitok_core.data.sources import DATASETS
 from vitok_core.variants import SIZES, Tower
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from sweep.problems import Mark
-from sweep.stages import Stage
+from sweep.spec.problems import Mark
+from sweep.spec.stages import Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 `read` turns a merged document into a `Spec`. What concerns single values and the file's shape is
 decided here; what concerns whole points (a patch that does not divide the resolution) in
-sweep.points, once the grid is known.
+sweep.planning.points, once the grid is known.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweep import sweeping
-from sweep.document import Document
-from sweep.fields import (
+from sweep.model import Resources
+from sweep.planning.grid import Axis, Entry, Exclusion, Given, Values
+from sweep.spec import sweeping
+from sweep.spec.document import Document
+from sweep.spec.fields import (
     RESOURCE_KINDS,
     SECTIONS,
     SIZE,
@@ -22,12 +24,10 @@ from sweep.fields import (
     tower_of,
     unknown_field,
 )
-from sweep.grid import Axis, Entry, Exclusion, Given, Values
-from sweep.model import Resources
-from sweep.problems import Mark, Problems, nearest, shown
-from sweep.reader import Reader, mapping
-from sweep.stages import Stage, read_stages
-from sweep.yamlfile import Node
+from sweep.spec.problems import Mark, Problems, nearest, shown
+from sweep.spec.reader import Reader, mapping
+from sweep.spec.stages import Stage, read_stages
+from sweep.spec.yamlfile import Node
 from vitok_core.kinds import KINDS
 from vitok_core.variants import SIZES, Tower
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sweep.fields import SIZE, TOWERS, Size, field
-from sweep.grid import Given, Values
-from sweep.problems import Mark, Problems, shown
-from sweep.yamlfile import Node
+from sweep.planning.grid import Given, Values
+from sweep.spec.fields import SIZE, TOWERS, Size, field
+from sweep.spec.problems import Mark, Problems, shown
+from sweep.spec.yamlfile import Node
 from vitok_core.variants import Tower
 
 

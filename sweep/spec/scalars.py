@@ -2,7 +2,7 @@
 
 Plain YAML scalars mean what a reader takes them for. YAML 1.1, which PyYAML implements, reads
 `1e-4` as text, `010` as 8, `1:30` as 90 and `no` as false; none of that happens here. A quoted
-scalar is always text. `on/off/yes/no` stay text until a field wants true or false (sweep.fields).
+scalar is always text. `on/off/yes/no` stay text until a field wants true or false (`fields`).
 """
 
 from __future__ import annotations

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.fields import SIZE, TOWERS, field, fields, unknown_field
-from sweep.grid import Axis, Entry, Exclusion, Given, Values
-from sweep.problems import Mark, Problems, shown
-from sweep.reader import Reader
-from sweep.scalars import expand, looks_like_range
-from sweep.stages import Stage, read_stages
-from sweep.yamlfile import Node
+from sweep.planning.grid import Axis, Entry, Exclusion, Given, Values
+from sweep.spec.fields import SIZE, TOWERS, field, fields, unknown_field
+from sweep.spec.problems import Mark, Problems, shown
+from sweep.spec.reader import Reader
+from sweep.spec.scalars import expand, looks_like_range
+from sweep.spec.stages import Stage, read_stages
+from sweep.spec.yamlfile import Node
 
 LARGEST_SEED = 2**31 - 1
 

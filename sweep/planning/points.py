@@ -8,15 +8,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sweep import identity
-from sweep.estimate import macs_of, shape_of
-from sweep.fields import tower_name
-from sweep.grid import Excluder, Row, rows
-from sweep.problems import Mark, Problems, shown
-from sweep.scalars import LARGEST
-from sweep.sections import MISSING, TRAINED, Fault, Faulty, Section, Sections, place, said
-from sweep.spec import Spec
-from sweep.sweeping import defaults
+from sweep.planning import identity
+from sweep.planning.estimate import macs_of, shape_of
+from sweep.planning.grid import Excluder, Row, rows
+from sweep.planning.sections import MISSING, TRAINED, Fault, Faulty, Section, Sections, place, said
+from sweep.spec.fields import tower_name
+from sweep.spec.problems import Mark, Problems, shown
+from sweep.spec.read import Spec
+from sweep.spec.scalars import LARGEST
+from sweep.spec.sweeping import defaults
 from vitok_core.config import TokenizerJob, TrainConfig
 from vitok_core.cost import Shape, tokenizer_parameters
 from vitok_core.kinds import KINDS

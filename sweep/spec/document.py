@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import sweep
-from sweep.problems import Mark, SpecError, fail, nearest_name, shown
-from sweep.scalars import Text, looks_like_range
-from sweep.yamlfile import Node, parse, read
+from sweep.spec.problems import Mark, SpecError, fail, nearest_name, shown
+from sweep.spec.scalars import Text, looks_like_range
+from sweep.spec.yamlfile import Node, parse, read
 
 _MOST_FILES = 32
 

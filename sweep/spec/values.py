@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.problems import nearest_name
-from sweep.scalars import LARGEST, parse_number
+from sweep.spec.problems import nearest_name
+from sweep.spec.scalars import LARGEST, parse_number
 
 _WORDS = {"on": True, "yes": True, "off": False, "no": False}
 _YAML_TYPES = {

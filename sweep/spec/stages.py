@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweep.fields import check_data_set
-from sweep.problems import Mark, Problems, nearest, shown
-from sweep.yamlfile import Node
+from sweep.spec.fields import check_data_set
+from sweep.spec.problems import Mark, Problems, nearest, shown
+from sweep.spec.yamlfile import Node
 
 TRAINED = ("stage1",)
 ON_DATA = ("reconstruct", "floor")

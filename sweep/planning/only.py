@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.fields import ALIASES, SIZE, TOWERS, fields
-from sweep.points import Draft
-from sweep.problems import nearest, shown
-from sweep.scalars import parse_number, scalar
+from sweep.planning.points import Draft
+from sweep.spec.fields import ALIASES, SIZE, TOWERS, fields
+from sweep.spec.problems import nearest, shown
+from sweep.spec.scalars import parse_number, scalar
 from vitok_core.errors import UserError
 
 _Read = Callable[[Draft], Any]

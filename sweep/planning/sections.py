@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from sweep import identity
-from sweep.fields import SECTIONS, TOWERS, field, tower_of
-from sweep.grid import Given, Row
-from sweep.problems import Mark
-from sweep.spec import Spec
+from sweep.planning import identity
+from sweep.planning.grid import Given, Row
+from sweep.spec.fields import SECTIONS, TOWERS, field, tower_of
+from sweep.spec.problems import Mark
+from sweep.spec.read import Spec
 from vitok_core.config import TokenizerJob
 from vitok_core.data.sources import DATASETS
 
