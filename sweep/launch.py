@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +17,9 @@ from sweep.journal import write_atomic
 from sweep.launchlog import LaunchLog
 from sweep.layout import JobFolder, Root
 from sweep.model import Plan, PlannedJob, Point
-from sweep.reconcile import JobFacts, JobState, states
 from sweep.schedulers.base import Scheduler, Submission
 from sweep.site import Site
-from sweep.status import poll
+from sweep.status import observe
 from sweep.store import Store, queries, sync
 from vitok_core.errors import UserError
 
@@ -33,22 +32,6 @@ class Launched:
 
     decision: Decision
     submitted: int  # submissions handed to the scheduler
-
-
-def observe(
-    root: Root, store: Store, jobs: Iterable[str]
-) -> tuple[dict[str, JobFacts], dict[str, JobState]]:
-    """What the records say of these jobs and their ancestors, and the states that follow.
-
-    The schedulers are asked before the journals are read for good: what they say is over has
-    written its last line by then, so a job that ends just now is never taken for lost.
-    """
-    wanted = list(jobs)
-    sync(store, root)
-    polls = poll(queries.facts(store, wanted), root)
-    sync(store, root)
-    facts = queries.facts(store, wanted)
-    return facts, states(facts, polls)
 
 
 def current(plan: Plan, root: Root, store: Store) -> Decision:

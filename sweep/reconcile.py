@@ -118,18 +118,28 @@ def states(facts: Mapping[str, JobFacts], polls: Polls) -> dict[str, JobState]:
 
 def job_state(job: JobFacts, polls: Polls, parents: Mapping[str, JobState]) -> JobState:
     """One job's state, given its parents' states."""
+    blocked = _blocked(job, parents)
     for row in _ROWS:
         state = row(job, polls)
         if state is not None:
-            return state
+            # A child whose submission ended before it could start was held back by its parent.
+            held_back = state.state is State.LOST and _open_claim(job) is not None
+            return blocked if held_back and blocked is not None else state
+    if blocked is not None:
+        return blocked
+    retried = job.newest is not None or job.claim is not None
+    return JobState(State.PLANNED, "the next launch runs it again" if retried else "")
+
+
+def _blocked(job: JobFacts, parents: Mapping[str, JobState]) -> JobState | None:
+    """Blocked by the first parent that will not be done by itself, or by what blocks that one."""
     for parent in job.parents:
         above = parents.get(parent)
         if above is not None and above.state in BLOCKING:
             root = above.parent if above.state is State.BLOCKED and above.parent else parent
             state_of_root = parents[root].state if root in parents else above.state
             return JobState(State.BLOCKED, f"parent {root} is {state_of_root}", root)
-    retried = job.newest is not None or job.claim is not None
-    return JobState(State.PLANNED, "the next launch runs it again" if retried else "")
+    return None
 
 
 def _parents_first(

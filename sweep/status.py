@@ -11,7 +11,7 @@ from typing import Any
 from sweep.layout import Root
 from sweep.reconcile import Attempt, JobFacts, JobState, State, process_key, states
 from sweep.schedulers.base import Liveness, Scheduler
-from sweep.store import Store, queries
+from sweep.store import Store, queries, sync
 from vitok_core.errors import UserError
 
 ACTIVE = frozenset({State.RUNNING, State.SUBMITTED})
@@ -51,14 +51,26 @@ class JobStatus:
         return {**vars(self), "state": str(self.state), "progress": progress}
 
 
-def job_statuses(store: Store, root: Root, job_ids: Iterable[str] | None) -> list[JobStatus]:
-    """The jobs' status, in the given order, after asking the schedulers; None: all jobs.
+def observe(
+    root: Root, store: Store, jobs: Iterable[str] | None
+) -> tuple[dict[str, JobFacts], dict[str, JobState]]:
+    """What the records say of these jobs and their ancestors, and the states that follow.
 
-    The caller syncs first: this reads the index alone.
+    The schedulers are asked before the journals are read for good: what they say is over has
+    written its last line by then, so a job that ends just now is never taken for lost.
     """
-    wanted = None if job_ids is None else list(job_ids)
+    wanted = None if jobs is None else list(jobs)
+    sync(store, root)
+    polls = poll(queries.facts(store, wanted), root)
+    sync(store, root)
     facts = queries.facts(store, wanted)
-    found = states(facts, poll(facts, root))
+    return facts, states(facts, polls)
+
+
+def job_statuses(store: Store, root: Root, job_ids: Iterable[str] | None) -> list[JobStatus]:
+    """The jobs' status now, in the given order; None: all jobs."""
+    wanted = None if job_ids is None else list(job_ids)
+    facts, found = observe(root, store, wanted)
     return [
         describe(facts[job], found[job])
         for job in (facts if wanted is None else wanted)

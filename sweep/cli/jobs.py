@@ -44,6 +44,8 @@ def status(
     """Show how jobs stand: states, progress, attempts.
 
     With --watch the exit code is 4 when jobs have failed; Ctrl-C leaves the jobs running.
+
+    Example: vitok-sweep status quickstart --watch
     """
     from sweep.status import counts
 
@@ -64,19 +66,20 @@ def status(
 
 
 def why(name: JobName, results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
-    """Say why a job is in its state, and what to do."""
+    """Say why a job is in its state, and what to do.
+
+    Example: vitok-sweep why tokenizer-S-B-p16-c16
+    """
     import time
 
     from sweep.logs import log_files, tail
-    from sweep.reconcile import states
-    from sweep.status import poll
+    from sweep.status import observe
     from sweep.store import queries
     from sweep.why import explain
 
     store, root = opened(results, db)
     jobs = queries.resolve_jobs(store, name)
-    facts = queries.facts(store, jobs)
-    found = states(facts, poll(facts, root))
+    facts, found = observe(root, store, jobs)
     paragraphs = []
     for job in jobs:
         lines = [line for path in log_files(store, root, facts[job]) for line in tail(path, 8)]
@@ -95,7 +98,10 @@ def logs(
     results: Results = DEFAULT_RESULTS,
     db: Database = None,
 ) -> None:
-    """Print the log of a job's newest submission."""
+    """Print the log of a job's newest submission.
+
+    Example: vitok-sweep logs tokenizer-S-B-p16-c16 --follow
+    """
     from sweep.logs import follow as following
     from sweep.logs import log_files
     from sweep.store import queries, sync

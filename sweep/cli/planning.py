@@ -51,7 +51,10 @@ def plan(
     db: Database = None,
     site: Site = None,
 ) -> None:
-    """Show a sweep's points and jobs, and what they cost. Runs and writes nothing."""
+    """Show a sweep's points and jobs, and what they cost. Runs and writes nothing.
+
+    Example: vitok-sweep plan sweeps/quickstart.yaml --only 'p=16,c=16|32' --json
+    """
     import gc
 
     from sweep import site as sites
@@ -114,7 +117,10 @@ def diff(
     results: Results = DEFAULT_RESULTS,
     db: Database = None,
 ) -> None:
-    """Show in which fields two points, jobs or sweep files differ."""
+    """Show in which fields two points, jobs or sweep files differ.
+
+    Example: vitok-sweep diff sweeps/quickstart.yaml sweeps/bottleneck_256p.yaml
+    """
     from sweep.spec.document import is_sweep_file
     from vitok_core.errors import UserError
 
@@ -185,7 +191,10 @@ def _print_difference(found: Difference) -> None:
 
 
 def schema() -> None:
-    """Print the JSON Schema of sweep files, for editors."""
+    """Print the JSON Schema of sweep files, for editors.
+
+    Example: vitok-sweep schema > sweep.schema.json
+    """
     import json
 
     from sweep.spec.schema import sweep_schema

@@ -57,6 +57,8 @@ def report(
     """Draw figures over E with their fits, or print every fit.
 
     A figure ID leaves ID.pdf, ID.svg, ID.png, ID.csv (what was plotted) and ID.fits.json.
+
+    Example: vitok-sweep report --sweep quickstart --figure e_vs_metrics --format pdf
     """
     import analysis
     from analysis.figures import find

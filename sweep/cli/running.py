@@ -75,7 +75,9 @@ def launch(
     plan = plan_file(file, sets or (), only, here.device) if only else whole
     lacking = missing(plan, here)
     if lacking:
-        raise UserError(f"{file}: nothing was submitted:\n" + "\n".join(f"  {x}" for x in lacking))
+        listed = "".join(f"\n  {line}" for line in lacking)
+        where = here.file or "~/.config/vitok-sweep/site.yaml (or --site FILE)"
+        raise UserError(f"{file}: nothing was submitted:{listed}\n  the site file is {where}")
     root = Root(results)
     decision = _decided(plan, root, db)
     if dry_run:
@@ -142,8 +144,7 @@ def run(
 
 def _refuse_living(store: Store, root: Root, job: str) -> None:
     """A second attempt beside a living one would only make that one stop."""
-    from sweep.launch import observe
-    from sweep.status import ACTIVE
+    from sweep.status import ACTIVE, observe
     from vitok_core.errors import UserError
 
     state = observe(root, store, [job])[1][job]
@@ -244,18 +245,12 @@ def _confirm(plan: Plan, decision: Decision, yes: bool) -> None:
 def _watch(plan: Plan, root: Root, store: Store, file: str) -> None:
     from rich.console import Console
 
-    from sweep.launch import observe
-    from sweep.status import JobStatus, describe
+    from sweep.status import job_statuses
     from sweep.watch import troubled, watch
 
     ids = [job.id for job in plan.jobs]
-
-    def look() -> list[JobStatus]:
-        facts, states = observe(root, store, ids)
-        return [describe(facts[job], states[job]) for job in ids if job in facts]
-
     try:
-        jobs = watch(look, Console(stderr=True))
+        jobs = watch(lambda: job_statuses(store, root, ids), Console(stderr=True))
     except KeyboardInterrupt:
         print(
             "\nthe jobs go on. To watch again: vitok-sweep status "

@@ -25,7 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def sync(results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
-    """Take what is new in the journals into the database. Other commands do this by themselves."""
+    """Take what is new in the journals into the database. Other commands do this by themselves.
+
+    Example: vitok-sweep sync --results results
+    """
     from sweep.layout import Root
     from sweep.store import open_store
     from sweep.store import sync as run
@@ -43,7 +46,10 @@ def query(
     results: Results = DEFAULT_RESULTS,
     db: Database = None,
 ) -> None:
-    """Ask the database in SQL, read-only. Views: points, point_metrics, curves, sweep_members."""
+    """Ask the database in SQL, read-only. Views: points, point_metrics, curves, sweep_members.
+
+    Example: vitok-sweep query "SELECT slug, E, gflops FROM points ORDER BY E" --format csv
+    """
     from sweep.cli.jobs import opened
     from sweep.store import export as reading
     from vitok_core.errors import UserError
@@ -76,7 +82,10 @@ def export(
     results: Results = DEFAULT_RESULTS,
     db: Database = None,
 ) -> None:
-    """Write the views as files, one per view."""
+    """Write the views as files, one per view.
+
+    Example: vitok-sweep export --format parquet --out tables
+    """
     from sweep.cli.jobs import opened
     from sweep.store import export as writing
     from sweep.store.views import EXPORTED
@@ -88,7 +97,10 @@ def export(
 
 
 def rebuild(results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
-    """Make the database anew from the journals and put it in the old one's place."""
+    """Make the database anew from the journals and put it in the old one's place.
+
+    Example: vitok-sweep db rebuild --results results
+    """
     from sweep.layout import Root
     from sweep.store.engine import connect
     from sweep.store.rebuild import rebuild as run
@@ -100,7 +112,10 @@ def rebuild(results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
 
 
 def check(results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
-    """Compare the database with one made anew; exit 0 when equal, 1 with the differences."""
+    """Compare the database with one made anew; exit 0 when equal, 1 with the differences.
+
+    Example: vitok-sweep db check --results results
+    """
     from sweep.cli.jobs import opened
     from sweep.layout import Root
     from sweep.store.check import check as run

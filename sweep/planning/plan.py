@@ -121,9 +121,7 @@ class _Jobs:
                 parent = self._tokenizer(draft, config)
                 ids.append(parent)
             elif stage.name == "reconstruct":
-                assert (
-                    parent is not None
-                )  # sweep.spec.stages has refused that
+                assert parent is not None  # sweep.spec.stages has refused that
                 ids += [self._reconstruct(draft, name, parent) for name in stage.arguments]
             else:
                 ids += [self._floor(draft, name) for name in stage.arguments]

@@ -1,0 +1,55 @@
+"""Every command says what it does, with an example, fast and without torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from sweep.cli import app as roof
+
+COMMANDS = (
+    "plan", "diff", "schema", "launch", "run", "cancel", "retry", "status", "why", "logs",
+    "sync", "query", "export", "report", "db rebuild", "db check",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def app() -> typer.Typer:
+    if not roof.app.registered_commands:
+        roof.register()
+    return roof.app
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(app: typer.Typer, command: str) -> None:
+    done = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert done.exit_code == 0
+    assert f"Example: vitok-sweep {command}" in " ".join(done.output.split())
+
+
+def test_every_command_is_named_here(app: typer.Typer) -> None:
+    (group,) = app.registered_groups
+    names = [each.name or each.callback.__name__ for each in app.registered_commands]  # type: ignore[union-attr]
+    assert set(names) == {name for name in COMMANDS if not name.startswith("db ")}
+    assert group.name == "db"
+
+
+def test_help_is_fast_and_meets_no_torch() -> None:
+    code = (
+        "import sys\n"
+        "sys.argv = ['vitok-sweep', '--help']\n"
+        "from sweep.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "sys.exit('torch' in sys.modules or 'pydantic' in sys.modules)"
+    )
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.4
