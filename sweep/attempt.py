@@ -60,12 +60,16 @@ def open_journal(folder: JobFolder) -> tuple[int, Journal]:
             continue
 
 
-def first_started(folder: JobFolder) -> dict[str, Any] | None:
-    """The first attempt's `started` record: what it fixed, later attempts reuse."""
+def numerics(folder: JobFolder) -> dict[str, Any] | None:
+    """The `started` record of the first attempt that left a checkpoint.
+
+    What it fixed (device, threads, micro-batch, compilation) later attempts reuse, so that they end
+    bit-identical. An attempt that left nothing fixed nothing: a wrong device may be mended.
+    """
     for _, path in journals(folder):
-        for record in read_from(path)[0]:
-            if record["event"] == "started":
-                return record
+        records = read_from(path)[0]
+        if any(record["event"] == "checkpoint" for record in records):
+            return next((record for record in records if record["event"] == "started"), None)
     return None
 
 

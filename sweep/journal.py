@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from vitok_core.files import replace_atomically, written_beside
+from vitok_core.files import sync_folder as sync_folder
 
 _SYNC_EVERY = 30.0  # seconds between fsyncs of lines that need not be durable at once
 _LAZY = frozenset({"metric", "progress"})
@@ -124,42 +125,17 @@ def _record(line: bytes) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and "event" in record else None
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a new or renamed file's directory entry durable."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace `path` as a whole: temp file beside it, fsync, `os.replace`, fsync of the folder."""
-    with _written_beside(path, data) as temporary:
-        temporary.replace(path)
-    sync_folder(path.parent)
+    replace_atomically(path, lambda file: file.write(data))
 
 
 def create_atomic(path: Path, data: bytes) -> bool:
     """Create `path` as a whole and exclusively; False: another was first."""
-    with _written_beside(path, data) as temporary:
+    with written_beside(path, lambda file: file.write(data)) as temporary:
         try:
             path.hardlink_to(temporary)
         except FileExistsError:
             return False
     sync_folder(path.parent)
     return True
-
-
-@contextmanager
-def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
-    # A name of our own among all processes of all machines that share the folder.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sweep.claims import claim
@@ -110,9 +110,8 @@ def _is_registered(plan: Plan, store: Store) -> bool:
 
 def refuse(scheduler: Scheduler, chains: Sequence[Chain]) -> None:
     """Raise for jobs that this scheduler could never run, before anything is written."""
-    ask = getattr(scheduler, "refuse", None)
-    reason = ask([submission for submission, _ in chains]) if ask else None
-    if reason:
+    reason = scheduler.refuse([submission for submission, _ in chains])
+    if reason is not None:
         raise UserError(reason)
 
 
@@ -151,7 +150,7 @@ def _claimed(
                 "host": socket.gethostname(),
                 "launch": log.uid,
                 "resources": job.resources.model_dump(),
-                "paths": {"data": dict(site.data), "weights": dict(site.weights)},
+                "paths": asdict(site.paths),
             },
         )
         if number is None:

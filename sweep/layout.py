@@ -4,6 +4,7 @@ results/
   jobs/<slug>-<id>/     one job: job.json, claims/, journal/, checkpoints/, artifacts/, logs/
   launches/<uid>.jsonl  what each launcher did: sweeps registered, submissions, cancels, retries
   code/<hash>/          frozen copies of the packages that jobs import
+  data/                 the fingerprint that each data set's name stands for here
   cache/                what jobs share (reference features); safe to delete
   local/                the local scheduler's queue
   reports/              figures and tables

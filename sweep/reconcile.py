@@ -177,7 +177,12 @@ def _running(job: JobFacts, polls: Polls) -> JobState | None:
 
 
 def _cancelled(job: JobFacts, polls: Polls) -> JobState | None:
-    if job.cancelled is None or job.cancelled <= max(_claimed(job), _started(job)):
+    # A newer claim lifts it, or an attempt by hand; not one that the cancelled submission was just
+    # starting.
+    claimed = job.claim.submission if job.claim is not None else None
+    own = job.newest is not None and job.newest.submission == claimed is not None
+    started = 0.0 if own else _started(job)
+    if job.cancelled is None or job.cancelled <= max(_claimed(job), started):
         return None
     if job.retried is not None and job.retried > job.cancelled:
         return None

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweep.planning.estimate import DEVICES
+from sweep.schedulers import NAMES
 from sweep.spec.document import display
 from sweep.spec.problems import Mark, Problems, nearest, shown
 from sweep.spec.yamlfile import Node, read
@@ -27,7 +28,6 @@ from vitok_core.data.sources import DATASETS
 from vitok_core.errors import UserError
 
 DEFAULT = Path("~/.config/vitok-sweep/site.yaml")
-SCHEDULERS = ("local", "inline")
 KEYS = ("data", "weights", "scheduler", "device")
 
 
@@ -73,7 +73,7 @@ def _read(path: Path) -> Site:
             message = f"unknown data set '{name}'{nearest(name, DATASETS)}"
             problems.add(node.mark, "data", message)
     weights = _paths(root.get("weights"), "weights", path, problems)
-    scheduler = _choice(root.get("scheduler"), "scheduler", SCHEDULERS, problems)
+    scheduler = _choice(root.get("scheduler"), "scheduler", NAMES, problems)
     device = _choice(root.get("device"), "device", tuple(DEVICES), problems)
     problems.check()
     return Site(path, data, weights, scheduler, device)

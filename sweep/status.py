@@ -15,7 +15,6 @@ from sweep.store import Store, queries, sync
 from vitok_core.errors import UserError
 
 ACTIVE = frozenset({State.RUNNING, State.SUBMITTED})
-_CLOCK_STEP = 2.0  # seconds by which a process's start time may seem to move
 
 
 @dataclass(frozen=True)
@@ -155,6 +154,8 @@ def process_liveness(attempt: Attempt) -> Liveness:
         return Liveness.UNKNOWN
     import psutil
 
+    from sweep.schedulers.processes import CLOCK_STEP
+
     try:
         process = psutil.Process(attempt.pid)
         started, zombie = process.create_time(), process.status() == psutil.STATUS_ZOMBIE
@@ -162,7 +163,7 @@ def process_liveness(attempt: Attempt) -> Liveness:
         return Liveness.GONE
     except psutil.Error:
         return Liveness.UNKNOWN
-    reused = attempt.pid_start is not None and abs(started - attempt.pid_start) > _CLOCK_STEP
+    reused = attempt.pid_start is not None and abs(started - attempt.pid_start) > CLOCK_STEP
     return Liveness.GONE if reused or zombie else Liveness.RUNNING
 
 

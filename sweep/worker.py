@@ -23,14 +23,16 @@ from typing import Any
 
 import psutil
 import submitit
+from pydantic import ValidationError
 
-from sweep.attempt import AttemptContext, first_started, is_done, open_journal
+from sweep.attempt import AttemptContext, is_done, numerics, open_journal
 from sweep.claims import newest_claim
 from sweep.journal import Journal
 from sweep.layout import JobFolder
 from sweep.model import Resources
 from sweep.snapshot import code_identity
 from sweep.stopping import Signals, Watch
+from vitok_core.config import TokenizerJob
 from vitok_core.context import Machine, Parent
 from vitok_core.errors import Stopped, UserError
 from vitok_core.kinds import KINDS
@@ -113,7 +115,7 @@ def run_job(
         return Outcome.SUPERSEDED
     number, journal = open_journal(folder)
     try:
-        first = first_started(folder)
+        first = numerics(folder)
         machine = _machine(given.resources, first)
         journal.write("started", **_started(number, submission, scheduler, machine, spec))
         watch = Watch(signals, folder.journals / f"{number + 1}.jsonl", limit)
@@ -174,15 +176,18 @@ def _done_parents(child: JobFolder, ids: Sequence[str]) -> list[Parent] | None:
 
 
 def _machine(resources: Resources, first: Mapping[str, Any] | None) -> Machine:
-    """What this attempt may use; threads and device stay as the first attempt fixed them."""
-    device = "cuda" if resources.gpus else "cpu"
+    """What this attempt may use; what shapes the bits stays as `numerics` says."""
+    given = {
+        "device": "cuda" if resources.gpus else "cpu",
+        "threads": resources.threads,
+        "micro_batch": resources.micro_batch,
+        "compile": resources.compile,
+    }
+    fixed = {name: first[name] for name in given if name in first} if first else {}
     return Machine(
-        device=first["device"] if first else device,
-        threads=first["threads"] if first else resources.threads,
+        **{**given, **fixed},
         workers=resources.workers,
-        micro_batch=resources.micro_batch,
         checkpoint_every=resources.checkpoint_every,
-        compile=resources.compile,
     )
 
 
@@ -205,8 +210,19 @@ def _started(
         "packages": {"python": platform.python_version(), **_versions()},
         "device": machine.device,
         "threads": machine.threads,
-        "precision": spec["config"].get("train", {}).get("precision"),
+        "micro_batch": machine.micro_batch,
+        "compile": machine.compile,
+        "precision": _precision(spec),
     }
+
+
+def _precision(spec: Mapping[str, Any]) -> str | None:
+    """Of a training job; the canonical configuration leaves the default out."""
+    try:
+        config = KINDS[spec["kind"]].config.model_validate(spec["config"])
+    except (KeyError, ValidationError):
+        return None  # the attempt will say so itself
+    return config.train.precision if isinstance(config, TokenizerJob) else None
 
 
 def _say(line: str) -> None:

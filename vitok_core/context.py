@@ -47,7 +47,7 @@ class Context(Protocol):
     folder: Path  # the job's own folder
     checkpoints: Path  # this attempt's checkpoints: no other attempt writes here
     artifacts: Path  # files for people: sheets, curves
-    cache: Path  # shared by all jobs of one results root; write by temp + os.replace
+    cache: Path  # shared by all jobs of one results root; write by files.replace_atomically
     machine: Machine
     paths: Paths
     parents: Sequence[Parent]

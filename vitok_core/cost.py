@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from vitok_core.variants import Tower
 
 _POSITIONS = 256
-_IMAGE_PATCH = 3 * 16 * 16  # Table 1: towers are counted with a 16×16 patch embedding
 _NORM_OPERATIONS = 5  # per element and norm
 
 # VGG-16's convolutions: (input channels, output channels, how often the image was halved).
@@ -75,17 +74,6 @@ def _block_macs(tower: Tower, tokens: int) -> int:
     attention = 2 * tokens * tokens * d
     norms = 2 * _NORM_OPERATIONS * tokens * d
     return tower.blocks * (matrices + attention + norms)
-
-
-def tower_parameters(tower: Tower) -> int:
-    """Table 1's count: blocks, 16×16 patch embedding, 256 positions, final norm."""
-    d = tower.width
-    return _block_parameters(tower) + _IMAGE_PATCH * d + d + _POSITIONS * d + 2 * d
-
-
-def tower_macs(tower: Tower, tokens: int = 256) -> int:
-    """Table 1's count: blocks and patch embedding, for `tokens` tokens."""
-    return _block_macs(tower, tokens) + _IMAGE_PATCH * tower.width * tokens
 
 
 def tokenizer_parameters(encoder: Tower, decoder: Tower, shape: Shape) -> int:

@@ -15,14 +15,13 @@ class Kind:
     revision: int
     config: type[Science]
     function: str  # "module:function", imported by the worker alone, called as f(config, context)
-    trains: bool  # has optimizer steps, checkpoints and a resume
 
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("tokenizer", 1, TokenizerJob, "vitok_core.jobs:tokenizer", trains=True),
-        Kind("reconstruct", 1, ReconstructJob, "vitok_core.jobs:reconstruct", trains=False),
-        Kind("floor", 1, FloorJob, "vitok_core.jobs:floor", trains=False),
+        Kind("tokenizer", 1, TokenizerJob, "vitok_core.jobs:tokenizer"),
+        Kind("reconstruct", 1, ReconstructJob, "vitok_core.jobs:reconstruct"),
+        Kind("floor", 1, FloorJob, "vitok_core.jobs:floor"),
     )
 }

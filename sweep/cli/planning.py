@@ -66,16 +66,16 @@ def plan(
     if resolved:
         _print_resolved(made, as_json)
         return
-    states = _states(made, results, db)
+    states, other_code = _states(made, results, db)
     if as_json:
-        sys.stdout.writelines(plan_json(made, states))
+        sys.stdout.writelines(plan_json(made, states, other_code))
         return
     print(f"{made.sweep} ({made.file})\n")
     print(text_table(point_table(made), len(made.points)))
     print()
     print(text_table(job_table(made, states), len(made.jobs)))
     print()
-    print("\n".join(summary(made, states)))
+    print("\n".join(summary(made, states, other_code)))
 
 
 def _print_resolved(made: Plan, as_json: bool) -> None:
@@ -91,23 +91,31 @@ def _print_resolved(made: Plan, as_json: bool) -> None:
     print(text, end="")
 
 
-def _states(made: Plan, results: Path, db: str | None) -> Mapping[str, str]:
-    """Each job's state; planned, where there are no results yet."""
+def _states(
+    made: Plan, results: Path, db: str | None
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Each job's state (planned, where there are no results yet), and the code of those that were
+    done by another than this one."""
     from sweep.layout import Root
 
     if not Root(results).jobs.is_dir():
-        return {}
+        return {}, {}
     from sweep.cli.jobs import opened
     from sweep.reconcile import JobFacts, states
+    from sweep.snapshot import code_identity
     from sweep.status import poll
     from sweep.store import queries
 
     store, root = opened(results, db)
     facts = queries.facts(store, [job.id for job in made.jobs])
+    codes = queries.codes(store, facts)
+    this = code_identity() if codes else None
+    other = {job: code for job, code in codes.items() if code != this}
     for job in made.jobs:
         if job.id not in facts:
             facts[job.id] = JobFacts(id=job.id, kind=job.kind, slug=job.slug, parents=job.parents)
-    return {job: str(found.state) for job, found in states(facts, poll(facts, root)).items()}
+    found = states(facts, poll(facts, root))
+    return {job: str(state.state) for job, state in found.items()}, other
 
 
 def diff(

@@ -121,7 +121,8 @@ def reconstruct_flops(job: ReconstructJob, macs: int) -> float:
 
 
 def floor_flops(job: FloorJob) -> float:
-    """True FLOPs of scoring a PCA: the covariance and projections are small beside the networks."""
+    """True FLOPs of scoring a PCA by its networks. The fit is shared by all floors of a patch size
+    through the cache and not counted."""
     values = 3 * job.stride * job.patch**2
     tokens = (job.data.frames // job.stride) * (job.data.resolution // job.patch) ** 2
     per_sample = 2 * values * job.channels * tokens + values * values * tokens

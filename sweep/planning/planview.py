@@ -14,6 +14,7 @@ from sweep.spec.problems import shown
 
 MOST_ROWS = 40
 PLANNED = "planned"
+_NO_CODE: Mapping[str, str] = {}
 
 _POINT_FIELDS = (
     "id", "config_id", "slug", "variant", "encoder", "decoder", "p", "q", "c", "L", "E",
@@ -27,13 +28,15 @@ _SHOWN = {
 Table = list[list[str]]  # the first row is the heading
 
 
-def plan_json(plan: Plan, states: Mapping[str, str]) -> Iterator[str]:
+def plan_json(
+    plan: Plan, states: Mapping[str, str], other_code: Mapping[str, str] = _NO_CODE
+) -> Iterator[str]:
     """The `plan --json` document in pieces: one point or job per line, so that long ones are quick
     to write (json's own indentation is not) and still readable."""
     yield f'{{"sweep": {json.dumps(plan.sweep)}, "file": {json.dumps(plan.file)},\n"points": [\n'
     yield ",\n".join(json.dumps(_point(point)) for point in plan.points)
     yield '\n],\n"jobs": [\n'
-    yield ",\n".join(json.dumps(_job(job, states)) for job in plan.jobs)
+    yield ",\n".join(json.dumps(_job(job, states, other_code)) for job in plan.jobs)
     yield f'\n],\n"totals": {json.dumps(totals(plan, states))}}}\n'
 
 
@@ -41,7 +44,9 @@ def _point(point: Point) -> dict[str, Any]:
     return {**{name: getattr(point, name) for name in _POINT_FIELDS}, "jobs": list(point.jobs)}
 
 
-def _job(job: PlannedJob, states: Mapping[str, str]) -> dict[str, Any]:
+def _job(
+    job: PlannedJob, states: Mapping[str, str], other_code: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "id": job.id,
         "kind": job.kind,
@@ -49,6 +54,7 @@ def _job(job: PlannedJob, states: Mapping[str, str]) -> dict[str, Any]:
         "point": job.point,
         "parents": list(job.parents),
         "state": states.get(job.id, PLANNED),
+        "other_code": other_code.get(job.id),
         "train_flops": job.train_flops,
         "device_hours": job.device_hours,
     }
@@ -122,7 +128,9 @@ def job_table(plan: Plan, states: Mapping[str, str]) -> Table:
     return table
 
 
-def summary(plan: Plan, states: Mapping[str, str]) -> list[str]:
+def summary(
+    plan: Plan, states: Mapping[str, str], other_code: Mapping[str, str] = _NO_CODE
+) -> list[str]:
     """The totals in words."""
     total = totals(plan, states)
     kinds = _counted(total["kinds"])
@@ -130,9 +138,12 @@ def summary(plan: Plan, states: Mapping[str, str]) -> list[str]:
     hours = f"{total['device_hours']:,.3g} device-hours on {plan.device}"
     if total["device_hours_left"] != total["device_hours"]:
         hours += f", {total['device_hours_left']:,.3g} of them still to run"
+    old = Counter(other_code.values())
+    code = [f"results made by other code than this: {_counted(old)}"] if old else []
     return [
         f"{len(plan.points):,} points, {len(plan.jobs):,} jobs: {kinds}",
         f"states: {_counted(total['states'])}",
+        *code,
         f"training {total['train_flops']:.3g} FLOPs; {hours}",
         f"(a device-hour assumes {profile.basis})",
         "GFLOPs are multiply-accumulates of one sample's forward pass, as in the paper's tables; "

@@ -5,6 +5,8 @@ One line for each thing that is missing, with how to set it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sweep.model import Plan, PlannedJob
 from sweep.site import Site
 from vitok_core.config import EvaluationConfig
@@ -15,6 +17,7 @@ _NOT_BUILT = {
     "lpips-vgg": "loss.perceptual: lpips-vgg is not in this release, it comes with a later one; "
     "set loss.perceptual=null and loss.perceptual_weight=0 to train without it",
 }
+_LEAST_RESOLUTION = 11  # pixels: SSIM's Gaussian window
 
 
 def missing(plan: Plan, site: Site) -> list[str]:
@@ -23,6 +26,7 @@ def missing(plan: Plan, site: Site) -> list[str]:
     lines += [_NOT_BUILT.get(name) for name in perceptual_networks(plan)]
     lines += [networks.missing(name, site.weights) for name in feature_networks(plan)]
     lines += [_several_gpus(job) for job in plan.jobs]
+    lines += [line for job in plan.jobs for line in _unsupported(job)]
     return list(dict.fromkeys(line for line in lines if line))
 
 
@@ -34,6 +38,22 @@ def _several_gpus(job: PlannedJob) -> str | None:
         f"several come with a later one; set resources.{job.kind}.gpus=1, and "
         f"resources.{job.kind}.micro_batch to what fits its memory"
     )
+
+
+def _unsupported(job: PlannedJob) -> Iterator[str]:
+    """What this release cannot train or score, said before hours are spent on it."""
+    shape = {**job.config.get("data", {}), **job.config}
+    if shape.get("frames", 1) != 1:
+        yield f"data.frames: {shape['frames']}: this release trains and evaluates images, frames: 1"
+    if "dataset" not in job.config:
+        return
+    if job.config.get("evaluation", {}).get("samples") == 1:
+        yield "evaluation.samples: 1: a Fréchet distance needs at least 2 images"
+    if shape["resolution"] < _LEAST_RESOLUTION:
+        yield (
+            f"data.resolution: {shape['resolution']}: SSIM's window needs images of at least "
+            f"{_LEAST_RESOLUTION} px"
+        )
 
 
 def data_sets(plan: Plan) -> list[str]:

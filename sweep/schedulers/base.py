@@ -36,6 +36,9 @@ class Scheduler(Protocol):
 
     name: str
 
+    def refuse(self, submissions: Sequence[Submission]) -> str | None:
+        """Why one of these could never run here, with what to change; None: all can."""
+
     def submit(self, submissions: Sequence[Submission]) -> Mapping[str, str]:
         """Hand over; returns the scheduler's own id by submission id."""
 

@@ -10,9 +10,9 @@ import psutil
 
 from sweep.launchlog import launcher_of
 from sweep.schedulers.base import Liveness, Submission
-
-_CLOCK_STEP = 2.0  # seconds by which a process's start time may seem to move
-
+from sweep.schedulers.machine import too_large
+from sweep.schedulers.processes import launcher_liveness
+from sweep.schedulers.queue import Limits
 
 # What this process has run or given up: its own life says nothing of these any more.
 _over: set[str] = set()
@@ -26,6 +26,10 @@ class InlineScheduler:
     """
 
     name = "inline"
+
+    def refuse(self, submissions: Sequence[Submission]) -> str | None:
+        """Jobs that are larger than the machine."""
+        return too_large(submissions, Limits())
 
     def submit(self, submissions: Sequence[Submission]) -> Mapping[str, str]:
         """Run the chains in the given order: parents' chains stand before their children's."""
@@ -45,24 +49,13 @@ class InlineScheduler:
 
     def poll(self, submissions: Mapping[str, str]) -> Mapping[str, Liveness]:
         """A submission lives as long as the launcher that made it."""
-        return {submission: _launcher_liveness(submission) for submission in submissions}
+        return {
+            submission: Liveness.GONE if submission in _over else launcher_liveness(submission)
+            for submission in submissions
+        }
 
     def cancel(self, submissions: Mapping[str, str]) -> None:
         """Ask the launcher's process to stop: the job that runs checkpoints and ends."""
         for submission in submissions:
-            if _launcher_liveness(submission) is Liveness.RUNNING:
+            if launcher_liveness(submission) is Liveness.RUNNING:
                 psutil.Process(launcher_of(submission).pid).terminate()
-
-
-def _launcher_liveness(submission: str) -> Liveness:
-    if submission in _over:
-        return Liveness.GONE
-    launcher = launcher_of(submission)
-    if launcher.host != socket.gethostname():
-        return Liveness.UNKNOWN
-    try:
-        started = psutil.Process(launcher.pid).create_time()
-    except psutil.NoSuchProcess:
-        return Liveness.GONE
-    # A process that began after the launch was named is another one with the same number.
-    return Liveness.RUNNING if started <= launcher.t + _CLOCK_STEP else Liveness.GONE

@@ -19,9 +19,8 @@ from pathlib import Path
 from sweep.launchlog import launcher_of
 from sweep.layout import Root
 from sweep.schedulers.base import Liveness, Submission
-from sweep.schedulers.machine import available_gpus, capacity
-from sweep.schedulers.placement import refusal
-from sweep.schedulers.processes import processes
+from sweep.schedulers.machine import available_gpus, too_large
+from sweep.schedulers.processes import launcher_liveness, processes
 from sweep.schedulers.queue import Limits, Queue
 from sweep.snapshot import freeze
 from vitok_core.errors import UserError
@@ -48,15 +47,10 @@ class LocalScheduler:
         self._root = root
 
     def refuse(self, submissions: Sequence[Submission]) -> str | None:
-        """Why this machine could never run one of these; None: it can run all."""
+        """Jobs that are larger than the machine, or than what the user lets the queue have."""
         if re.search("%[jtaA]", str(self.queue.folder)):
             return f"{self._root.path}: submitit reads %j, %t, %a and %A in a path as its own"
-        machine = capacity(self._limits())
-        for submission in submissions:
-            reason = refusal(submission.resources, machine)
-            if reason is not None:
-                return f"{submission.folders[0].name}: {reason}"
-        return None
+        return too_large(submissions, self._limits())
 
     def submit(self, submissions: Sequence[Submission]) -> Mapping[str, str]:
         """Queue them and see to it that a supervisor is alive; [] sets the limits all the same."""
@@ -96,10 +90,13 @@ class LocalScheduler:
                 self.supervise()
         here = self.queue.folder.name
         found = {}
-        for submission in submissions:
-            if submission not in entries:
-                elsewhere = launcher_of(submission).host != here
-                found[submission] = Liveness.UNKNOWN if elsewhere else Liveness.GONE
+        for submission, own in submissions.items():
+            if launcher_of(submission).host != here and submission not in entries:
+                found[submission] = Liveness.UNKNOWN
+            elif submission not in entries:
+                # Claimed, not recorded yet: its launcher may be about to queue it.
+                coming = not own and launcher_liveness(submission) is Liveness.RUNNING
+                found[submission] = Liveness.WAITING if coming else Liveness.GONE
             elif submission not in runs:
                 found[submission] = Liveness.WAITING
             else:

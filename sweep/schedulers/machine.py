@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 
 import psutil
 
-from sweep.schedulers.placement import Capacity
+from sweep.schedulers.base import Submission
+from sweep.schedulers.placement import Capacity, refusal
 from sweep.schedulers.queue import Limits
 
 
@@ -17,6 +19,16 @@ def capacity(limits: Limits) -> Capacity:
     memory_gb = float(psutil.virtual_memory().total) / 1e9
     gpus = available_gpus() if limits.gpus is None else limits.gpus
     return Capacity(len(os.sched_getaffinity(0)), memory_gb, gpus, limits.jobs)
+
+
+def too_large(submissions: Sequence[Submission], limits: Limits) -> str | None:
+    """Why this machine could never run one of these; None: it can run all."""
+    there = capacity(limits)
+    for submission in submissions:
+        reason = refusal(submission.resources, there)
+        if reason is not None:
+            return f"{submission.folders[0].name}: {reason}"
+    return None
 
 
 def available_gpus() -> tuple[int, ...]:

@@ -6,10 +6,16 @@ was killed is found too, and nothing has to be remembered that a crash could los
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
+
+from sweep.launchlog import launcher_of
+from sweep.schedulers.base import Liveness
+
+CLOCK_STEP = 2.0  # seconds by which a process's start time may seem to move
 
 # Somebody's `tail` in that folder is not a job.
 _MODULES = frozenset({"submitit.local._local", "submitit.core._submit"})
@@ -32,6 +38,19 @@ def processes(runs: Mapping[str, Path]) -> Found:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
+
+
+def launcher_liveness(submission: str) -> Liveness:
+    """Whether the launcher that made a submission lives, as far as this machine can tell."""
+    launcher = launcher_of(submission)
+    if launcher.host != socket.gethostname():
+        return Liveness.UNKNOWN
+    try:
+        started = psutil.Process(launcher.pid).create_time()
+    except psutil.NoSuchProcess:
+        return Liveness.GONE
+    # A process that began after the launch was named is another one with the same number.
+    return Liveness.RUNNING if started <= launcher.t + CLOCK_STEP else Liveness.GONE
 
 
 class Living:

@@ -53,6 +53,18 @@ def facts(store: Store, job_ids: Iterable[str] | None = None) -> dict[str, JobFa
     return found
 
 
+def codes(store: Store, job_ids: Iterable[str]) -> dict[str, str]:
+    """Which code made the results of the jobs that are done: the canonical attempt's."""
+    table = schema.attempts
+    query = (
+        select(table.c.job_id, table.c.code)
+        .where(table.c.outcome == "finished", table.c.code.is_not(None))
+        .order_by(table.c.attempt.desc())
+    )
+    with store.read() as connection:
+        return dict(select_in(connection, query, table.c.job_id, job_ids))
+
+
 def _jobs(
     connection: Connection, wanted: Sequence[str] | None
 ) -> dict[str, tuple[str, str, list[str]]]:

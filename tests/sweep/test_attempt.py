@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from stubbed import Bench, records
 
-from sweep.attempt import AttemptContext, DoneJobs, first_started, is_done, open_journal
+from sweep.attempt import AttemptContext, DoneJobs, is_done, numerics, open_journal
 from sweep.journal import dump_line
 from sweep.layout import JobFolder
 from sweep.stopping import SUPERSEDED, Signals, Watch
@@ -118,9 +118,9 @@ def test_done_means_any_attempt_finished(folder: JobFolder) -> None:
             for event in events:
                 file.write(dump_line({"event": event, "device": f"d{attempt}"}))
 
-    assert (is_done(folder), folder in done, first_started(folder)) == (False, False, None)
+    assert (is_done(folder), folder in done, numerics(folder)) == (False, False, None)
     append(1, "started", "metric")
-    append(2, "started", "failed")
+    append(2, "started", "checkpoint", "failed")
     assert (is_done(folder), folder in done) == (False, False)
     with (folder.journals / "1.jsonl").open("ab") as file:
         line = dump_line({"event": "finished"})
@@ -130,9 +130,9 @@ def test_done_means_any_attempt_finished(folder: JobFolder) -> None:
         file.write(line[5:])
     assert (is_done(folder), folder in done) == (True, True)
     append(10, "started")
-    started = first_started(folder)
+    started = numerics(folder)
     assert started is not None
-    assert started["device"] == "d1"
+    assert started["device"] == "d2"  # the first that left a checkpoint
 
 
 def test_asking_again_reads_only_what_is_new(

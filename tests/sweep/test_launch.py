@@ -36,6 +36,9 @@ class Noting:
         self.given: list[Submission] = []
         self.fail = fail
 
+    def refuse(self, submissions: Sequence[Submission]) -> str | None:
+        return None
+
     def submit(self, submissions: Sequence[Submission]) -> Mapping[str, str]:
         if self.fail:
             raise KeyboardInterrupt

@@ -204,7 +204,8 @@ def test_json_has_the_documented_fields(plan: Plan) -> None:
         "frames", "pixels_per_channel", "params_m", "gflops", "seed", "config_id", "jobs",
     } == set(document["points"][0])  # fmt: skip
     assert {
-        "id", "kind", "slug", "point", "parents", "state", "train_flops", "device_hours",
+        "id", "kind", "slug", "point", "parents", "state", "other_code", "train_flops",
+        "device_hours",
     } == set(document["jobs"][0])  # fmt: skip
     assert [job["state"] for job in document["jobs"]][:2] == ["done", "planned"]
     assert document["totals"] == totals(plan, states)
@@ -288,14 +289,22 @@ def test_plan_reads_states_from_the_results(tmp_path: Path) -> None:
 
     path = write(tmp_path, SMALL + STAGES)
     plan = plan_file(path)
-    assert _states(plan, tmp_path / "none", None) == {}
+    assert _states(plan, tmp_path / "none", None) == ({}, {})
     job = plan.jobs[0]
     folder = tmp_path / "results" / "jobs" / f"{job.slug}-{job.id}"
     (folder / "journal").mkdir(parents=True)
     (folder / "job.json").write_text(json.dumps(job.spec()))
-    started = {"event": "started", "t": 1.0, "attempt": 1, "host": "elsewhere", "pid": 1}
+    started = {
+        "event": "started",
+        "t": 1.0,
+        "attempt": 1,
+        "host": "elsewhere",
+        "pid": 1,
+        "code": "0ld",
+    }
     finished = {"event": "finished", "t": 2.0, "seconds": 1.0}
     (folder / "journal" / "1.jsonl").write_text(f"{json.dumps(started)}\n{json.dumps(finished)}\n")
-    states = _states(plan, tmp_path / "results", None)
+    states, other_code = _states(plan, tmp_path / "results", None)
     assert states[job.id] == "done"
+    assert other_code == {job.id: "0ld"}
     assert {state for each, state in states.items() if each != job.id} == {"planned"}

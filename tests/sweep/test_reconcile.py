@@ -52,7 +52,8 @@ def state(facts: JobFacts, **polls: Liveness) -> State:
         (State.CANCELLED, job(OPEN, cancelled=25.0), GONE),
         (State.CANCELLED, job(PREEMPTED, cancelled=25.0), GONE),
         (State.CANCELLED, job(FAILED, cancelled=25.0), GONE),  # stopping it made it fail
-        (State.LOST, job(OPEN, cancelled=15.0), GONE),  # an attempt is newer
+        (State.CANCELLED, job(OPEN, cancelled=15.0), GONE),  # it was just being started
+        (State.UNKNOWN, job(BY_HAND, None, cancelled=15.0), GONE),  # by hand, and newer
         (State.LOST, job(None, cancelled=5.0), GONE),  # the claim is newer
         (State.PLANNED, job(PREEMPTED, cancelled=40.0, retried=50.0), GONE),
         (State.CANCELLED, job(PREEMPTED, cancelled=60.0, retried=50.0), GONE),

@@ -122,7 +122,8 @@ def test_polls_follow_a_submission(driver: Driver) -> None:
     driver.meanwhile([one, two], lambda: seen.append(driver.back_end.poll(ids)))
     assert seen[0][one.id] is Liveness.RUNNING
     assert seen[0][two.id] in (Liveness.WAITING, Liveness.RUNNING)
-    assert driver.back_end.poll(ids) == {one.id: Liveness.GONE, two.id: Liveness.GONE}
+    known = {one.id: "1", two.id: "2"}
+    assert driver.back_end.poll(known) == {one.id: Liveness.GONE, two.id: Liveness.GONE}
 
 
 def test_polls_of_what_nobody_knows(driver: Driver) -> None:

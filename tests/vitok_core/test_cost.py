@@ -10,13 +10,28 @@ from vitok_core.cost import (
     encoder_macs,
     tokenizer_macs,
     tokenizer_parameters,
-    tower_macs,
-    tower_parameters,
     vgg16_macs,
 )
 from vitok_core.variants import SIZES, Tower
 
 S, B, L = SIZES["S"], SIZES["B"], SIZES["L"]
+
+
+def block_parameters(tower: Tower) -> int:
+    """Those of all blocks of a tower: what as many blocks more add to an auto-encoder."""
+    double = tower.model_copy(update={"blocks": 2 * tower.blocks})
+    shape = Shape(256, 16, 16)
+    return tokenizer_parameters(double, B, shape) - tokenizer_parameters(tower, B, shape)
+
+
+def tower_parameters(tower: Tower) -> int:
+    """Table 1's count: blocks, 16×16 patch embedding, 256 positions, final norm."""
+    return block_parameters(tower) + (3 * 16 * 16 + 1 + 256 + 2) * tower.width
+
+
+def tower_macs(tower: Tower, resolution: int = 256) -> int:
+    """Table 1's count: blocks and 16×16 patch embedding, no code."""
+    return encoder_macs(tower, Shape(resolution, 16, channels=0))
 
 
 @pytest.mark.parametrize(
@@ -75,20 +90,18 @@ def test_shape_of_the_paper_code() -> None:
 
 def test_a_swiglu_of_two_thirds_has_the_size_of_the_convention() -> None:
     """Three matrices of d × 8d/3 are two of d × 4d: user-defined towers count the same way."""
-    width, blocks = 96, 5
-    tower = Tower(width=width, blocks=blocks, heads=4)
-    more = Tower(width=width, blocks=blocks + 1, heads=4)
+    width = 96
     swiglu = 3 * width * (8 * width // 3)
     attention = 4 * width * width
-    block = tower_parameters(more) - tower_parameters(tower)
+    block = block_parameters(Tower(width=width, blocks=1, heads=4))
     assert block - 13 * width == swiglu + attention
 
 
 def test_encoder_and_decoder_add_up_and_attention_is_quadratic() -> None:
     shape = Shape(256, 16, 16)
     assert encoder_macs(S, shape) + decoder_macs(B, shape) == tokenizer_macs(S, B, shape)
-    small, large = (tower_macs(B, tokens) for tokens in (256, 512))
-    assert large - 2 * small == B.blocks * 2 * B.width * (512**2 - 2 * 256**2)
+    small, large = (tower_macs(B, resolution) for resolution in (256, 512))
+    assert large - 4 * small == B.blocks * 2 * B.width * (1024**2 - 4 * 256**2)
 
 
 def test_vgg16_is_the_known_15_gmacs() -> None:

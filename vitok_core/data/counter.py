@@ -5,7 +5,7 @@ never from ranks, nor from how long the process has lived), after the sampler of
 
 The bits come from Philox keyed by a BLAKE2b hash. Only numpy's *raw* Philox output is used for
 data order and crops: it is specified and stable across numpy versions, while the methods of
-`numpy.random.Generator` are free to change. `counter_rng` is for work that ends within a process.
+`numpy.random.Generator` are free to change.
 """
 
 from __future__ import annotations
@@ -38,15 +38,6 @@ def uniforms(seed: int, stream: str, index: int, n: int) -> NDArray[np.float64]:
 def permutation(seed: int, stream: str, index: int, n: int) -> NDArray[np.int64]:
     """(n,) a permutation of 0..n-1: the order of n random words."""
     return np.argsort(bits(seed, stream, index, n), kind="stable")
-
-
-def counter_rng(seed: int, stream: str, index: int) -> np.random.Generator:
-    """A numpy generator keyed by (seed, stream, index).
-
-    What must be equal across numpy versions (data order, golden values) uses `bits`, `uniforms`
-    or `permutation` instead.
-    """
-    return np.random.Generator(np.random.Philox(key=_key(seed, stream, index)))
 
 
 def noise(seed: int, stream: str, indices: Iterable[int], shape: Sequence[int]) -> torch.Tensor:

@@ -100,10 +100,6 @@ class TrainCrops(Crops):
         """Class of sample i."""
         return self.source.label(self.image_index(i))
 
-    def batch(self, step: int, batch_size: int) -> torch.Tensor:
-        """The global batch of a step, (batch_size, 3, r, r) uint8."""
-        return self.samples(step_indices(step, batch_size))
-
 
 class EvalCrops(Crops):
     """A fixed evaluation set, the same for every run: sample i for 0 <= i < len.
@@ -203,7 +199,7 @@ def loader(
     Any number of workers gives the same batches; a resumed run passes its remaining steps.
     """
     if workers == 0:
-        # The plain loop spares the loader's collation, which costs as much as the crops.
+        # The plain loop spares the loader's collation.
         for step in steps:
             indices = step_indices(step, batch_size, rank, world)
             yield crops.samples(indices), crops.labels(indices), torch.tensor(list(indices))

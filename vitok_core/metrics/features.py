@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -19,6 +16,7 @@ from torch import Tensor
 
 from vitok_core.context import Context
 from vitok_core.errors import UserError
+from vitok_core.files import replace_atomically
 from vitok_core.metrics.efficientnet import CLASSES, INPUT, STAGE_WIDTH, WIDTH, Outputs
 from vitok_core.metrics.frechet import ClassifierScore, Moments, Reference
 from vitok_core.metrics.networks import NETWORKS, Network, missing, weights_path
@@ -108,7 +106,7 @@ def cached_references(key: str, folder: Path, compute: Callable[[], References])
         return kept
     references = compute()
     folder.mkdir(parents=True, exist_ok=True)
-    _write(path, references)
+    replace_atomically(path, lambda file: _write(file, references))
     return references
 
 
@@ -122,22 +120,11 @@ def _read(path: Path) -> References | None:
         return None
 
 
-def _write(path: Path, references: References) -> None:
-    buffer = io.BytesIO()
+def _write(file: BinaryIO, references: References) -> None:
     np.savez(
-        buffer,
+        file,
         features_mean=references.features.mean,
         features_root=references.features.root,
         stage_mean=references.stage.mean,
         stage_root=references.stage.root,
     )
-    # Not the process id: jobs on other machines, or in containers, may have the same.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+
+from vitok_core.files import replace_atomically
 
 TILE = 128  # smaller images are enlarged by whole factors, without smoothing, to about this
 GAP = 4
@@ -44,21 +45,9 @@ def write_sheet(path: Path, images: Tensor, rebuilt: Tensor) -> None:
         for column, tile in enumerate(tiles):
             picture = Image.fromarray(tile).resize((width, height), Image.Resampling.NEAREST)
             canvas.paste(picture, (LABEL + GAP + column * (width + GAP), top))
-    _save(canvas, path)
+    replace_atomically(path, lambda file: canvas.save(file, format="PNG", compress_level=3))
 
 
 def _pixels(images: Tensor) -> NDArray[np.uint8]:
     """(n, 3, h, w) → (n, h, w, 3)."""
     return np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
-
-
-def _save(canvas: Image.Image, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            canvas.save(file, format="PNG", compress_level=3)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -38,8 +38,7 @@ def fit_pca(patches: Tensor, rank: int | None = None) -> Pca:
 
     Small patches: eigh of the covariance. Large ones (p = 32 has 3072 values): subspace iteration
     from a fixed start, with more directions than asked for, then Rayleigh-Ritz; its last few
-    components are rough, the first half is exact to 0.001 dB. The sign of each
-    component is fixed by its largest entry.
+    components are rough. The sign of each component is fixed by its largest entry.
     """
     count, values = patches.shape
     rank = min(values, count) if rank is None else rank

@@ -3,8 +3,8 @@
 A convolution whose kernel equals its stride reads every pixel once, so it is one linear map on each
 tubelet of q·p·p pixels. The values of a tubelet are ordered as `Conv3d`'s weight is, (3, q, p, p);
 hence `Linear.weight.view(d, 3, q, p, p)` is the weight of the equal `nn.Conv3d`, and the transposed
-weight of the unembedding that of the equal `nn.ConvTranspose3d`. As a product it is several times
-faster on CPUs.
+weight of the unembedding that of the equal `nn.ConvTranspose3d`. The product is here for its form,
+which `init: pca` fills as a matrix, not for speed: at inference it takes about as long.
 """
 
 from __future__ import annotations

@@ -2,14 +2,13 @@
 
 A checkpoint is a plain `torch.save` file of tensors and plain values, so `torch.load` opens it
 anywhere with `weights_only=True`. It holds a digest of its own content: a file that is truncated,
-corrupt or of another configuration is passed over, and the next one is tried. Writing is atomic:
-a temporary file beside it, fsync, rename, fsync of the folder.
+corrupt or of another configuration is passed over, and the next one is tried. Writing is atomic
+(`files.replace_atomically`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vitok_core.config import Science
+from vitok_core.files import replace_atomically
 
 KEPT = 2
 DIGEST = "sha256"
@@ -47,16 +47,8 @@ def weights_hash(state_dict: Mapping[str, Tensor]) -> str:
 
 def save_checkpoint(path: Path, state: State) -> None:
     """Write `state` (nested dicts and lists of tensors and plain values) atomically to `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            torch.save({**state, DIGEST: _digest(state)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _fsync_folder(path.parent)
+    content = {**state, DIGEST: _digest(state)}
+    replace_atomically(path, lambda file: torch.save(content, file))
 
 
 def load_checkpoint(path: Path) -> State:
@@ -94,15 +86,6 @@ def prune(folder: Path, keep: int = KEPT) -> None:
     steps = sorted(folder.glob("step-*.pt"))
     for path in steps[: len(steps) - keep]:
         path.unlink(missing_ok=True)
-
-
-def _fsync_folder(folder: Path) -> None:
-    """Make a rename durable: on POSIX it is an entry of the folder, not of the file."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _digest(value: object) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from vitok_core.config import TokenizerJob
 from vitok_core.errors import UserError
+from vitok_core.files import replace_atomically
 from vitok_core.models.tokenizer import ViTok
 from vitok_core.training.checkpoint import (
     State,
@@ -70,7 +70,6 @@ def _write_summary(run: Run, digest: str) -> None:
     summary = {"weights_sha256": digest, "steps": run.step, "images": images}
     path = run.context.artifacts / SUMMARY
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    text = json.dumps(summary, indent=1) + "\n"
+    replace_atomically(path, lambda file: file.write(text.encode()))
     run.context.artifact(path, "training-summary")

@@ -29,7 +29,6 @@ from vitok_core.training.step import train_step
 LOGGED_POINTS = 100  # a learning curve's length: more would only swell the journal
 # The one metric that two runs of the same job do not share.
 THROUGHPUT = "images_per_second"
-NOT_DETERMINISTIC = frozenset({THROUGHPUT})
 
 
 def train_tokenizer(config: TokenizerJob, context: Context) -> None:

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import torch
 
-from vitok_core.data.counter import bits, counter_rng, noise, permutation, uniforms
+from vitok_core.data.counter import bits, noise, permutation, uniforms
 
 
 def test_golden_bits() -> None:
@@ -36,11 +36,6 @@ def test_permutation_is_one_and_differs_by_index() -> None:
     one, two = permutation(0, "o", 0, 1000), permutation(0, "o", 1, 1000)
     assert sorted(one) == list(range(1000))
     assert (one == two).mean() < 0.02
-
-
-def test_counter_rng_is_keyed() -> None:
-    draws = [counter_rng(0, "s", i).integers(2**62) for i in (0, 0, 1)]
-    assert draws[0] == draws[1] != draws[2]
 
 
 def test_noise_rows_belong_to_their_index() -> None:

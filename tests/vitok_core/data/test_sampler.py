@@ -65,13 +65,13 @@ class TestTraining:
 
     def test_golden_on_photos(self) -> None:
         # By mean, not by hash: JPEG decoders may differ in a last bit.
-        batch = TrainCrops(open_source("photos-train", {}), 64, 0, (0.4, 1.0)).batch(0, 16)
+        batch = TrainCrops(open_source("photos-train", {}), 64, 0, (0.4, 1.0)).samples(range(16))
         means = batch.to(torch.float64).mean((0, 2, 3))
         assert means.tolist() == pytest.approx([129.18, 124.89, 111.06], abs=0.05)
 
     def test_shape_and_type(self) -> None:
         assert crops().sample(3).shape == (3, 16, 16)
-        batch = crops().batch(2, 8)
+        batch = crops().samples(range(16, 24))
         assert batch.shape == (8, 3, 16, 16)
         assert batch.dtype == torch.uint8
         assert batch.is_contiguous()
@@ -98,7 +98,7 @@ class TestTraining:
         ranks = [list(loader(crops(), 8, range(5), rank=r, world=2)) for r in range(2)]
         for step in range(5):
             joined = torch.cat([ranks[r][step][0] for r in range(2)])
-            assert torch.equal(joined, crops().batch(step, 8))
+            assert torch.equal(joined, crops().samples(step_indices(step, 8)))
         with pytest.raises(ValueError, match="does not divide"):
             step_indices(0, 9, world=2)
 
@@ -156,7 +156,7 @@ class TestTraining:
     def test_a_pickled_sampler_is_the_same_sampler(self) -> None:
         used = crops()
         used.samples(range(10))
-        assert torch.equal(pickle.loads(pickle.dumps(used)).batch(1, 8), crops().batch(1, 8))
+        assert torch.equal(pickle.loads(pickle.dumps(used)).sample(12), crops().sample(12))
 
 
 class TestAntialiasing:

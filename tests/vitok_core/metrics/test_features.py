@@ -161,7 +161,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     def full(descriptor: int) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(features.os, "fsync", full)
+    monkeypatch.setattr("vitok_core.files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         cached_references("key", tmp_path, made)
     assert list(tmp_path.iterdir()) == []

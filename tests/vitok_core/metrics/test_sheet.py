@@ -62,7 +62,7 @@ def test_a_failure_keeps_the_old_sheet_and_leaves_no_other_file(
     path = tmp_path / "sheet.png"
     write_sheet(path, photos(32), photos(32))
     before = path.read_bytes()
-    monkeypatch.setattr(sheet.os, "fsync", full)
+    monkeypatch.setattr("vitok_core.files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_sheet(path, photos(32), 255 - photos(32))
     monkeypatch.undo()

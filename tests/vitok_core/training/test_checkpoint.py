@@ -88,7 +88,7 @@ def test_a_failed_write_leaves_the_old_file(
     def full_disk(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vitok_core.training.checkpoint.os.fsync", full_disk)
+    monkeypatch.setattr("vitok_core.files.os.fsync", full_disk)
     with pytest.raises(OSError, match="No space"):
         save_checkpoint(path, state(2))
     assert load_checkpoint(path)["step"] == 1
