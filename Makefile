@@ -34,7 +34,7 @@ install: $(VENV)/installed ## make .venv and put vitok-sweep into .venv/bin
 # Exit 3 of launch means that nothing is left to do: that is success here.
 demo: install ## train the quickstart (15 tokenizers on real photos) and draw its figures
 	@$(BIN)/vitok-sweep launch sweeps/quickstart.yaml --results $(RESULTS) --scheduler local --watch --yes || [ $$? -eq 3 ]
-	@$(BIN)/vitok-sweep report --sweep quickstart --figure e_vs_metrics --figure e_vs_rfid --results $(RESULTS)
+	@$(BIN)/vitok-sweep report --sweep quickstart --figure e_vs_metrics --results $(RESULTS)
 
 test: $(VENV)/installed-test ## run the tests (a few minutes)
 	@$(BIN)/python -m pytest -m "$(MARKS)"

@@ -117,7 +117,7 @@ def _records(data: bytes, at: int) -> Iterator[tuple[int, dict[str, Any] | None]
 def _record(line: bytes) -> dict[str, Any] | None:
     try:
         text = line.decode()
-        record, end = _decode(text)  # half the time of json.loads
+        record, end = _decode(text)
         if end != len(text):
             record = json.loads(text)
     except (ValueError, RecursionError):

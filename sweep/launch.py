@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -60,12 +60,17 @@ def launch(
     with _turn(root, say):
         decision = current(plan, root, store)
         log = LaunchLog(root)
-        folders = _folders(root, decision)
+        folders = _folders(root, plan.jobs)
         chains = submissions(decision, lambda job: folders[job.id].path, log.submission)
         refuse(scheduler, chains)
         for job in decision.submit:
             _write_spec(folders[job.id], job)
-        if decision.submit or not _is_registered(whole, store):
+        left = _left_out(whole, store)
+        if left:
+            say(
+                f"{whole.sweep}: {left} jobs of its last launch are no longer in it; they stay here"
+            )
+        if decision.submit or left or not _is_registered(whole, store):
             log.write("sweep", **registration(whole, log.uid))
         taken = [chain for chain in chains if _claimed(chain, folders, scheduler, site, log)]
         handed = [submission for submission, _ in taken]
@@ -101,11 +106,19 @@ def point_record(point: Point) -> dict[str, Any]:
 
 def _is_registered(plan: Plan, store: Store) -> bool:
     """Whether the sweep's current membership is this plan's."""
+    return _members(plan, store) == {job.id for job in plan.jobs}
+
+
+def _left_out(plan: Plan, store: Store) -> int:
+    """How many jobs of the sweep's current membership this plan no longer has."""
+    return len(_members(plan, store) - {job.id for job in plan.jobs})
+
+
+def _members(plan: Plan, store: Store) -> set[str]:
     try:
-        members = queries.sweep_jobs(store, plan.sweep)
+        return set(queries.sweep_jobs(store, plan.sweep))
     except UserError:  # never launched
-        return False
-    return set(members) == {job.id for job in plan.jobs}
+        return set()
 
 
 def refuse(scheduler: Scheduler, chains: Sequence[Chain]) -> None:
@@ -115,10 +128,9 @@ def refuse(scheduler: Scheduler, chains: Sequence[Chain]) -> None:
         raise UserError(reason)
 
 
-def _folders(root: Root, decision: Decision) -> dict[str, JobFolder]:
+def _folders(root: Root, jobs: Iterable[PlannedJob]) -> dict[str, JobFolder]:
     """Every job's folder by id: the one that is there, under whatever slug, or a new one."""
     there = root.job_folders()
-    jobs = (*decision.submit, *decision.active, *decision.done)
     return {job.id: there.get(job.id) or root.job_folder(job.slug, job.id) for job in jobs}
 
 

@@ -57,6 +57,22 @@ def status_table(jobs: Sequence[JobStatus], rows: int | None = None) -> Table:
     return table
 
 
+def brief_table(jobs: Sequence[JobStatus], rows: int) -> Table:
+    """What a watcher looks at, in 80 columns: jobs that run or are in trouble."""
+    table = Table(
+        title=summary(jobs), title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
+    table.add_column("job", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("state", no_wrap=True)
+    table.add_column("progress", no_wrap=True)
+    quiet = (State.DONE, State.SUBMITTED, State.PLANNED)
+    for job in sorted(jobs, key=lambda job: _ORDER.index(job.state))[:rows]:
+        if job.state not in quiet:
+            state = Text(str(job.state), style=_STYLES[job.state])
+            table.add_row(job.slug, state, progress_text(job.progress))
+    return table
+
+
 def console(stderr: bool = False) -> Console:
     """For tables on stdout: as wide as the terminal, and unbounded in a pipe or a file."""
     made = Console(stderr=stderr)

@@ -18,7 +18,7 @@ from rich.progress import (
 
 from sweep.reconcile import State
 from sweep.status import ACTIVE, JobStatus, summary
-from sweep.statusview import progress_text, status_table
+from sweep.statusview import brief_table, progress_text
 
 Look = Callable[[], list[JobStatus]]
 
@@ -55,6 +55,7 @@ def _live(look: Look, console: Console) -> list[JobStatus]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("after"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -66,7 +67,7 @@ def _live(look: Look, console: Console) -> list[JobStatus]:
     with Live(console=console, auto_refresh=False) as live:
         while True:
             bar.update(task, completed=round(sum(map(share_done, jobs)), 2))
-            table = status_table(jobs, max(5, console.height - 8))
+            table = brief_table(jobs, max(5, console.height - 8))
             live.update(Group(bar, table), refresh=True)
             if is_over(jobs):
                 return jobs

@@ -74,6 +74,7 @@ def data_notes(
                 f"no rFID in these results: the Fréchet distance drawn is {name}, of an offline "
                 "network; it is not FID and not comparable with published FIDs"
             )
+        notes += _bias(name, frame[frame["panel"] == name]["protocol"].unique())
     trained = frame[frame["series"] == "trained"]
     have, want = trained["point_id"].nunique(), len(results.points)
     if have < want:
@@ -83,6 +84,17 @@ def data_notes(
         if part < have:
             notes.append(f"{name} has {part} of the {have} scored points")
     return tuple(notes)
+
+
+def _bias(name: str, protocols: Iterable[str]) -> list[str]:
+    """A Fréchet distance of no more images than features: its covariance has no full rank."""
+    for protocol in protocols:
+        width, count = re.search(r"(\d+)-d features", protocol), re.search(r"\bN=(\d+)", protocol)
+        if width and count and int(count[1]) <= int(width[1]):
+            return [
+                f"{name} is biased: {count[1]} images for {width[1]} features; compare within a run"
+            ]
+    return []
 
 
 def caption(

@@ -61,7 +61,7 @@ def cancel(names: Names, results: Results = DEFAULT_RESULTS, db: Database = None
 def retry(names: Names, results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
     """Let failed, cancelled or unknown jobs run again; the next `launch` submits them.
 
-    Example: vitok-sweep retry tokenizer-S-B-p16-c16
+    Example: vitok-sweep retry tokenizer-128x1-128x2-p16-c16-64p-s0
     """
     from sweep.cli.jobs import opened
     from sweep.launchlog import LaunchLog

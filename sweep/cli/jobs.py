@@ -68,7 +68,7 @@ def status(
 def why(name: JobName, results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
     """Say why a job is in its state, and what to do.
 
-    Example: vitok-sweep why tokenizer-S-B-p16-c16
+    Example: vitok-sweep why tokenizer-128x1-128x2-p16-c16-64p-s0
     """
     import time
 
@@ -100,7 +100,7 @@ def logs(
 ) -> None:
     """Print the log of a job's newest submission.
 
-    Example: vitok-sweep logs tokenizer-S-B-p16-c16 --follow
+    Example: vitok-sweep logs tokenizer-128x1-128x2-p16-c16-64p-s0 --follow
     """
     from sweep.logs import follow as following
     from sweep.logs import log_files

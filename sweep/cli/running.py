@@ -109,7 +109,7 @@ def run(
 ) -> None:
     """Run one job of a launched sweep in the foreground; it resumes from its checkpoint.
 
-    Example: vitok-sweep run tokenizer-S-B-p16-c16 --steps 10
+    Example: vitok-sweep run tokenizer-128x1-128x2-p16-c16-64p-s0 --steps 10
     """
     from sweep.cli.jobs import opened
     from sweep.stopping import Signals

@@ -138,11 +138,13 @@ class Bench:
         return str(path)
 
     def folder(self, start: str) -> JobFolder:
-        """The one job whose slug starts so."""
-        (found,) = [
-            each for each in self.root.job_folders().values() if each.slug.startswith(start)
-        ]
+        """The one launched job whose slug starts so."""
+        (found,) = [each for each in self.launched() if each.slug.startswith(start)]
         return found
+
+    def launched(self) -> list[JobFolder]:
+        """The jobs that were ever claimed; the others of their sweeps have no more than a spec."""
+        return [each for each in self.root.job_folders().values() if each.claims.exists()]
 
     def processes(self) -> list[psutil.Process]:
         """Every process that names this root: supervisors, controllers, tasks."""

@@ -20,7 +20,7 @@ LONG = {"steps": 10_000, "pause": 0.02}
 
 
 def slugs(bench: Bench) -> list[str]:
-    return sorted(folder.slug for folder in bench.root.job_folders().values())
+    return sorted(folder.slug for folder in bench.launched())
 
 
 def states(bench: Bench) -> dict[str, str]:
@@ -204,7 +204,7 @@ def test_run_by_hand(bench: Bench) -> None:
     bench.behave(all={"steps": 8, "fail_at": 0})
     assert bench.cli("launch", file, *INLINE).returncode == 4
     bench.behave(all={"steps": 8})
-    (other,) = [f for f in bench.root.job_folders().values() if f.slug.startswith("tokenizer")
+    (other,) = [f for f in bench.launched() if f.slug.startswith("tokenizer")
                 and f.slug != name]  # fmt: skip
     steps = bench.cli("run", other.slug, "--steps", "3")
     assert (steps.returncode, records(other, 2)[-1]["step"]) == (0, 3)
@@ -221,7 +221,7 @@ def test_two_launches_at_the_same_moment(bench: Bench) -> None:
         assert process.returncode in (0, 3)
     assert len(slugs(bench)) == 3
     assert all(attempts == ["finished"] for attempts in ends(bench.root).values())
-    claims = [len(list(f.claims.iterdir())) for f in bench.root.job_folders().values()]
+    claims = [len(list(f.claims.iterdir())) for f in bench.launched()]
     assert claims == [1] * 3
     assert bench.cli("db", "check").returncode == 0
 
