@@ -41,19 +41,24 @@ def status_table(jobs: Sequence[JobStatus], rows: int | None = None) -> Table:
         table.add_column(name, no_wrap=True)  # ids must stay whole: only the reason gives way
     table.add_column("tries", justify="right")
     table.add_column("why", overflow="fold")
-    ordered = sorted(jobs, key=lambda job: _ORDER.index(job.state))
+    # A job that was registered and never launched (`--only`) has no name yet: it is counted.
+    named = [job for job in jobs if job.slug != job.id]
+    ordered = sorted(named, key=lambda job: _ORDER.index(job.state))
     for job in ordered[:rows]:
         table.add_row(
-            Text.assemble(job.slug, ("-" + job.id, "dim")) if job.slug != job.id else job.id,
+            Text.assemble(job.slug, ("-" + job.id, "dim")),
             job.kind,
             Text(str(job.state), style=_STYLES[job.state]),
             progress_text(job.progress),
             str(job.attempts) if job.attempts else "",
             Text(_why(job), style="dim"),
         )
-    if rows is not None and len(ordered) > rows:
-        table.caption = f"… and {len(ordered) - rows} more (`--json` lists all)"
-        table.caption_justify = "left"
+    cut = 0 if rows is None else max(0, len(ordered) - rows)
+    notes = [f"… and {cut} more (`--json` lists all)"] if cut else []
+    unnamed = len(jobs) - len(named)
+    notes += [f"… and {unnamed} of the sweep that were never launched"] if unnamed else []
+    if notes:
+        table.caption, table.caption_justify = "\n".join(notes), "left"
     return table
 
 
