@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,11 +18,14 @@ from sweep.journal import write_atomic
 from sweep.launchlog import LaunchLog
 from sweep.layout import JobFolder, Root
 from sweep.model import Plan, PlannedJob, Point
+from sweep.reconcile import State, is_cancelled
 from sweep.schedulers.base import Scheduler, Submission
 from sweep.site import Site
 from sweep.status import observe
 from sweep.store import Store, queries, sync
 from vitok_core.errors import UserError
+
+_STOPPING = 30.0  # seconds: the local scheduler kills what has not stopped by then
 
 Chain = tuple[Submission, tuple[PlannedJob, ...]]
 
@@ -58,13 +62,16 @@ def launch(
         say: told what the user should know meanwhile.
     """
     with _turn(root, say):
+        _await_cancelled(plan, root, store, say)
         decision = current(plan, root, store)
         log = LaunchLog(root)
         folders = _folders(root, plan.jobs)
         chains = submissions(decision, lambda job: folders[job.id].path, log.submission)
         refuse(scheduler, chains)
-        for job in decision.submit:
+        for job in (*decision.submit, *decision.active, *decision.done):
             _write_spec(folders[job.id], job)
+        if decision.submit:
+            scheduler.prepare()  # what may fail for lack of disk does so before anything is claimed
         left = _left_out(whole, store)
         if left:
             say(
@@ -136,8 +143,8 @@ def _folders(root: Root, jobs: Iterable[PlannedJob]) -> dict[str, JobFolder]:
 
 def _write_spec(folder: JobFolder, job: PlannedJob) -> None:
     data = json.dumps(job.spec(), indent=1, sort_keys=True).encode() + b"\n"
-    if folder.spec.exists():
-        known = json.loads(folder.spec.read_bytes())
+    known = _read_spec(folder)
+    if known is not None:
         if {**known, "slug": None} != {**json.loads(data), "slug": None}:
             raise UserError(
                 f"{folder.spec}: holds another job under the id {job.id}; the results root is "
@@ -146,6 +153,32 @@ def _write_spec(folder: JobFolder, job: PlannedJob) -> None:
         return
     folder.path.mkdir(parents=True, exist_ok=True)
     write_atomic(folder.spec, data)
+
+
+def _read_spec(folder: JobFolder) -> dict[str, Any] | None:
+    """The job.json that is there; None where there is none, or a damaged one: it is made again."""
+    try:
+        known = json.loads(folder.spec.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return known if isinstance(known, dict) else None
+
+
+def _await_cancelled(plan: Plan, root: Root, store: Store, say: Callable[[str], None]) -> None:
+    """Cancelled jobs take a moment to checkpoint and stop; until then they are in the way."""
+    deadline = time.monotonic() + _STOPPING
+    said = False
+    while time.monotonic() < deadline:
+        facts, found = observe(root, store, [job.id for job in plan.jobs])
+        ending = [
+            job for job in facts if found[job].state is State.RUNNING and is_cancelled(facts[job])
+        ]
+        if not ending:
+            return
+        if not said:
+            say(f"waiting for {len(ending)} cancelled job(s) to stop")
+            said = True
+        time.sleep(0.5)
 
 
 def _claimed(

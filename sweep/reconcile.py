@@ -176,17 +176,20 @@ def _running(job: JobFacts, polls: Polls) -> JobState | None:
     return JobState(State.RUNNING, f"attempt {newest.attempt}{where}")
 
 
-def _cancelled(job: JobFacts, polls: Polls) -> JobState | None:
+def is_cancelled(job: JobFacts) -> bool:
+    """Whether a `cancel` holds: nothing newer lifts it. The job may still be on its way to stop."""
     # A newer claim lifts it, or an attempt by hand; not one that the cancelled submission was just
     # starting.
     claimed = job.claim.submission if job.claim is not None else None
     own = job.newest is not None and job.newest.submission == claimed is not None
     started = 0.0 if own else _started(job)
     if job.cancelled is None or job.cancelled <= max(_claimed(job), started):
-        return None
-    if job.retried is not None and job.retried > job.cancelled:
-        return None
-    return JobState(State.CANCELLED, "cancelled by `cancel`")
+        return False
+    return job.retried is None or job.retried <= job.cancelled
+
+
+def _cancelled(job: JobFacts, polls: Polls) -> JobState | None:
+    return JobState(State.CANCELLED, "cancelled by `cancel`") if is_cancelled(job) else None
 
 
 def _failed(job: JobFacts, polls: Polls) -> JobState | None:

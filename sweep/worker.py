@@ -6,6 +6,7 @@ journal of its own; a job that fails blocks its children alone.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -146,6 +147,10 @@ def _run(
         raise
     except (Exception, SystemExit) as error:
         traceback.print_exc()
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            # Not the job's fault: the next launch takes it up again.
+            journal.write("preempted", reason=f"disk full: {error}", step=None)
+            return Outcome.STOPPED
         journal.write(
             "failed",
             **{"class": type(error).__name__},

@@ -6,12 +6,21 @@ Command modules import only typer at the top: what a command needs is imported i
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
 import typer
 
 from vitok_core.errors import UserError
+
+# What a place on this machine may be, and the user can mend.
+_USERS = frozenset(
+    {
+        errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR,
+        errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS, errno.ENOSPC, errno.EDQUOT,
+    }
+)  # fmt: skip
 
 app = typer.Typer(
     name="vitok-sweep",
@@ -36,6 +45,7 @@ def main() -> None:
     """Entry point: a user error is one line on stderr and its exit code; a bug is a traceback."""
     register()
     try:
+        _refuse_bytes(sys.argv)
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -43,3 +53,18 @@ def main() -> None:
     except BrokenPipeError:  # `vitok-sweep plan … | head`: the reader has gone, say nothing
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in _USERS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror}", file=sys.stderr)
+        sys.exit(UserError.exit_code)
+
+
+def _refuse_bytes(arguments: list[str]) -> None:
+    """Bytes that are no text reach us as surrogates, which nothing can print or store."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{argument!r}: expected text in UTF-8") from None

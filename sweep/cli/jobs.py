@@ -137,6 +137,8 @@ def opened(results: Path, db: str | None) -> tuple[Store, Root]:
     from sweep.store import open_store, sync
 
     root = Root(results)
+    if not root.path.is_dir():
+        print(f"note: {results} does not exist: no results there yet", file=sys.stderr)
     store = open_store(root, db)
     for warning in sync(store, root).warnings:
         print(f"warning: {warning}", file=sys.stderr)

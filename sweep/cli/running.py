@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sweep.store import Store
 
 _NOTHING_TO_DO = 3
+_MOST_GPUS = 1023  # an id beyond is a slip of the finger
 _SOME_FAILED = 4
 _LARGE = 50  # jobs; from here, or from a device-hour, a launch asks first
 _LARGE_HOURS = 1.0
@@ -193,7 +194,10 @@ def _gpu_ids(text: str) -> tuple[int, ...]:
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not (last.isdecimal() and int(first) <= int(last))):
             raise UserError(f"--gpus {text!r}: expected ids such as 0-7 or 0,2,5")
-        ids += range(int(first), int(last if dash else first) + 1)
+        end = int(last if dash else first)
+        if end > _MOST_GPUS:
+            raise UserError(f"--gpus {text!r}: {end} is not a GPU's id")
+        ids += range(int(first), end + 1)
     if len(set(ids)) != len(ids):
         raise UserError(f"--gpus {text!r}: an id stands twice")
     return tuple(ids)

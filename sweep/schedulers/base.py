@@ -39,6 +39,9 @@ class Scheduler(Protocol):
     def refuse(self, submissions: Sequence[Submission]) -> str | None:
         """Why one of these could never run here, with what to change; None: all can."""
 
+    def prepare(self) -> None:
+        """Make what submissions will need, before anything is claimed for them."""
+
     def submit(self, submissions: Sequence[Submission]) -> Mapping[str, str]:
         """Hand over; returns the scheduler's own id by submission id."""
 

@@ -31,6 +31,9 @@ class InlineScheduler:
         """Jobs that are larger than the machine."""
         return too_large(submissions, Limits())
 
+    def prepare(self) -> None:
+        """Nothing: jobs run the code of this process."""
+
     def submit(self, submissions: Sequence[Submission]) -> Mapping[str, str]:
         """Run the chains in the given order: parents' chains stand before their children's."""
         from sweep.stopping import Signals

@@ -52,13 +52,18 @@ class LocalScheduler:
             return f"{self._root.path}: submitit reads %j, %t, %a and %A in a path as its own"
         return too_large(submissions, self._limits())
 
+    def prepare(self) -> None:
+        """Freeze the code that the jobs will import."""
+        self.code = self.code or freeze(self._root)
+
     def submit(self, submissions: Sequence[Submission]) -> Mapping[str, str]:
         """Queue them and see to it that a supervisor is alive; [] sets the limits all the same."""
         reason = self.refuse(submissions)
         if reason is not None:
             raise UserError(reason)
         self.queue.set_limits(self._limits())
-        code = (self.code or freeze(self._root)) if submissions else None
+        if submissions:
+            self.prepare()
         for order, submission in enumerate(submissions):
             self.queue.put(
                 submission.id,
@@ -67,7 +72,7 @@ class LocalScheduler:
                     "jobs": [str(folder.resolve()) for folder in submission.folders],
                     "after": [str(folder.resolve()) for folder in submission.after],
                     "resources": submission.resources.model_dump(),
-                    "code": str(code.resolve()) if code else None,
+                    "code": str(self.code.resolve()) if self.code else None,
                 },
             )
         self.supervise()

@@ -18,7 +18,15 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
 from sweep.layout import Root
-from sweep.store.engine import Store, connect, create_schema, drop_schema, fill_schema, open_store
+from sweep.store.engine import (
+    Store,
+    connect,
+    create_schema,
+    drop_schema,
+    explain,
+    fill_schema,
+    open_store,
+)
 from sweep.store.sync import SyncReport, sync
 from vitok_core.errors import UserError
 
@@ -79,6 +87,9 @@ def _refuse_foreign(store: Store) -> bool:
         said = str(error.orig)
         if "malformed" in said or "not a database" in said:
             return True
+        known = explain(error, store.name)
+        if known is not None:
+            raise UserError(known) from error
         if "no such table" not in said:
             raise
         raise UserError(_FOREIGN.format(file)) from error

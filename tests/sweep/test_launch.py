@@ -39,6 +39,9 @@ class Noting:
     def refuse(self, submissions: Sequence[Submission]) -> str | None:
         return None
 
+    def prepare(self) -> None:
+        pass
+
     def submit(self, submissions: Sequence[Submission]) -> Mapping[str, str]:
         if self.fail:
             raise KeyboardInterrupt

@@ -8,7 +8,10 @@ corrupt or of another configuration is passed over, and the next one is tried. W
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +25,7 @@ from vitok_core.files import replace_atomically
 
 KEPT = 2
 DIGEST = "sha256"
+_SLACK = 2**20  # bytes: the file's own overhead, and what a full disk still shows as free
 State = dict[str, Any]
 
 
@@ -48,7 +52,23 @@ def weights_hash(state_dict: Mapping[str, Tensor]) -> str:
 def save_checkpoint(path: Path, state: State) -> None:
     """Write `state` (nested dicts and lists of tensors and plain values) atomically to `path`."""
     content = {**state, DIGEST: _digest(state)}
-    replace_atomically(path, lambda file: torch.save(content, file))
+    try:
+        replace_atomically(path, lambda file: torch.save(content, file))
+    except RuntimeError as error:  # what torch makes of a failed write
+        free = shutil.disk_usage(path.parent).free
+        if free <= _size(state) + _SLACK:
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            raise full from error
+        raise
+
+
+def _size(value: object) -> int:
+    """Bytes of all tensors of a nested value."""
+    if isinstance(value, Tensor):
+        return value.numel() * value.element_size()
+    if isinstance(value, Mapping):
+        return sum(map(_size, value.values()))
+    return sum(map(_size, value)) if isinstance(value, list | tuple) else 0
 
 
 def load_checkpoint(path: Path) -> State:
