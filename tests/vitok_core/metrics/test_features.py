@@ -104,6 +104,14 @@ def _lacking(_: bytes) -> bytes:
     return buffer.getvalue()
 
 
+def _pickled(_: bytes) -> bytes:
+    """An archive whose arrays would have to be unpickled: a shared cache must never run code."""
+    names = ("features_mean", "features_root", "stage_mean", "stage_root")
+    buffer = io.BytesIO()
+    np.savez(buffer, **{name: np.array([{}], dtype=object) for name in names})
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -115,6 +123,7 @@ def _lacking(_: bytes) -> bytes:
         lambda content: b"not an archive",
         _as_npy,
         _lacking,
+        _pickled,
         *(_flip(place / 16) for place in range(17)),
     ],
 )

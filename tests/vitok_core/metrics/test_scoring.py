@@ -129,6 +129,24 @@ def test_the_protocols_say_all_that_values_depend_on(crops: EvalCrops, shared: P
     }
 
 
+def test_it_warns_where_images_are_fewer_than_dimensions(
+    crops: EvalCrops,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    few = EvalCrops(crops.source, 32, 4)
+    scores(few, coarse(64), tmp_path)
+    (line,) = caplog.messages
+    assert "4 images for 1280-d features: the covariance is rank-deficient" in line
+    # N images leave N - 1 directions: 4 do not fill 4 dimensions, and do fill 3.
+    for width, warnings in ((4, 1), (3, 0)):
+        caplog.clear()
+        monkeypatch.setattr(scoring, "WIDTH", width)
+        scores(few, coarse(64), tmp_path)
+        assert len(caplog.messages) == warnings
+
+
 def test_originals_are_looked_at_once_per_data(
     crops: EvalCrops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
