@@ -22,6 +22,7 @@ TORCH_FREE = {
     "vitok_core.kinds",
     "vitok_core.variants",
     "vitok_core.metrics.networks",
+    "vitok_core.metrics.sheet",
 }
 
 
@@ -63,6 +64,12 @@ def test_the_analysis_reads_through_the_store_alone() -> None:
         for name in imports(path):
             if name.startswith("sweep"):
                 assert name == "sweep" or name.startswith(allowed), (path, name)
+
+
+def test_notebooks_know_the_analysis_alone() -> None:
+    for path in files("notebooks"):
+        assert not rooms(imports(path)) & {"sweep", "vitok_core", "torch"}, path
+        assert "analysis" in rooms(imports(path)), path
 
 
 @pytest.mark.parametrize("room", ["sweep", "analysis"])

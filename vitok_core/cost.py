@@ -76,6 +76,11 @@ def _block_macs(tower: Tower, tokens: int) -> int:
     return tower.blocks * (matrices + attention + norms)
 
 
+def tower_parameters(tower: Tower) -> int:
+    """Table 1's count of one tower: blocks, 16×16 patch embedding, 256 positions, final norm."""
+    return _block_parameters(tower) + (3 * 16 * 16 + 1 + _POSITIONS + 2) * tower.width
+
+
 def tokenizer_parameters(encoder: Tower, decoder: Tower, shape: Shape) -> int:
     """Parameters of the auto-encoder (Tables 3-5)."""
     de, dd, values, c = encoder.width, decoder.width, shape.patch_values, shape.channels

@@ -26,10 +26,15 @@ def written_beside(path: Path, write: Callable[[BinaryIO], object]) -> Iterator[
     # Not the process id: processes on other machines, or in containers, may have the same.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        with temporary.open("xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with temporary.open("xb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno is not None and error.filename is None:  # of a write or an fsync
+                error.filename = str(path)
+            raise
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)

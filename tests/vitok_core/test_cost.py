@@ -10,6 +10,7 @@ from vitok_core.cost import (
     encoder_macs,
     tokenizer_macs,
     tokenizer_parameters,
+    tower_parameters,
     vgg16_macs,
 )
 from vitok_core.variants import SIZES, Tower
@@ -22,11 +23,6 @@ def block_parameters(tower: Tower) -> int:
     double = tower.model_copy(update={"blocks": 2 * tower.blocks})
     shape = Shape(256, 16, 16)
     return tokenizer_parameters(double, B, shape) - tokenizer_parameters(tower, B, shape)
-
-
-def tower_parameters(tower: Tower) -> int:
-    """Table 1's count: blocks, 16×16 patch embedding, 256 positions, final norm."""
-    return block_parameters(tower) + (3 * 16 * 16 + 1 + 256 + 2) * tower.width
 
 
 def tower_macs(tower: Tower, resolution: int = 256) -> int:

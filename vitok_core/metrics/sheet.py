@@ -1,15 +1,21 @@
-"""A picture sheet: originals, reconstructions and amplified differences, one column per image."""
+"""A picture sheet: originals, reconstructions and amplified differences, one column per image.
+
+Torch-free but for what its callers hand over: the analysis reads sheets.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
 from vitok_core.files import replace_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TILE = 128  # smaller images are enlarged by whole factors, without smoothing, to about this
 GAP = 4
@@ -46,6 +52,27 @@ def write_sheet(path: Path, images: Tensor, rebuilt: Tensor) -> None:
             picture = Image.fromarray(tile).resize((width, height), Image.Resampling.NEAREST)
             canvas.paste(picture, (LABEL + GAP + column * (width + GAP), top))
     replace_atomically(path, lambda file: canvas.save(file, format="PNG", compress_level=3))
+
+
+def read_sheet(path: Path) -> NDArray[np.uint8]:
+    """(rows, n, h, w, 3): the tiles that `write_sheet` laid out, enlarged as they stand there.
+
+    Rows are originals, reconstructions, differences; images are square.
+
+    Raises:
+        ValueError: the picture has not the measures of a sheet.
+        OSError: no such file, or none that Pillow can read.
+    """
+    with Image.open(path) as picture:
+        canvas = np.asarray(picture.convert("RGB"))
+    side, beside = divmod(canvas.shape[0] - GAP, len(_ROWS))
+    side -= GAP
+    columns, rest = divmod(canvas.shape[1] - LABEL - GAP, side + GAP) if side > 0 else (0, 1)
+    if beside or rest or columns < 1:
+        height, width = canvas.shape[:2]
+        raise ValueError(f"{path}: {width}×{height} pixels are not the measures of a sheet")
+    tiles = canvas[GAP:, LABEL + GAP :].reshape(len(_ROWS), side + GAP, columns, side + GAP, 3)
+    return np.ascontiguousarray(tiles[:, :side, :, :side].transpose(0, 2, 1, 3, 4))
 
 
 def _pixels(images: Tensor) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from skimage import data
 from torch import Tensor
 
 from vitok_core.metrics import sheet
-from vitok_core.metrics.sheet import AMPLIFY, GAP, LABEL, write_sheet
+from vitok_core.metrics.sheet import AMPLIFY, GAP, LABEL, read_sheet, write_sheet
 
 
 def photos(size: int) -> Tensor:
@@ -44,6 +44,22 @@ def test_rows_hold_the_pixels_as_given(tmp_path: Path, size: int, factor: int) -
     # Labels stand in their column, and touch no picture.
     assert (canvas[:, :LABEL] < 128).any()
     assert (canvas[:, LABEL : LABEL + GAP] == 255).all()
+
+
+def test_a_sheet_is_read_as_it_was_written(tmp_path: Path) -> None:
+    images = photos(64)
+    write_sheet(tmp_path / "sheet.png", images, 255 - images)
+    tiles = read_sheet(tmp_path / "sheet.png")
+    assert tiles.shape == (3, 3, 128, 128, 3)
+    for row, expected in enumerate((images, 255 - images)):
+        assert np.array_equal(tiles[row, :, ::2, ::2], expected.permute(0, 2, 3, 1).numpy())
+
+
+@pytest.mark.parametrize("size", [(100, 100), (400, 396), (501, 400), (8, 8)])
+def test_another_picture_is_no_sheet(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.new("RGB", size).save(tmp_path / "other.png")
+    with pytest.raises(ValueError, match="not the measures of a sheet"):
+        read_sheet(tmp_path / "other.png")
 
 
 def test_the_font_has_every_sign_of_the_labels() -> None:
