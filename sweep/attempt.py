@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sweep.journal import Journal, create_atomic, read_from
-from sweep.layout import JobFolder
+from sweep.layout import JobFolder, number_of
+from sweep.shown import Shown
 from sweep.stopping import Watch
 from vitok_core.context import Machine, Parent, Paths
 from vitok_core.errors import UserError
@@ -20,8 +21,15 @@ _PROGRESS_EVERY = 1.0  # seconds
 
 def journals(folder: JobFolder) -> list[tuple[int, Path]]:
     """The job's journals by attempt, in order."""
-    found = [(int(p.stem), p) for p in folder.journals.glob("*.jsonl") if p.stem.isdecimal()]
-    return sorted(found)
+    found = ((number_of(path.stem), path) for path in folder.journals.glob("*.jsonl"))
+    return sorted((number, path) for number, path in found if number is not None)
+
+
+def furthest_first(folder: JobFolder) -> list[Path]:
+    """The job's checkpoints in the order in which a resume tries them."""
+    found = folder.checkpoints.glob("*/*.pt")
+    visible = [path for path in found if not path.name.startswith(".")]
+    return sorted(visible, key=_furthest, reverse=True)
 
 
 class DoneJobs:
@@ -85,6 +93,7 @@ class AttemptContext:
         paths: Paths,
         parents: Sequence[Parent],
         watch: Watch,
+        shown: Shown,
     ) -> None:
         self.folder = folder.path
         self.checkpoints = folder.checkpoints / str(number)
@@ -97,25 +106,27 @@ class AttemptContext:
         self._journal = journal
         self._watch = watch
         self._progress_at = 0.0
+        self._shown = shown
+        self._latest: dict[str, float] = {}
         for place in (self.checkpoints, self.artifacts, self.cache, self._data):
             place.mkdir(parents=True, exist_ok=True)
 
     def earlier_checkpoints(self) -> Sequence[Path]:
         """Checkpoint files of all attempts; a final one before any step, later steps first."""
-        found = (self.folder / "checkpoints").glob("*/*.pt")
-        visible = [path for path in found if not path.name.startswith(".")]
-        return sorted(visible, key=_furthest, reverse=True)
+        return furthest_first(JobFolder(self.folder))
 
     def resumed(self, step: int, path: Path) -> None:
         self._journal.write("resumed", step=step, path=self._relative(path))
 
     def progress(self, done: int, total: int, unit: str) -> None:
+        self._shown.update(done, total, unit, self._latest)
         now = time.monotonic()
         if done >= total or now - self._progress_at >= _PROGRESS_EVERY:
             self._progress_at = now
             self._journal.write("progress", done=done, total=total, unit=unit)
 
     def metric(self, name: str, value: float, step: int) -> None:
+        self._latest[name] = float(value)
         self._journal.write("metric", step=step, name=name, value=float(value))
 
     def result(self, name: str, value: float, protocol: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweep.model import Plan, PlannedJob, Resources
+from sweep.model import ClusterOptions, Plan, PlannedJob, Resources, cluster_options
 from sweep.reconcile import JobState, State
 from sweep.schedulers.base import Submission
 
@@ -27,8 +27,15 @@ class Decision:
     states: Mapping[str, JobState] = field(default_factory=dict)
 
 
-def decide(plan: Plan, states: Mapping[str, JobState]) -> Decision:
-    """Sort the plan's jobs. A job that is not in `states` was never launched."""
+def decide(
+    plan: Plan, states: Mapping[str, JobState], spared: Collection[str] = frozenset()
+) -> Decision:
+    """Sort the plan's jobs. A job that is not in `states` was never launched.
+
+    Args:
+        spared: jobs to leave alone although they could be taken up again (they were, too often or
+            just now).
+    """
     by_state: dict[str, list[PlannedJob]] = {"submit": [], "done": [], "active": [], "left": []}
     going: set[str] = set()  # done, active or to be submitted: their children may follow
     for job in plan.jobs:
@@ -37,7 +44,11 @@ def decide(plan: Plan, states: Mapping[str, JobState]) -> Decision:
             where = "done"
         elif state in _ACTIVE:
             where = "active"
-        elif state in _OPEN and all(parent in going for parent in job.parents):
+        elif (
+            state in _OPEN
+            and job.id not in spared
+            and all(parent in going for parent in job.parents)
+        ):
             where = "submit"
         else:
             where = "left"
@@ -53,6 +64,7 @@ def submissions(
 ) -> list[tuple[Submission, tuple[PlannedJob, ...]]]:
     """One process per point where its jobs are to be chained, else one per job; parents first.
 
+    A chain has one place in a cluster: jobs that ask for different partitions make different ones.
     A job joins its point's chain only if every parent outside it runs in an earlier chain: chains
     never wait for each other in a circle.
     """
@@ -60,14 +72,15 @@ def submissions(
     by_id = {job.id: job for job in (*decision.done, *decision.active, *decision.submit)}
     chains: list[list[PlannedJob]] = []
     chain_of: dict[str, int] = {}
-    open_chain: dict[str, int] = {}
+    open_chain: dict[tuple[str, ClusterOptions], int] = {}
     for job in decision.submit:
-        index = open_chain.get(job.point) if job.resources.chain else None
+        alike = job.point, cluster_options(job.resources)
+        index = open_chain.get(alike) if job.resources.chain else None
         if index is None or any(chain_of.get(parent, -1) > index for parent in job.parents):
             index = len(chains)
             chains.append([])
             if job.resources.chain:
-                open_chain[job.point] = index
+                open_chain[alike] = index
         chains[index].append(job)
         chain_of[job.id] = index
     found = []
@@ -86,6 +99,7 @@ def submissions(
                     folders=tuple(folder(job) for job in chain),
                     after=tuple(folder(by_id[parent]) for parent in waits),
                     resources=_widest([job.resources for job in chain]),
+                    kinds=tuple(job.kind for job in chain),
                 ),
                 tuple(chain),
             )

@@ -6,11 +6,13 @@ line is left for later and any number of readers may follow a living writer.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,15 @@ from vitok_core.files import sync_folder as sync_folder
 
 _SYNC_EVERY = 30.0  # seconds between fsyncs of lines that need not be durable at once
 _LAZY = frozenset({"metric", "progress"})
+_LARGEST = sys.float_info.max
+_NAMES: set[str] = set()
+_MOST_NAMES = 10_000
 _decode = json.JSONDecoder().raw_decode
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
+
+
+class Replaced(ValueError):  # noqa: N818  (a file's fate, not a failure)
+    """A journal that is not the one which was read before: they only ever grow."""
 
 
 class Journal:
@@ -39,17 +49,31 @@ class Journal:
     def write(self, event: str, **fields: Any) -> None:
         """Append one record; durable on return unless it is a metric or progress."""
         now = self._clock()
-        line = dump_line({"event": event, "t": now, **fields})
+        line = _short_line(event, now, fields) if event in _LAZY else None
+        self._append(line or dump_line({"event": event, "t": now, **fields}))
+        if event not in _LAZY or now - self._synced >= _SYNC_EVERY:
+            self._sync(now)
+
+    def write_all(self, event: str, records: Iterable[Mapping[str, Any]]) -> None:
+        """Append many records of one event, durable together on return."""
+        now = self._clock()
+        for fields in records:
+            self._append(dump_line({"event": event, "t": now, **fields}))
+        self._sync(now)
+
+    def _append(self, line: bytes) -> None:
         if self._torn:  # end the torn line: the reader drops it, and what follows stays readable
             line = b"\n" + line
         written = os.write(self._fd, line)
         if written != len(line):
             self._torn = not line[:written].endswith(b"\n")
-            raise OSError(f"{self.path}: wrote {written} of {len(line)} bytes (disk full?)")
+            words = f"only {written} of {len(line)} bytes were written (disk full?)"
+            raise OSError(errno.ENOSPC, words, str(self.path))
         self._torn = False
-        if event not in _LAZY or now - self._synced >= _SYNC_EVERY:
-            os.fsync(self._fd)
-            self._synced = now
+
+    def _sync(self, now: float) -> None:
+        os.fsync(self._fd)
+        self._synced = now
 
     def close(self) -> None:
         """Flush to disk and close; further writes raise."""
@@ -64,8 +88,37 @@ def dump_line(record: dict[str, Any]) -> bytes:
 
     What is not Unicode (a file name's stray bytes in an error message) becomes "?".
     """
-    text = json.dumps(_finite(record), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    try:
+        text = _encode(record)
+    except ValueError:  # rare, and looking first would cost as much as writing
+        text = _encode(_finite(record))
     return text.encode(errors="replace") + b"\n"
+
+
+def _short_line(event: str, now: float, fields: Mapping[str, Any]) -> bytes | None:
+    """The line of `dump_line`, in half the time, for numbers and names; None for any other value.
+
+    A training loop waits for this, once per metric and step.
+    """
+    parts = [f'{{"event":"{event}","t":{now!r}']
+    for key, value in fields.items():
+        kind = type(value)
+        if key not in _NAMES and not _is_name(key):
+            return None
+        if kind is int or (kind is float and -_LARGEST <= value <= _LARGEST):
+            parts.append(f'"{key}":{value!r}')
+        elif kind is str and (value in _NAMES or _is_name(value)):
+            parts.append(f'"{key}":"{value}"')
+        else:
+            return None
+    return (",".join(parts) + "}\n").encode()
+
+
+def _is_name(text: str) -> bool:
+    """Whether a string is its own JSON; remembered, since a job has few names."""
+    if len(_NAMES) < _MOST_NAMES and _encode(text) == f'"{text}"' and text.isprintable():
+        _NAMES.add(text)
+    return text in _NAMES
 
 
 def _finite(value: Any) -> Any:
@@ -82,8 +135,12 @@ def read_from(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
     """Complete records from byte `offset`, and the offset after the last complete line.
 
     A line that is not a JSON object (torn by a full disk or a dying machine) is skipped for good.
+    A file that has been replaced by another is read from its beginning.
     """
-    lines, end = read_lines(path, offset)
+    try:
+        lines, end = read_lines(path, offset)
+    except Replaced:
+        lines, end = read_lines(path)
     return [record for _, record in lines if record is not None], end
 
 
@@ -95,9 +152,14 @@ def read_lines(
     Args:
         end: read as if the file ended at this offset; None: its true end.
         at_least: stop at the first complete line after so many bytes; None: read everything.
+
+    Raises:
+        Replaced: no line begins at `offset`.
     """
     with path.open("rb") as file:
-        file.seek(offset)
+        file.seek(max(0, offset - 1))
+        if offset and file.read(1) not in (b"\n", b""):
+            raise Replaced(f"{path}: another file than the one that was read up to byte {offset}")
         left = None if end is None else max(0, end - offset)
         if at_least is None or (left is not None and left <= at_least):
             data = file.read() if left is None else file.read(left)

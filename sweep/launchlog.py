@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sweep.journal import Journal
@@ -47,15 +48,23 @@ class LaunchLog:
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one record, durable on return."""
-        if self._journal is None:
-            self._root.launches.mkdir(parents=True, exist_ok=True)
-            self._journal = Journal(self._root.launches / f"{self.uid}.jsonl")
-        self._journal.write(event, **fields)
+        self._opened().write(event, **fields)
+
+    def write_all(self, event: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Append many records of one event, durable together on return."""
+        if records:
+            self._opened().write_all(event, records)
 
     def submission(self) -> str:
         """A new submission's id."""
         self._submissions += 1
         return f"{self.uid}.{self._submissions}"
+
+    def _opened(self) -> Journal:
+        if self._journal is None:
+            self._root.launches.mkdir(parents=True, exist_ok=True)
+            self._journal = Journal(self._root.launches / f"{self.uid}.jsonl")
+        return self._journal
 
     def close(self) -> None:
         """End the journal, if there is one."""

@@ -7,14 +7,24 @@ results/
   data/                 the fingerprint that each data set's name stands for here
   cache/                what jobs share (reference features); safe to delete
   local/                the local scheduler's queue
+  slurm/<batch>/        what each sbatch handed over: batch.json, script.sh, logs
   reports/              figures and tables
+  root.json             a random id, by which an index knows its root wherever it is mounted
   results.db            the index; `db rebuild` makes it again
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+_DIGITS = 9  # of a claim's or an attempt's number: nobody makes more, and databases take them
+
+
+def number_of(stem: str) -> int | None:
+    """The number that a claim or a journal is called by; None: something else's name."""
+    return int(stem) if stem.isdecimal() and len(stem) <= _DIGITS else None
 
 
 @dataclass(frozen=True)
@@ -48,8 +58,16 @@ class Root:
         return self.path / "local"
 
     @property
+    def slurm(self) -> Path:
+        return self.path / "slurm"
+
+    @property
     def reports(self) -> Path:
         return self.path / "reports"
+
+    @property
+    def identity(self) -> Path:
+        return self.path / "root.json"
 
     @property
     def database_url(self) -> str:
@@ -60,7 +78,8 @@ class Root:
         if not self.jobs.is_dir():
             return {}
         folders = (JobFolder(path) for path in self.jobs.iterdir())
-        return {folder.id: folder for folder in folders if folder.spec.exists()}
+        # Not Path.exists: it raises where a colleague's folder may not be entered.
+        return {folder.id: folder for folder in folders if os.path.exists(folder.spec)}  # noqa: PTH110
 
     def job_folder(self, slug: str, job_id: str) -> JobFolder:
         return JobFolder(self.jobs / f"{slug}-{job_id}")

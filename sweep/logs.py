@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from sweep.facts import JobFacts
 from sweep.layout import Root
-from sweep.reconcile import JobFacts
 from sweep.store import Store
 
 _NOT_LOGS = frozenset({".pkl", ".sh", ".json", ".tmp", ".lock"})
@@ -24,6 +24,12 @@ def log_files(store: Store, root: Root, job: JobFacts) -> list[Path]:
     """
     names = _names(job)
     submission = job.claim.submission if job.claim else None
+    if submission and job.claim and job.claim.scheduler == "slurm":
+        from sweep.schedulers.slurm.batches import log_of
+
+        log = log_of(root, submission)
+        if log is not None and log.exists():
+            return [log]
     with store.read() as connection:
         folders = connection.execute(
             text(

@@ -8,16 +8,46 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# One word: whatever follows a space or a line break in a batch script may be another command.
+_WORD = r"^[^\s\x00-\x1f\x7f-\x9f]+$"
 
-class Resources(BaseModel):
-    """What one job of a kind is given. Never part of a job's identity."""
+
+class ClusterOptions(BaseModel):
+    """Where a cluster runs a job. A site file's matter; None leaves it to the cluster.
+
+    `setup` and `container` are shell text, so only the site file may give them, never a sweep file;
+    they may hold secrets, so they enter no claim, journal or database.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    partition: str | None = Field(None, pattern=_WORD, description="Slurm partition")
+    account: str | None = Field(None, pattern=_WORD, description="Slurm account")
+    qos: str | None = Field(None, pattern=_WORD, description="Slurm quality of service")
+    gres: str | None = Field(
+        None,
+        pattern=_WORD,
+        description="how the GPUs of `gpus` are asked for, instead of by number: gpu:h100:1",
+    )
+    constraint: str | None = Field(
+        None, pattern=_WORD, description="node features, e.g. h100, or a100|h100"
+    )
+    setup: tuple[str, ...] = Field((), description="shell lines before the job, e.g. module load")
+    container: str | None = Field(
+        None, min_length=1, description="command before python, e.g. apptainer exec --nv image.sif"
+    )
+
+
+SITE_ONLY = frozenset({"setup", "container"})  # fields that no sweep file may give
+
+
+class Resources(ClusterOptions):
+    """What one job of a kind is given. Never part of a job's identity."""
+
     gpus: int = Field(0, ge=0, description="GPUs per job (0: run on the CPU)")
     threads: int = Field(1, ge=1, description="CPU threads per job")
-    memory_gb: float = Field(2.0, gt=0)
-    hours: float = Field(24.0, gt=0, description="time limit of one submission")
+    memory_gb: float = Field(2.0, gt=0, le=1e6)
+    hours: float = Field(24.0, gt=0, le=1e5, description="time limit of one submission")
     workers: int = Field(0, ge=0, description="data-loading processes")
     micro_batch: int | None = Field(None, ge=1, description="samples per forward pass")
     checkpoint_every: int | None = Field(None, ge=1, description="optimizer steps")
@@ -25,6 +55,12 @@ class Resources(BaseModel):
     chain: bool = Field(
         False, description="run the jobs of one point in one process (short jobs: one start-up)"
     )
+
+
+def cluster_options(resources: Resources) -> ClusterOptions:
+    """The part of it that says where in a cluster."""
+    names = ClusterOptions.model_fields
+    return ClusterOptions(**{name: getattr(resources, name) for name in names})
 
 
 @dataclass(frozen=True)

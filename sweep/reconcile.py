@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sweep.schedulers.base import Liveness
+from sweep.facts import Attempt, Claim, JobFacts
+from sweep.schedulers.base import UNKNOWN, Ending, Liveness, Report
 
-Polls = Mapping[str, Liveness]  # by submission id, and by `process_key` for attempts' processes
+Polls = Mapping[str, Report]  # by submission id, and by `process_key` for attempts' processes
 
 
 class State(StrEnum):
@@ -29,63 +30,7 @@ class State(StrEnum):
     PLANNED = "planned"
 
 
-ENDED = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.LOST, State.BLOCKED})
 BLOCKING = frozenset({State.FAILED, State.CANCELLED, State.LOST, State.UNKNOWN, State.BLOCKED})
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A launcher's word that it is about to submit the job. Torn claims have no submission."""
-
-    claim: int
-    t: float | None = None
-    submission: str | None = None
-    scheduler: str | None = None
-    scheduler_id: str | None = None  # None: the launcher stopped before it could record it
-    host: str | None = None
-    launch: str | None = None
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One process's try at the job, as far as its journal tells."""
-
-    attempt: int
-    started: float | None = None
-    submission: str | None = None
-    scheduler: str | None = None
-    scheduler_id: str | None = None
-    host: str | None = None
-    pid: int | None = None
-    pid_start: float | None = None
-    outcome: str | None = None  # finished, failed, preempted; None: no end record
-    ended: float | None = None
-    message: str | None = None  # of `failed` ("ValueError: …") or `preempted` (its reason)
-    user: bool = False  # failed by something that the user can mend
-    last_t: float | None = None  # newest record
-    done: float | None = None  # the newest progress record, and the attempt's first one
-    total: float | None = None
-    unit: str | None = None
-    done_t: float | None = None
-    first_done: float | None = None
-    first_t: float | None = None
-
-
-@dataclass(frozen=True)
-class JobFacts:
-    """All that the records say about one job. A job that was never launched has the defaults."""
-
-    id: str
-    kind: str = "?"
-    slug: str = ""
-    parents: tuple[str, ...] = ()
-    attempts: int = 0
-    finished: int | None = None  # the canonical attempt: the lowest that finished
-    newest: Attempt | None = None
-    claim: Claim | None = None  # the newest
-    claim_taken: bool = False  # an attempt of the newest claim's submission exists
-    cancelled: float | None = None  # time of the newest `cancel`, `retry`
-    retried: float | None = None
 
 
 @dataclass(frozen=True)
@@ -107,10 +52,12 @@ def states(facts: Mapping[str, JobFacts], polls: Polls) -> dict[str, JobState]:
 
     Args:
         facts: the jobs and their ancestors; a parent that is not among them counts as planned.
-        polls: liveness by submission id and `process_key`; what is missing is UNKNOWN.
+        polls: reports by submission id and `process_key`; what is missing is UNKNOWN.
     """
     found: dict[str, JobState] = {}
-    for job in facts:
+    for job, known in facts.items():
+        if job not in found and all(parent in found for parent in known.parents):
+            found[job] = job_state(known, polls, found)  # parents mostly stand first
         for each in _parents_first(job, facts, found):
             found[each] = job_state(facts[each], polls, found)
     return {job: found[job] for job in facts}
@@ -123,12 +70,18 @@ def job_state(job: JobFacts, polls: Polls, parents: Mapping[str, JobState]) -> J
         state = row(job, polls)
         if state is not None:
             # A child whose submission ended before it could start was held back by its parent.
-            held_back = state.state is State.LOST and _open_claim(job) is not None
-            return blocked if held_back and blocked is not None else state
+            ended = state.state in (State.LOST, State.CANCELLED) and not is_cancelled(job)
+            held_back = ended and _open_claim(job) is not None
+            if held_back and blocked is not None:
+                return blocked
+            if state.state is State.LOST and job.refused:
+                return JobState(State.LOST, f"{state.reason}; submitting it again: {job.refused}")
+            return state
     if blocked is not None:
         return blocked
     retried = job.newest is not None or job.claim is not None
-    return JobState(State.PLANNED, "the next launch runs it again" if retried else "")
+    reason = "the next launch runs it again" if retried else ""
+    return JobState(State.PLANNED, job.refused or reason)
 
 
 def _blocked(job: JobFacts, parents: Mapping[str, JobState]) -> JobState | None:
@@ -173,7 +126,9 @@ def _running(job: JobFacts, polls: Polls) -> JobState | None:
     if liveness(job, newest, polls) is not Liveness.RUNNING:
         return None
     where = f" on {newest.host}" if newest.host else ""
-    return JobState(State.RUNNING, f"attempt {newest.attempt}{where}")
+    own = newest.scheduler_id if newest.scheduler == "slurm" else None
+    known = f", slurm {own}" if own else ""
+    return JobState(State.RUNNING, f"attempt {newest.attempt}{where}{known}")
 
 
 def is_cancelled(job: JobFacts) -> bool:
@@ -189,12 +144,25 @@ def is_cancelled(job: JobFacts) -> bool:
 
 
 def _cancelled(job: JobFacts, polls: Polls) -> JobState | None:
-    return JobState(State.CANCELLED, "cancelled by `cancel`") if is_cancelled(job) else None
+    if is_cancelled(job):
+        return JobState(State.CANCELLED, "cancelled by `cancel`")
+    # Its SIGTERM lets a running job say `preempted`: the scheduler knows by whom.
+    report = _over(job, polls, (None, "preempted"))
+    if report is None or report.ending is not Ending.CANCELLED or _retried(job):
+        return None
+    return JobState(State.CANCELLED, f"cancelled in {_scheduler(job)}: {report.reason}")
 
 
 def _failed(job: JobFacts, polls: Polls) -> JobState | None:
+    if _retried(job):
+        return None
     newest = job.newest
-    if newest is None or newest.outcome != "failed" or _open_claim(job) or _retried(job):
+    if newest is None or _open_claim(job):
+        return None  # not started: it was another job of the same task that filled the memory
+    report = _over(job, polls)
+    if report is not None and report.ending is Ending.OUT_OF_MEMORY:
+        return JobState(State.FAILED, f"out of memory: {_scheduler(job)} killed it")
+    if newest.outcome != "failed":
         return None
     return JobState(State.FAILED, newest.message or f"attempt {newest.attempt} failed")
 
@@ -202,18 +170,25 @@ def _failed(job: JobFacts, polls: Polls) -> JobState | None:
 def _submitted(job: JobFacts, polls: Polls) -> JobState | None:
     claim = _open_claim(job)
     if claim is not None:
-        live = _poll(polls, claim.submission)
-        if live not in (Liveness.WAITING, Liveness.RUNNING):
+        report = _poll(polls, claim.submission)
+        if report.stuck or report.liveness not in (Liveness.WAITING, Liveness.RUNNING):
             return None
-        known = f" {claim.scheduler_id}" if claim.scheduler_id else ""
-        return JobState(State.SUBMITTED, f"{live} in {claim.scheduler or 'the scheduler'}{known}")
+        own = claim.scheduler_id or report.scheduler_id
+        known = f" {own}" if own and own != claim.submission else ""
+        why = f": {report.reason}" if report.reason else ""
+        where = claim.scheduler or "the scheduler"
+        return JobState(State.SUBMITTED, f"{report.liveness} in {where}{known}{why}")
     newest = job.newest
     if newest is None or newest.outcome == "failed":
         return None
     # The scheduler has the same submission again: requeued after a kill or a preemption.
-    live = _poll(polls, newest.submission)
+    report = _poll(polls, newest.submission)
+    live = report.liveness
+    if report.stuck:
+        return None
     if live is Liveness.WAITING or (live is Liveness.RUNNING and newest.outcome == "preempted"):
-        return JobState(State.SUBMITTED, f"requeued after attempt {newest.attempt}")
+        why = f": {report.reason}" if report.reason else ""
+        return JobState(State.SUBMITTED, f"requeued after attempt {newest.attempt}{why}")
     return None
 
 
@@ -224,8 +199,10 @@ def _unknown(job: JobFacts, polls: Polls) -> JobState | None:
     if claim is not None:
         if claim.submission is None:
             return JobState(State.UNKNOWN, f"claim {claim.claim} is incomplete: its launcher died")
-        if _poll(polls, claim.submission) is Liveness.UNKNOWN:
-            return JobState(State.UNKNOWN, f"{_who(claim.scheduler)} cannot be asked about it")
+        report = _poll(polls, claim.submission)
+        if report.liveness is Liveness.UNKNOWN:
+            said = report.reason or f"{_who(claim.scheduler)} cannot be asked about it"
+            return JobState(State.UNKNOWN, said)
         return None
     newest = job.newest
     if newest is None or newest.outcome == "failed":
@@ -245,15 +222,21 @@ def _unknown(job: JobFacts, polls: Polls) -> JobState | None:
 def _lost(job: JobFacts, polls: Polls) -> JobState | None:
     if _retried(job):
         return None
-    if _open_claim(job) is not None:
-        return JobState(State.LOST, "its submission ended before the job started")
+    claim = _open_claim(job)
+    if claim is not None:
+        report = _poll(polls, claim.submission)
+        if report.stuck:
+            return JobState(State.LOST, f"it waits in vain: {report.reason or 'nothing will come'}")
+        why = f": {report.reason}" if report.reason else ""
+        return JobState(State.LOST, f"its submission ended before the job started{why}")
     newest = job.newest
     if newest is None or newest.outcome == "failed":
         return None
     if newest.outcome == "preempted":
         reason = f": {newest.message}" if newest.message else ""
         return JobState(State.LOST, f"attempt {newest.attempt} was stopped{reason}")
-    return JobState(State.LOST, f"attempt {newest.attempt} was killed: no end record")
+    why = _poll(polls, newest.submission).reason or "no end record"
+    return JobState(State.LOST, f"attempt {newest.attempt} was killed: {why}")
 
 
 _ROWS: tuple[Callable[[JobFacts, Polls], JobState | None], ...] = (
@@ -273,8 +256,8 @@ def liveness(job: JobFacts, attempt: Attempt, polls: Polls) -> Liveness:
     A process that was seen alive is alive whatever the scheduler says. A process that is gone
     settles it only where no other machine could have taken the attempt's submission up again.
     """
-    process = polls.get(process_key(job.id, attempt.attempt), Liveness.UNKNOWN)
-    scheduler = _poll(polls, attempt.submission)
+    process = polls.get(process_key(job.id, attempt.attempt), UNKNOWN).liveness
+    scheduler = _poll(polls, attempt.submission).liveness
     if process is Liveness.RUNNING or scheduler is Liveness.UNKNOWN:
         requeues = attempt.submission is not None and attempt.scheduler not in ("local", "inline")
         return Liveness.UNKNOWN if process is Liveness.GONE and requeues else process
@@ -304,10 +287,28 @@ def _started(job: JobFacts) -> float:
     return job.newest.started if job.newest and job.newest.started is not None else 0.0
 
 
-def _poll(polls: Polls, submission: str | None) -> Liveness:
-    if submission is None:
-        return Liveness.UNKNOWN
-    return polls.get(submission, Liveness.UNKNOWN)
+def _over(job: JobFacts, polls: Polls, outcomes: tuple[str | None, ...] = (None,)) -> Report | None:
+    """How the scheduler says that the job ended; None: it says nothing.
+
+    Args:
+        outcomes: of the newest attempt for which that counts: else its own record does.
+    """
+    claim, newest = _open_claim(job), job.newest
+    if claim is None and (newest is None or newest.outcome not in outcomes):
+        return None
+    holder = claim.submission if claim is not None else newest.submission if newest else None
+    report = _poll(polls, holder)
+    return report if report.liveness is Liveness.GONE else None
+
+
+def _scheduler(job: JobFacts) -> str:
+    claim = _open_claim(job)
+    holder = claim.scheduler if claim is not None else job.newest and job.newest.scheduler
+    return holder or "the scheduler"
+
+
+def _poll(polls: Polls, submission: str | None) -> Report:
+    return UNKNOWN if submission is None else polls.get(submission, UNKNOWN)
 
 
 def _who(scheduler: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -12,11 +13,19 @@ from functools import lru_cache
 from pathlib import Path
 
 from sweep.layout import Root
+from vitok_core.errors import UserError
 
 PACKAGES = ("sweep", "vitok_core")
 _HERE = Path(__file__).resolve().parent.parent  # the folder that holds the packages
 _SKIPPED = frozenset({"__pycache__"})  # Python writes it into the copy too
 _HASH_DIGITS = 16
+
+
+def refused_path(root: Root) -> str | None:
+    """Why jobs could not import their frozen code from this results root; None: they can."""
+    if os.pathsep in str(root.code.resolve()):
+        return f"{root.path}: Python splits its search path at {os.pathsep!r}; use another path"
+    return None
 
 
 def freeze(root: Root) -> Path:
@@ -39,9 +48,10 @@ def freeze(root: Root) -> Path:
         temporary.chmod(0o755)
         target = root.code / _identity(temporary)  # somebody may have edited meanwhile
         temporary.rename(target)
-    except OSError:
+    except OSError as error:
         if not target.is_dir():  # else another launcher made the same copy meanwhile
-            raise
+            why = error.strerror or error
+            raise UserError(f"{root.code}: cannot keep the code that jobs run: {why}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Sequence
+from io import StringIO
 
 from rich.console import Console
 from rich.table import Table
@@ -23,6 +26,8 @@ _STYLES = {
     State.PLANNED: "dim",
 }
 _UNBOUNDED = 1000  # columns
+_WIDE = 150  # from here on a job has one line
+_MOST_WAITS = 3
 _REASON = 200  # characters; `why` tells all
 
 # What needs the reader's eye stands first.
@@ -32,38 +37,43 @@ _ORDER = [
 ]  # fmt: skip
 
 
-def status_table(jobs: Sequence[JobStatus], rows: int | None = None) -> Table:
-    """The jobs by urgency; of more than `rows` the last ones are only counted."""
+def status_table(jobs: Sequence[JobStatus], rows: int | None = None, width: int = _WIDE) -> Table:
+    """The jobs by urgency; of more than `rows` the last ones are only counted.
+
+    Ids stay whole in 80 columns: where a line is too short for everything, a job has a second one.
+    """
     table = Table(
         title=summary(jobs), title_justify="left", title_style="bold", box=None, pad_edge=False
     )
-    for name in ("job", "kind", "state", "progress"):
-        table.add_column(name, no_wrap=True)  # ids must stay whole: only the reason gives way
-    table.add_column("tries", justify="right")
-    table.add_column("why", overflow="fold")
-    # A job that was registered and never launched (`--only`) has no name yet: it is counted.
-    named = [job for job in jobs if job.slug != job.id]
-    ordered = sorted(named, key=lambda job: _ORDER.index(job.state))
+    table.add_column("state", no_wrap=True)
+    table.add_column("job", overflow="fold")
+    if width >= _WIDE:
+        table.add_column("progress", no_wrap=True)
+        table.add_column("tries", justify="right")
+        table.add_column("why", overflow="fold")
+    ordered = sorted(jobs, key=lambda job: _ORDER.index(job.state))
     for job in ordered[:rows]:
-        table.add_row(
-            Text.assemble(job.slug, ("-" + job.id, "dim")),
-            job.kind,
-            Text(str(job.state), style=_STYLES[job.state]),
-            progress_text(job.progress),
-            str(job.attempts) if job.attempts else "",
-            Text(_why(job), style="dim"),
-        )
+        name = Text.assemble(job.slug, ("-" + job.id, "dim"))
+        state = Text(str(job.state), style=_STYLES[job.state])
+        tries = str(job.attempts) if job.attempts else ""
+        told = [progress_text(job.progress), tries, _why(job)]
+        if width >= _WIDE:
+            table.add_row(state, name, *told[:2], Text(told[2], style="dim"))
+        else:
+            told[1] = f"try {tries}" if job.attempts > 1 else ""
+            second = ", ".join(each for each in told if each)
+            lines = [name, Text(f"  {second}", style="dim")] if second else [name]
+            table.add_row(state, Text("\n").join(lines))
     cut = 0 if rows is None else max(0, len(ordered) - rows)
-    notes = [f"… and {cut} more (`--json` lists all)"] if cut else []
-    unnamed = len(jobs) - len(named)
-    notes += [f"… and {unnamed} of the sweep that were never launched"] if unnamed else []
-    if notes:
-        table.caption, table.caption_justify = "\n".join(notes), "left"
+    if cut:
+        table.caption = f"… and {cut} more (`--json` lists all)"
+        table.caption_justify = "left"
     return table
 
 
 def brief_table(jobs: Sequence[JobStatus], rows: int) -> Table:
-    """What a watcher looks at, in 80 columns: jobs that run or are in trouble."""
+    """What a watcher looks at, in 80 columns: jobs that run or are in trouble, and what the others
+    wait for."""
     table = Table(
         title=summary(jobs), title_justify="left", title_style="bold", box=None, pad_edge=False
     )
@@ -75,13 +85,28 @@ def brief_table(jobs: Sequence[JobStatus], rows: int) -> Table:
         if job.state not in quiet:
             state = Text(str(job.state), style=_STYLES[job.state])
             table.add_row(job.slug, state, progress_text(job.progress))
+    waits = Counter(_waits(job) for job in jobs if job.state is State.SUBMITTED)
+    lines = [f"{number} wait: {why}" for why, number in waits.most_common(_MOST_WAITS) if why]
+    if lines:
+        table.caption = Text("\n".join(lines), style="dim")
+        table.caption_justify = "left"
     return table
 
 
-def console(stderr: bool = False) -> Console:
-    """For tables on stdout: as wide as the terminal, and unbounded in a pipe or a file."""
-    made = Console(stderr=stderr)
-    return made if made.is_terminal else Console(stderr=stderr, width=_UNBOUNDED)
+def _waits(job: JobStatus) -> str:
+    """Why a submitted job waits, in the scheduler's words; "" where it says none."""
+    return job.reason.partition(": ")[2].removeprefix("waits: ")
+
+
+def show(table: Table) -> None:
+    """Print a table on stdout: as wide as the terminal; in a pipe or a file as wide as it is."""
+    screen = Console()
+    if screen.is_terminal:
+        screen.print(table)
+        return
+    text = StringIO()
+    Console(file=text, width=_UNBOUNDED).print(table)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
 def progress_text(progress: Progress | None) -> str:

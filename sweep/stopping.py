@@ -25,8 +25,8 @@ class Signals:
 
     def __init__(self) -> None:
         self.reason: str | None = None
+        self.received: set[signal.Signals] = set()
         self._before: dict[signal.Signals, Any] = {}
-        self._warned = False
 
     def __enter__(self) -> Self:
         """Take the handlers over; only the main thread may."""
@@ -42,17 +42,23 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    @property
+    def warned(self) -> bool:
+        """Whether the submission is to go on later: warned, and not told to stop for good."""
+        return signal.SIGUSR2 in self.received and signal.SIGTERM not in self.received
+
     def requeue(self) -> None:
         """After a warning, give the submission back to the scheduler. May not return."""
         handler = self._before.get(signal.SIGUSR2)
-        if self._warned and callable(handler):
+        if self.warned and callable(handler):
             handler(signal.SIGUSR2, None)
 
     def _warn(self, number: int, frame: FrameType | None) -> None:
-        self._warned = True
+        self.received.add(signal.SIGUSR2)
         self.reason = self.reason or "the scheduler's time limit or preemption"
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:
+        self.received.add(signal.SIGTERM)
         self.reason = "terminated"
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:

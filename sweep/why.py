@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sweep.reconcile import JobFacts, JobState, State
-from sweep.status import describe
+from sweep.facts import JobFacts
+from sweep.reconcile import JobState, State
+from sweep.schedulers.base import HELD, NEVER
+from sweep.status import progress
+
+# Slurm's word on a task whose batch script failed by itself.
+_UNSTARTED = "ended before the job started: FAILED"
 
 
 def explain(
@@ -14,8 +19,13 @@ def explain(
     states: Mapping[str, JobState],
     log: Sequence[str],
     now: float,
+    current: bool = True,
 ) -> str:
-    """The paragraph, then the last lines of its log where they help."""
+    """The paragraph, then the last lines of its log where they help.
+
+    Args:
+        current: whether a current sweep has the job: else no launch takes it up by itself.
+    """
     state = states[job.id]
     text = " ".join(
         part
@@ -24,7 +34,7 @@ def explain(
             _reason(state),
             _attempt(job, state, now),
             _parents(job, facts, states, state),
-            _advice(job, state),
+            _advice(job, state, current),
         )
         if part
     )
@@ -40,7 +50,8 @@ def name(job: JobFacts) -> str:
 
 
 def _reason(state: JobState) -> str:
-    if not state.reason:
+    # What `_attempt` tells is not said twice.
+    if not state.reason or state.state in (State.RUNNING, State.DONE):
         return ""
     return state.reason[0].upper() + state.reason[1:].rstrip(".") + "."
 
@@ -53,12 +64,14 @@ def _attempt(job: JobFacts, state: JobState, now: float) -> str:
     t = newest.ended if newest.ended is not None else newest.last_t
     when = f", {verb} {_ago(now - t)}" if t is not None else ""
     where = f" on {newest.host}" if newest.host else ""
+    if newest.scheduler == "slurm" and newest.scheduler_id:
+        where += f" as Slurm's {newest.scheduler_id}"
     far = ""
-    shown = describe(job, state).progress
+    shown = progress(newest, state.state)
     if shown is not None and state.state is not State.DONE:
         of = f" of {shown.total:g}" if shown.total is not None else ""
         far = f", at {shown.done:g}{of} {shown.unit or ''}".rstrip()
-    return f"Attempt {newest.attempt} of {job.attempts}{where}{far}{when}."
+    return f"Attempt {newest.attempt}{where}{far}{when}."
 
 
 def _parents(
@@ -80,7 +93,7 @@ def _because(state: JobState) -> str:
     return f": {state.reason}" if state.state is State.FAILED and state.reason else ""
 
 
-def _advice(job: JobFacts, state: JobState) -> str:
+def _advice(job: JobFacts, state: JobState, current: bool) -> str:
     own = job.id
     retry = f"`vitok-sweep retry {own}`, then `vitok-sweep launch` its sweep file"
     match state.state:
@@ -88,6 +101,10 @@ def _advice(job: JobFacts, state: JobState) -> str:
             return "Nothing is to do."
         case State.RUNNING:
             return f"Follow it with `vitok-sweep logs -f {own}`."
+        case State.SUBMITTED if NEVER in state.reason:
+            return "Mend what it asks for, `vitok-sweep cancel` it, and launch again."
+        case State.SUBMITTED if HELD in state.reason:
+            return "It starts when it is released; `vitok-sweep status --watch` shows when."
         case State.SUBMITTED:
             return "It starts when its turn comes; `vitok-sweep status --watch` shows when."
         case State.FAILED if job.newest is not None and job.newest.user:
@@ -101,9 +118,19 @@ def _advice(job: JobFacts, state: JobState) -> str:
             )
         case State.BLOCKED:
             return f"`vitok-sweep why {state.parent}` says what holds it up."
+        case State.LOST if not job.attempts and _UNSTARTED in state.reason:
+            return (
+                f"It failed before Python began: look at `setup` and `slurm.python` of the site "
+                f"file, and at `vitok-sweep logs {own}`; then launch again."
+            )
+        case _ if not current:
+            return (
+                "It is of an earlier launch, and no sweep has it any more: only a launch with the "
+                "file and the --set of then runs it."
+            )
         case _:
             again = " from its last checkpoint" if job.attempts else ""
-            return f"`vitok-sweep launch` its sweep file runs it{again}."
+            return f"`vitok-sweep launch` its sweep file (with the same --set) runs it{again}."
 
 
 def _ago(seconds: float) -> str:

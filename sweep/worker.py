@@ -31,6 +31,7 @@ from sweep.claims import newest_claim
 from sweep.journal import Journal
 from sweep.layout import JobFolder
 from sweep.model import Resources
+from sweep.shown import Shown
 from sweep.snapshot import code_identity
 from sweep.stopping import Signals, Watch
 from vitok_core.config import TokenizerJob
@@ -81,6 +82,8 @@ class Worker:
             folder = JobFolder(Path(place))
             outcome = run_job(folder, signals, self.submission, self.scheduler)
             outcomes[folder.path.name] = outcome
+            why = f" ({signals.reason})" if outcome is Outcome.STOPPED and signals.reason else ""
+            _say(f"{folder.path.name}: {outcome}{why}")
             if outcome is Outcome.STOPPED:
                 break
         return outcomes
@@ -120,12 +123,15 @@ def run_job(
         machine = _machine(given.resources, first)
         journal.write("started", **_started(number, submission, scheduler, machine, spec))
         watch = Watch(signals, folder.journals / f"{number + 1}.jsonl", limit)
-        return _run(
-            spec,
-            lambda: AttemptContext(folder, number, journal, machine, given.paths, parents, watch),
-            journal,
-            debug,
-        )
+        with Shown(folder.slug) as shown:
+            return _run(
+                spec,
+                lambda: AttemptContext(
+                    folder, number, journal, machine, given.paths, parents, watch, shown
+                ),
+                journal,
+                debug,
+            )
     finally:
         journal.close()
 
@@ -209,7 +215,7 @@ def _started(
         "pid": os.getpid(),
         "pid_start": psutil.Process().create_time(),
         "scheduler": scheduler,
-        "scheduler_id": os.environ.get("SUBMITIT_LOCAL_JOB_ID") or os.environ.get("SLURM_JOB_ID"),
+        "scheduler_id": _scheduler_id(),
         "submission": submission,
         "code": code_identity(),
         "packages": {"python": platform.python_version(), **_versions()},
@@ -219,6 +225,13 @@ def _started(
         "compile": machine.compile,
         "precision": _precision(spec),
     }
+
+
+def _scheduler_id() -> str | None:
+    """The scheduler's name for this process's submission; of a Slurm array `<array>_<index>`."""
+    array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    own = f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
+    return os.environ.get("SUBMITIT_LOCAL_JOB_ID") or own
 
 
 def _precision(spec: Mapping[str, Any]) -> str | None:

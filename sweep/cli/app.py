@@ -7,6 +7,7 @@ Command modules import only typer at the top: what a command needs is imported i
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 
@@ -35,14 +36,30 @@ app = typer.Typer(
 
 def register() -> None:
     """Attach every command group, in the order in which --help lists them."""
-    from sweep.cli import control, jobs, planning, reporting, running, storing
+    from sweep.cli import (
+        control,
+        doctor,
+        freeing,
+        jobs,
+        planning,
+        predicting,
+        reporting,
+        running,
+        storing,
+    )
 
-    for module in (planning, running, control, jobs, storing, reporting):
+    groups = (
+        planning, running, control, jobs, storing, freeing, reporting, predicting, doctor,
+    )  # fmt: skip
+    for module in groups:
         module.register(app)
 
 
 def main() -> None:
     """Entry point: a user error is one line on stderr and its exit code; a bug is a traceback."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that has no † shows \\u2020
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     register()
     try:
         _refuse_bytes(sys.argv)

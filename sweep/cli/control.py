@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.cli.options import DEFAULT_RESULTS, Database, Results
+from sweep.cli.options import DEFAULT_RESULTS, Database, Results, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from sweep.facts import JobFacts
     from sweep.layout import Root
-    from sweep.reconcile import JobFacts
     from sweep.store import Store
 
 _NOTHING_TO_DO = 3
@@ -30,7 +31,9 @@ def register(app: typer.Typer) -> None:
     app.command()(retry)
 
 
-def cancel(names: Names, results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
+def cancel(
+    names: Names, results: Results = DEFAULT_RESULTS, db: Database = None, site: Site = None
+) -> None:
     """Stop jobs that run or wait. They checkpoint first; `launch` takes them up again.
 
     Jobs that share a process with a cancelled one (resources.chain) stop with it.
@@ -38,49 +41,76 @@ def cancel(names: Names, results: Results = DEFAULT_RESULTS, db: Database = None
     Example: vitok-sweep cancel quickstart
     """
     from sweep.cli.jobs import opened
-    from sweep.launchlog import LaunchLog
-    from sweep.status import ACTIVE, job_statuses
-    from sweep.store import queries, sync
+    from sweep.store import sync
+    from sweep.turns import turn
 
-    store, root = opened(results, db)
+    store, root = opened(results, db, site)
     jobs = _resolve(store, names)
-    active = [job.id for job in job_statuses(store, root, jobs) if job.state in ACTIVE]
-    if not active:
+    # In a turn of its own: what a launch is just handing over can be stopped when Slurm has it.
+    with turn(root, lambda line: print(line, file=sys.stderr)):
+        sync(store, root)
+        stopped, others = _cancel(store, root, jobs)
+    sync(store, root)
+    if not stopped:
         print("nothing to cancel: none of these jobs runs or waits", file=sys.stderr)
         raise typer.Exit(_NOTHING_TO_DO)
-    facts = queries.facts(store, active)
-    log = LaunchLog(root)
-    for job in active:
-        log.write("cancel", job=job)
-    log.close()
-    _stop([facts[job] for job in active], root)
-    sync(store, root)
-    print(f"cancelled {len(active)} job{'s' if len(active) > 1 else ''}", file=sys.stderr)
+    also = f"; {len(others)} more stop with them, in the same process" if others else ""
+    print(f"cancelled {len(stopped)} job{'s' if len(stopped) > 1 else ''}{also}", file=sys.stderr)
 
 
-def retry(names: Names, results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
+def _cancel(store: Store, root: Root, jobs: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Stop those that run or wait; what was stopped, and what shares a process with it."""
+    from sweep.reconcile import State
+    from sweep.status import ACTIVE, job_statuses
+    from sweep.store import queries
+
+    # Of what is unknown nobody can tell that it is over: it is told to stop all the same.
+    stoppable = (*ACTIVE, State.UNKNOWN)
+    every = {job.id: job.state for job in job_statuses(store, root, None, _note)}
+    active = [job for job in jobs if every.get(job) in stoppable]
+    if not active:
+        return [], []
+    known = queries.facts(store)
+    facts = [known[job] for job in active]
+    _stop(facts, root)  # what cannot be stopped is not called cancelled
+    _record("cancel", facts, root)
+    ended = {each.claim.submission for each in facts if each.claim is not None}
+    others = [
+        job
+        for job, state in every.items()
+        if job not in active
+        and state in stoppable
+        and (claim := known[job].claim) is not None
+        and claim.submission in ended
+    ]
+    return active, others
+
+
+def _note(line: str) -> None:
+    print(f"note: {line}", file=sys.stderr)
+
+
+def retry(
+    names: Names, results: Results = DEFAULT_RESULTS, db: Database = None, site: Site = None
+) -> None:
     """Let failed, cancelled or unknown jobs run again; the next `launch` submits them.
 
     Example: vitok-sweep retry tokenizer-128x1-128x2-p16-c16-64p-s0
     """
     from sweep.cli.jobs import opened
-    from sweep.launchlog import LaunchLog
     from sweep.reconcile import State
     from sweep.status import job_statuses
-    from sweep.store import sync
+    from sweep.store import queries, sync
 
-    store, root = opened(results, db)
+    store, root = opened(results, db, site)
     again = (State.FAILED, State.CANCELLED, State.UNKNOWN, State.LOST)
-    chosen = [
-        job for job in job_statuses(store, root, _resolve(store, names)) if job.state in again
-    ]
+    jobs = _resolve(store, names)
+    chosen = [job.id for job in job_statuses(store, root, jobs) if job.state in again]
     if not chosen:
         print("nothing to retry: none of these jobs has failed or is unknown", file=sys.stderr)
         raise typer.Exit(_NOTHING_TO_DO)
-    log = LaunchLog(root)
-    for job in chosen:
-        log.write("retry", job=job.id)
-    log.close()
+    known = queries.facts(store, chosen)
+    _record("retry", [known[job] for job in chosen], root)
     sync(store, root)
     print(f"{len(chosen)} to run again; now `vitok-sweep launch` the sweep", file=sys.stderr)
 
@@ -89,6 +119,16 @@ def _resolve(store: Store, names: Sequence[str]) -> list[str]:
     from sweep.store import queries
 
     return list(dict.fromkeys(job for name in names for job in queries.resolve_jobs(store, name)))
+
+
+def _record(event: str, jobs: Sequence[JobFacts], root: Root) -> None:
+    """Journal it, later than everything that is known of the jobs."""
+    from sweep.launchlog import LaunchLog
+
+    now = time.time()
+    log = LaunchLog(root)
+    log.write_all(event, [{"job": job.id, "t": job.later_than_all(now)} for job in jobs])
+    log.close()
 
 
 def _stop(facts: Iterable[JobFacts], root: Root) -> None:

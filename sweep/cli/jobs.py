@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.cli.options import DEFAULT_RESULTS, Database, Json, Results
+from sweep.cli.options import DEFAULT_RESULTS, Database, Json, Results, Site
+from sweep.cli.predicting import checked, print_checked
 
 if TYPE_CHECKING:
     from sweep.layout import Root
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from sweep.store import Store
 
 _SOME_FAILED = 4
-_ROWS = 200
+_ROWS = 100
 
 JobName = Annotated[
     str, typer.Argument(metavar="JOB", help="A job or point: a slug, or any unique id prefix.")
@@ -37,9 +38,16 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Stay and show changes until all jobs end.")
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Also flag scores outside what the other points lead one to expect."
+        ),
+    ] = False,
     as_json: Json = False,
     results: Results = DEFAULT_RESULTS,
     db: Database = None,
+    site: Site = None,
 ) -> None:
     """Show how jobs stand: states, progress, attempts.
 
@@ -47,17 +55,33 @@ def status(
 
     Example: vitok-sweep status quickstart --watch
     """
+    import gc
+
     from sweep.status import counts
 
-    store, root = opened(results, db)
+    if not watch:
+        gc.disable()  # ten thousand jobs are many small objects that live until the end
+    store, root = opened(results, db, site)
     jobs = _watch(store, root, sweep, show=not as_json) if watch else _jobs(store, root, sweep)
+    held = None
+    if check:
+        from sweep.store.where import database_url
+
+        held = checked(store, results, database_url(db, site), jobs)
     if as_json:
         document = {"counts": counts(jobs), "jobs": [job.as_json() for job in jobs]}
+        document |= {} if held is None else {"check": held}
         print(json.dumps(document, indent=1, allow_nan=False))
     elif not watch:
-        from sweep.statusview import console, status_table
+        from rich.console import Console
 
-        console().print(status_table(jobs, _ROWS))
+        from sweep.statusview import show, status_table
+
+        screen = Console()
+        wide = () if not screen.is_terminal else (screen.width,)
+        show(status_table(jobs, _ROWS, *wide))
+    if held is not None and not as_json:
+        print_checked(held)
     if watch:
         from sweep.watch import troubled
 
@@ -65,7 +89,9 @@ def status(
             raise typer.Exit(_SOME_FAILED)
 
 
-def why(name: JobName, results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
+def why(
+    name: JobName, results: Results = DEFAULT_RESULTS, db: Database = None, site: Site = None
+) -> None:
     """Say why a job is in its state, and what to do.
 
     Example: vitok-sweep why tokenizer-128x1-128x2-p16-c16-64p-s0
@@ -73,17 +99,22 @@ def why(name: JobName, results: Results = DEFAULT_RESULTS, db: Database = None) 
     import time
 
     from sweep.logs import log_files, tail
-    from sweep.status import observe
+    from sweep.status import observe, silence
     from sweep.store import queries
     from sweep.why import explain
 
-    store, root = opened(results, db)
+    store, root = opened(results, db, site)
     jobs = queries.resolve_jobs(store, name)
-    facts, found = observe(root, store, jobs)
+    seen = observe(root, store, jobs)
+    for silent in seen.silent:
+        _note(silence(silent))
+    former = queries.former_jobs(store)
     paragraphs = []
     for job in jobs:
-        lines = [line for path in log_files(store, root, facts[job]) for line in tail(path, 8)]
-        paragraphs.append(explain(facts[job], facts, found, lines[-8:], time.time()))
+        facts = seen.facts[job]
+        lines = [line for path in log_files(store, root, facts) for line in tail(path, 8)]
+        told = facts, seen.facts, seen.states, lines[-8:], time.time()
+        paragraphs.append(explain(*told, current=job not in former))
     print("\n\n".join(paragraphs))
 
 
@@ -97,6 +128,7 @@ def logs(
     ] = None,
     results: Results = DEFAULT_RESULTS,
     db: Database = None,
+    site: Site = None,
 ) -> None:
     """Print the log of a job's newest submission.
 
@@ -106,8 +138,9 @@ def logs(
     from sweep.logs import log_files
     from sweep.store import queries, sync
     from sweep.store.names import one_job
+    from sweep.watch import is_over
 
-    store, root = opened(results, db)
+    store, root = opened(results, db, site)
     job = one_job(store, name)
     files = log_files(store, root, queries.facts(store, [job])[job])
     if not files and not follow:
@@ -119,7 +152,7 @@ def logs(
         return log_files(store, root, queries.facts(store, [job])[job])
 
     def ended() -> bool:
-        return all(each.state not in _active() for each in _look(store, root, job))
+        return is_over(_look(store, root, job))
 
     try:
         if follow:
@@ -131,16 +164,24 @@ def logs(
         print("(the job goes on)", file=sys.stderr)
 
 
-def opened(results: Path, db: str | None) -> tuple[Store, Root]:
+def opened(results: Path, db: str | None, site: Path | None = None) -> tuple[Store, Root]:
     """The store of a results root, brought up to date; warnings go to stderr."""
     from sweep.layout import Root
     from sweep.store import open_store, sync
+    from sweep.store.advice import IndexFull
+    from sweep.store.where import database_url
 
     root = Root(results)
     if not root.path.is_dir():
         print(f"note: {results} does not exist: no results there yet", file=sys.stderr)
-    store = open_store(root, db)
-    for warning in sync(store, root).warnings:
+    try:
+        store = open_store(root, database_url(db, site))
+        report = sync(store, root)
+    except IndexFull as error:  # just then one must look, cancel and free disk
+        _note(f"{error}; an index in memory stands in for this command")
+        store = open_store(root, "sqlite://")
+        report = sync(store, root)
+    for warning in report.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return store, root
 
@@ -153,10 +194,29 @@ def _look(store: Store, root: Root, name: str | None) -> list[JobStatus]:
 
 
 def _jobs(store: Store, root: Root, name: str | None) -> list[JobStatus]:
+    from sweep.reconcile import State
     from sweep.status import job_statuses
     from sweep.store import queries
 
-    return job_statuses(store, root, None if name is None else queries.resolve_jobs(store, name))
+    if name is not None:
+        return job_statuses(store, root, queries.resolve_jobs(store, name), _note)
+    former = queries.former_jobs(store)
+    # What an earlier launch planned and no sweep has any more is nobody's plan.
+    return [
+        job
+        for job in job_statuses(store, root, None, _note)
+        if job.state is not State.PLANNED or job.id not in former
+    ]
+
+
+_noted: set[str] = set()
+
+
+def _note(line: str) -> None:
+    """Said once by one command, however often it looks."""
+    if line not in _noted:
+        _noted.add(line)
+        print(f"note: {line}", file=sys.stderr)
 
 
 def _log_text(path: Path, lines: int | None) -> str:
@@ -170,12 +230,6 @@ def _log_text(path: Path, lines: int | None) -> str:
 def _write(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
-
-
-def _active() -> frozenset[str]:
-    from sweep.status import ACTIVE
-
-    return ACTIVE
 
 
 def _watch(store: Store, root: Root, name: str | None, *, show: bool) -> list[JobStatus]:

@@ -7,11 +7,21 @@ from typing import Annotated
 
 import typer
 
+from vitok_core.errors import UserError
+
+
+def _folder(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise UserError(f"--results {path}: expected a folder, and this is a file")
+    return path
+
+
 Results = Annotated[
     Path,
     typer.Option(
         "--results",
         envvar="VITOK_RESULTS",
+        callback=_folder,
         help="Results root: job folders, journals and the database.",
     ),
 ]
@@ -20,7 +30,7 @@ Database = Annotated[
     typer.Option(
         "--db",
         envvar="VITOK_DB",
-        help="Database URL; default: results.db in the results root.",
+        help="Database URL; default: the site file's, else results.db in the results root.",
         show_default=False,
     ),
 ]

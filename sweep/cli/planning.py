@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.cli.options import DEFAULT_RESULTS, Database, Json, Only, Results, Set, Site, SweepFile
+from sweep.cli.options import (
+    DEFAULT_RESULTS,
+    Database,
+    Json,
+    Only,
+    Results,
+    Set,
+    Site,
+    SweepFile,
+)
+from sweep.cli.predicting import From, Source, expected, expected_records, print_expected
 
 if TYPE_CHECKING:
     from sweep.model import Plan
@@ -47,6 +57,11 @@ def plan(
         ),
     ] = False,
     device: Device = None,
+    predict: Annotated[
+        bool,
+        typer.Option("--predict", help="Also the metrics to expect, with 95% intervals."),
+    ] = False,
+    source: From = Source.PUBLISHED,
     results: Results = DEFAULT_RESULTS,
     db: Database = None,
     site: Site = None,
@@ -59,20 +74,33 @@ def plan(
 
     from sweep import site as sites
     from sweep.planning.plan import plan_file
-    from sweep.planning.planview import job_table, plan_json, point_table, summary, text_table
+    from sweep.planning.planview import (
+        MOST_ROWS,
+        job_table,
+        plan_json,
+        point_table,
+        summary,
+        text_table,
+    )
 
     gc.disable()  # a plan is many small objects that live until the end of the process
-    made = plan_file(file, set_ or (), only, device or sites.load(site).device)
+    here = sites.load(site)
+    made = here.equip(plan_file(file, set_ or (), only, device or here.device))
     if resolved:
         _print_resolved(made, as_json)
         return
-    states, other_code = _states(made, results, db)
+    states, other_code = _states(made, results, here.database(db))
+    found = expected(made, source, results, here.database(db)) if predict else {}
     if as_json:
-        sys.stdout.writelines(plan_json(made, states, other_code))
+        records = expected_records(found)
+        sys.stdout.writelines(plan_json(made, states, other_code, records))
         return
     print(f"{made.sweep} ({made.file})\n")
     print(text_table(point_table(made), len(made.points)))
     print()
+    if predict:
+        print_expected(found, source, MOST_ROWS)
+        print()
     print(text_table(job_table(made, states), len(made.jobs)))
     print()
     print("\n".join(summary(made, states, other_code)))
@@ -101,7 +129,8 @@ def _states(
     if not Root(results).jobs.is_dir():
         return {}, {}
     from sweep.cli.jobs import opened
-    from sweep.reconcile import JobFacts, states
+    from sweep.facts import JobFacts
+    from sweep.reconcile import states
     from sweep.snapshot import code_identity
     from sweep.status import poll
     from sweep.store import queries
@@ -114,7 +143,7 @@ def _states(
     for job in made.jobs:
         if job.id not in facts:
             facts[job.id] = JobFacts(id=job.id, kind=job.kind, slug=job.slug, parents=job.parents)
-    found = states(facts, poll(facts, root))
+    found = states(facts, poll(facts, root)[0])
     return {job: str(state.state) for job, state in found.items()}, other
 
 
@@ -124,6 +153,7 @@ def diff(
     as_json: Json = False,
     results: Results = DEFAULT_RESULTS,
     db: Database = None,
+    site: Site = None,
 ) -> None:
     """Show in which fields two points, jobs or sweep files differ.
 
@@ -135,7 +165,12 @@ def diff(
     files = is_sweep_file(old), is_sweep_file(new)
     if files[0] != files[1]:
         raise UserError(f"{old} and {new}: one is a sweep file and the other is not")
-    found = _diff_files(old, new) if files[0] else _diff_jobs(old, new, results, db)
+    if files[0]:
+        found = _diff_files(old, new)
+    else:
+        from sweep.store.where import database_url
+
+        found = _diff_jobs(old, new, results, database_url(db, site))
     if as_json:
         import json
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from sweep.cli.options import DEFAULT_RESULTS, Database, Json, Results
+from sweep.cli import figuring, judging, tabling
+from sweep.cli.options import DEFAULT_RESULTS, Database, Json, Results, Site
+from vitok_core.errors import UserError
 
-if TYPE_CHECKING:
-    from analysis.frames import Results as Loaded
+
+class Source(StrEnum):
+    """Whose numbers a report shows."""
+
+    DB = "db"
+    PUBLISHED = "published"
+    BOTH = "both"
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +36,28 @@ def report(
             "Without it: the table of all fits and the list of figures.",
         ),
     ] = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Draw every figure that has data; the others are named with the reason."
+        ),
+    ] = False,
+    table: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--table",
+            metavar="N",
+            help="The paper's Table N (1-7), our rows below its own; repeatable. "
+            "On stdout, or with --out in files tableN.md ….",
+        ),
+    ] = None,
+    claims: Annotated[
+        bool,
+        typer.Option(
+            "--claims",
+            help="Judge the paper's claims: supported, contradicted, inconclusive, or no data.",
+        ),
+    ] = False,
     sweep: Annotated[
         str | None, typer.Option("--sweep", metavar="NAME", help="This sweep's points only.")
     ] = None,
@@ -43,86 +70,122 @@ def report(
             "on which no recipe was trained or chosen (held-out, val).",
         ),
     ] = None,
+    source: Annotated[
+        Source | None,
+        typer.Option(
+            "--source",
+            help="Whose numbers: our database's, the paper's published ones (needs no results), "
+            "or both. Default: db; of tables: both.",
+        ),
+    ] = None,
     format: Annotated[
-        str, typer.Option("--format", help="Any of pdf, svg, png, separated by commas.")
-    ] = "pdf,svg,png",
+        str | None,
+        typer.Option(
+            "--format",
+            help="Of figures: any of pdf, svg, png, separated by commas (default: all). "
+            "Of tables: md (default), latex, csv, html.",
+        ),
+    ] = None,
+    html: Annotated[
+        bool,
+        typer.Option(
+            "--html", help="Write report.html: one page with everything, for a browser, offline."
+        ),
+    ] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder; default: reports/<sweep> in the results root."),
+        typer.Option(
+            "--out",
+            help="Folder; default: reports/<sweep> in the results root (published: "
+            "./reports/published).",
+        ),
     ] = None,
     results: Results = DEFAULT_RESULTS,
     db: Database = None,
+    site: Site = None,
     as_json: Json = False,
 ) -> None:
-    """Draw figures over E with their fits, or print every fit.
+    """Draw figures with their fits, make the paper's tables, judge its claims, or print all fits.
 
     A figure ID leaves ID.pdf, ID.svg, ID.png, ID.csv (what was plotted) and ID.fits.json.
 
     Example: vitok-sweep report --sweep quickstart --figure e_vs_metrics --format pdf
+
+    Example: vitok-sweep report --source published --figure e_vs_metrics
+
+    Example: vitok-sweep report --source published --all
+
+    Example: vitok-sweep report --table 3 --format latex --out tables
+
+    Example: vitok-sweep report --sweep quickstart --html --open
+
+    Example: vitok-sweep report --claims --source both
     """
     import analysis
     from analysis.figures import find
-    from analysis.report import parse_formats
-
-    # A mistyped word is told before anything is read.
-    ids = [find(name).id for name in figure or ()]
-    formats = parse_formats(format)
-    loaded = analysis.load(results, sweep=sweep, db=db)
+    from analysis.report import FORMATS, parse_formats
+    from analysis.tables import FORMATS as TABLE_FORMATS
     from sweep.layout import Root
+    from sweep.store.where import database_url
 
-    folder = out if out is not None else Root(results).reports / (sweep or "all")
-    if ids:
-        _figures(loaded, ids, folder, formats, dataset or (), as_json)
+    # A mistyped word is told before anything is read, an option without effect too.
+    drawn = bool(figure or table or every)
+    _check_page(html, show, drawn or dataset or format)
+    ids = [find(name).id for name in figure or ()]
+    if every and ids:
+        raise UserError("--all draws every figure: leave out --figure")
+    if claims and (drawn or html or dataset or out or format):
+        raise UserError(
+            "--claims stands alone, on stdout: each claim names its data sets, and none is drawn"
+        )
+    if not (drawn or html) and (out or format):
+        raise UserError("--out and --format are for files: say --figure ID, --all, --table N")
+    if source is Source.PUBLISHED and sweep is not None:
+        raise UserError("--source published has no sweeps: leave out --sweep")
+    numbers = list(dict.fromkeys(table or ()))
+    known = [*(FORMATS if ids or every else ()), *(TABLE_FORMATS if numbers else ())]
+    asked = known if format is None else parse_formats(format, known)
+    formats = [name for name in asked if name in FORMATS] or list(FORMATS)
+    table_formats = [name for name in asked if name in TABLE_FORMATS and format] or ["md"]
+    tabling.check(numbers, table_formats, out)
+    if as_json and (ids or every) and numbers:
+        raise UserError("--json holds figures or tables: ask for one of them at a time")
+    url = None
+    if source is Source.PUBLISHED:
+        loaded = analysis.load_published()
+        folder = out or Path("reports") / "published"
     else:
-        _overview(loaded, dataset or (), as_json)
+        url = database_url(db, site)
+        loaded = analysis.load(results, sweep=sweep, db=url)
+        folder = out or Root(results).reports / (sweep or "all")
+        loaded = loaded.with_published() if source is Source.BOTH else loaded
+    if html:
+        from sweep.cli.reportpage import ledger_of, write_report_page
 
-
-def _figures(
-    loaded: Loaded,
-    ids: Sequence[str],
-    folder: Path,
-    formats: Sequence[str],
-    datasets: Sequence[str],
-    as_json: bool,
-) -> None:
-    from analysis.report import draw
-    from analysis.summary import fit_table, floor_table
-
-    reports = [draw(loaded, name, folder, formats=formats, datasets=datasets) for name in ids]
-    _tell(note for one in reports for note in one.notes)
-    if as_json:
-        _print_json({"figures": [one.record() for one in reports]})
+        ledger = None if source is Source.PUBLISHED else ledger_of(results, url, sweep)
+        write_report_page(loaded, ledger, folder, show=show, as_json=as_json)
         return
-    for one in reports:
-        blocks = [fit_table(one.fits), floor_table(one.floor)]
-        print("\n\n".join(block for block in blocks if block), end="\n\n")
-        print("\n".join(str(path) for path in one.files))
-
-
-def _overview(loaded: Loaded, datasets: Sequence[str], as_json: bool) -> None:
-    from analysis.figures import FIGURES
-    from analysis.report import overview
-    from analysis.summary import fit_table, floor_table, point_table
-
-    seen = overview(loaded, datasets=datasets)
-    _tell(seen.notes)
-    if as_json:
-        figures = [
-            {"id": one.id, "title": one.title, "paper": one.paper} for one in FIGURES.values()
-        ]
-        _print_json({**seen.record(), "figures": figures})
+    if claims:
+        judging.judged(loaded, as_json)
         return
-    blocks = [fit_table(seen.fits), floor_table(seen.floor), point_table(seen.differences)]
-    print("\n\n".join(block for block in blocks if block), end="\n\n")
-    print("Figures (--figure ID)")
-    for one in FIGURES.values():
-        print(f"  {one.id:<14} {one.title} (paper: Figure {one.paper})")
+    if numbers:
+        shown = loaded.with_published() if source is None else loaded
+        tabling.show(shown, numbers, table_formats, out, dataset or (), as_json)
+    if every:
+        figuring.every(loaded, folder, formats, dataset or (), as_json)
+    elif ids:
+        figuring.figures(loaded, ids, folder, formats, dataset or (), as_json)
+    elif not numbers:
+        figuring.overview(loaded, dataset or (), as_json)
 
 
-def _tell(notes: Iterable[str]) -> None:
-    for note in dict.fromkeys(notes):
-        print(f"note: {note}", file=sys.stderr)
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    print(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
+def _check_page(html: bool, show: bool, narrowed: object) -> None:
+    """Raise UserError where options of the page meet those of figures."""
+    if show and not html:
+        raise UserError("--open opens the page of --html: say both")
+    if html and narrowed:
+        raise UserError(
+            "--html shows every figure's data and data set: leave out --figure, --all, --table, "
+            "--dataset, --format"
+        )

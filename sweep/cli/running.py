@@ -10,15 +10,22 @@ import typer
 from sweep.cli.options import DEFAULT_RESULTS, Database, Only, Results, Set, Site, SweepFile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from sweep.decide import Decision
+    from sweep.handover import Chain
+    from sweep.launch import Launched
     from sweep.layout import Root
     from sweep.model import Plan
     from sweep.schedulers.base import Scheduler
+    from sweep.site import Site as SiteFile
     from sweep.store import Store
 
 _NOTHING_TO_DO = 3
 _MOST_GPUS = 1023  # an id beyond is a slip of the finger
 _SOME_FAILED = 4
+_UNREACHABLE = 5
+_INTERRUPTED = 130
 _LARGE = 50  # jobs; from here, or from a device-hour, a launch asks first
 _LARGE_HOURS = 1.0
 
@@ -33,16 +40,23 @@ def launch(
     file: SweepFile,
     scheduler: Annotated[
         str | None,
-        typer.Option(help="local or inline (default: the site file's, else local)."),
+        typer.Option(
+            help="slurm, local or inline (default: the site file's, else slurm where sbatch is)."
+        ),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Submissions at once (local).")
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Submissions at once (local; slurm: per array)."),
     ] = None,
     gpus: Annotated[
         str | None, typer.Option(help="GPUs to hand out, e.g. 0-7 or 0,2,5 (local; default: all).")
     ] = None,
     watch: Annotated[
-        bool, typer.Option("--watch/--no-watch", help="Stay and show progress until all has ended.")
+        bool,
+        typer.Option(
+            "--watch/--no-watch",
+            help="Stay until all has ended: show progress, submit later waves and lost jobs.",
+        ),
     ] = True,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be submitted; change nothing.")
@@ -61,10 +75,13 @@ def launch(
     Example: vitok-sweep launch sweeps/quickstart.yaml --only 'p=16'
 
     Exit codes: 0 all done (or submitted, with --no-watch), 2 bad file or something missing,
-    3 nothing to do, 4 some jobs failed. Ctrl-C leaves the jobs running.
+    3 nothing to do, 4 some jobs failed, 5 the scheduler does not answer. Ctrl-C leaves the jobs
+    running.
     """
     from sweep import launch as launching
     from sweep import site as sites
+    from sweep.cli.tending import Tending, watch_launch
+    from sweep.launch import refuse
     from sweep.layout import Root
     from sweep.planning.plan import plan_file
     from sweep.planning.preflight import missing
@@ -72,31 +89,41 @@ def launch(
     from vitok_core.errors import UserError
 
     here = sites.load(site)
-    whole = plan_file(file, sets or (), None, here.device)
-    plan = plan_file(file, sets or (), only, here.device) if only else whole
+    whole = here.equip(plan_file(file, sets or (), None, here.device))
+    plan = here.equip(plan_file(file, sets or (), only, here.device)) if only else whole
     lacking = missing(plan, here)
     if lacking:
         listed = "".join(f"\n  {line}" for line in lacking)
         where = here.file or "~/.config/vitok-sweep/site.yaml (or --site FILE)"
         raise UserError(f"{file}: nothing was submitted:{listed}\n  the site file is {where}")
     root = Root(results)
+    db = here.database(db)
     decision = _decided(plan, root, db)
+    back_end = _scheduler(scheduler, here, root, jobs, gpus)
+    chains = _chains(decision, root)
     if dry_run:
-        _say_decision(decision, "would be submitted")
-        for job in decision.submit:
-            print(f"{job.slug}-{job.id}")
+        _preview(decision, chains, back_end)
         return
-    back_end = _scheduler(scheduler or here.scheduler, root, jobs, gpus)
-    _refuse_first(decision, root, back_end)
+    refuse(back_end, chains)  # before anything is written
     _confirm(plan, decision, yes)
     root.path.mkdir(parents=True, exist_ok=True)
     store = open_store(root, db)
-    done = launching.launch(plan, whole, root, store, back_end, here, _say)
-    _say_decision(done.decision)
+
+    def again(spared: frozenset[str] = frozenset()) -> Launched:
+        return launching.launch(plan, whole, root, store, back_end, here, _say, spared)
+
+    try:
+        done = again()
+    except KeyboardInterrupt:
+        _say("interrupted: what the scheduler took goes on; launch again for the rest")
+        raise typer.Exit(_INTERRUPTED) from None
+    _say_launched(done)
     if not done.decision.submit and not done.decision.active:
-        _end_of_idle(done.decision)
+        _end_of_idle(done)
     if watch or back_end.name == "inline":
-        _watch(plan, root, store, file)
+        watch_launch(plan, root, store, file, Tending(again, done, back_end.name))
+    elif done.later:
+        _say(f"{len(done.later)} jobs wait for a later wave: launch {file} again, or --watch")
 
 
 def run(
@@ -107,6 +134,7 @@ def run(
     pdb: Annotated[bool, typer.Option("--pdb", help="Open the debugger where it fails.")] = False,
     results: Results = DEFAULT_RESULTS,
     db: Database = None,
+    site: Site = None,
 ) -> None:
     """Run one job of a launched sweep in the foreground; it resumes from its checkpoint.
 
@@ -118,7 +146,7 @@ def run(
     from sweep.worker import Outcome, run_job
     from vitok_core.errors import UserError
 
-    store, root = opened(results, db)
+    store, root = opened(results, db, site)
     name = one_job(store, job)
     folder = root.job_folders().get(name)
     if folder is None:
@@ -148,7 +176,7 @@ def _refuse_living(store: Store, root: Root, job: str) -> None:
     from sweep.status import ACTIVE, observe
     from vitok_core.errors import UserError
 
-    state = observe(root, store, [job])[1][job]
+    state = observe(root, store, [job]).states[job]
     if state.state in ACTIVE:
         raise UserError(
             f"{job} is {state.state} ({state.reason}): `vitok-sweep logs -f {job}` follows it, "
@@ -159,30 +187,57 @@ def _refuse_living(store: Store, root: Root, job: str) -> None:
 def _decided(plan: Plan, root: Root, db: str | None) -> Decision:
     """What a launch would do now. Leaves no trace where nothing was ever launched."""
     from sweep.launch import current
-    from sweep.store import open_store
+    from sweep.store import open_store, sync
 
-    return current(plan, root, open_store(root, db))
+    store = open_store(root, db)
+    for warning in sync(store, root).warnings:
+        _say(f"warning: {warning}")
+    return current(plan, root, store)
 
 
-def _scheduler(name: str | None, root: Root, jobs: int | None, gpus: str | None) -> Scheduler:
+def _scheduler(
+    name: str | None, site: SiteFile, root: Root, jobs: int | None, gpus: str | None
+) -> Scheduler:
     """The back-end with this launch's limits."""
-    if name not in (None, "local"):
-        from sweep.schedulers import scheduler
+    from sweep.schedulers import default_name, scheduler
 
-        return scheduler(name or "local", root)
-    from sweep.schedulers.local import LocalScheduler
-    from sweep.schedulers.queue import Limits
+    name = name or site.scheduler or default_name()
+    if name == "local":
+        from sweep.schedulers.local import LocalScheduler
+        from sweep.schedulers.queue import Limits
 
-    return LocalScheduler(root, Limits(jobs, None if gpus is None else _gpu_ids(gpus)))
+        return LocalScheduler(root, Limits(jobs, None if gpus is None else _gpu_ids(gpus)))
+    if name == "slurm":
+        from sweep.schedulers.slurm.scheduler import SlurmScheduler
+
+        settings = site.slurm.model_copy(update={"throttle": jobs}) if jobs else site.slurm
+        return SlurmScheduler(root, settings, say=_say)
+    return scheduler(name, root)
 
 
-def _refuse_first(decision: Decision, root: Root, back_end: Scheduler) -> None:
-    """Jobs that could never run are refused before anything is written."""
+def _chains(decision: Decision, root: Root) -> list[Chain]:
+    """What would be handed over now, under names that stand for nothing yet."""
+    from itertools import count
+
     from sweep.decide import submissions
-    from sweep.launch import refuse
+    from sweep.handover import folders_of
 
-    folder = root.job_folder
-    refuse(back_end, submissions(decision, lambda job: folder(job.slug, job.id).path, lambda: "-"))
+    jobs = (*decision.submit, *decision.active, *decision.done)
+    folders, numbers = folders_of(root, jobs), count(1)
+    return submissions(decision, lambda job: folders[job.id].path, lambda: f"new.{next(numbers)}")
+
+
+def _preview(decision: Decision, chains: Sequence[Chain], back_end: Scheduler) -> None:
+    """What would be submitted: the scheduler's scripts where it has some, then the jobs."""
+    _say_decision(decision, {"would be submitted": len(decision.submit)})
+    submissions = [submission for submission, _ in chains]
+    reason = back_end.refuse(submissions)
+    if reason is not None:
+        _say(f"warning: {back_end.name} would refuse it: {reason}")
+    for text in back_end.preview(submissions):
+        print(text)
+    for job in decision.submit:
+        print(f"{job.slug}-{job.id}")
 
 
 def _gpu_ids(text: str) -> tuple[int, ...]:
@@ -207,11 +262,23 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _say_decision(decision: Decision, submitted: str = "submitted") -> None:
+def _say_launched(done: Launched) -> None:
+    """What went where; raises what the scheduler refused for good."""
+    counts = {"submitted": len(done.submitted), "for a later wave": len(done.later)}
+    _say_decision(done.decision, counts)
+    for name in done.silent:
+        _say(f"note: {name} does not answer: its jobs are left alone")
+    if done.error is not None and done.error.full:
+        _say(f"note: {done.error}")
+    elif done.error is not None:
+        raise done.error
+
+
+def _say_decision(decision: Decision, counts: Mapping[str, int]) -> None:
     from sweep.reconcile import State
 
     counts = {
-        submitted: len(decision.submit),
+        **counts,
         "running or waiting": len(decision.active),
         "done already": len(decision.done),
     }
@@ -227,10 +294,10 @@ def _say_decision(decision: Decision, submitted: str = "submitted") -> None:
         _say(f"  left alone: {job.slug}-{job.id}: {state.state}: {state.reason}{advice}")
 
 
-def _end_of_idle(decision: Decision) -> None:
+def _end_of_idle(done: Launched) -> None:
     """Nothing was submitted and nothing runs: say so and leave."""
-    if decision.left:
-        raise typer.Exit(_SOME_FAILED)
+    if done.decision.left:
+        raise typer.Exit(_UNREACHABLE if done.silent else _SOME_FAILED)
     print("nothing to do: every job is done", file=sys.stderr)
     raise typer.Exit(_NOTHING_TO_DO)
 
@@ -244,29 +311,3 @@ def _confirm(plan: Plan, decision: Decision, yes: bool) -> None:
     question = f"Submit {len(decision.submit)} jobs, about {hours:.1f} {plan.device}-hours?"
     if not typer.confirm(question, default=True, err=True):
         raise typer.Exit(1)
-
-
-def _watch(plan: Plan, root: Root, store: Store, file: str) -> None:
-    from rich.console import Console
-
-    from sweep.status import job_statuses
-    from sweep.watch import troubled, watch
-
-    ids = [job.id for job in plan.jobs]
-    try:
-        jobs = watch(lambda: job_statuses(store, root, ids), Console(stderr=True))
-    except KeyboardInterrupt:
-        print(
-            "\nthe jobs go on. To watch again: vitok-sweep status "
-            f"{plan.sweep} --watch; to stop them: vitok-sweep cancel {plan.sweep}",
-            file=sys.stderr,
-        )
-        raise typer.Exit(0) from None
-    trouble = troubled(jobs)
-    for job in trouble:
-        print(f"{job.state}: {job.slug}-{job.id}: {job.reason}", file=sys.stderr)
-    if trouble:
-        print(
-            f"see `vitok-sweep why JOB` and `logs JOB`; then launch {file} again", file=sys.stderr
-        )
-        raise typer.Exit(_SOME_FAILED)

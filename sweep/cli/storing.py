@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sweep.cli.options import DEFAULT_RESULTS, Database, Json, Results
+from sweep.cli.options import DEFAULT_RESULTS, Database, Json, Results, Site
 
 _ERROR = 1
 
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(db, name="db")
 
 
-def sync(results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
+def sync(results: Results = DEFAULT_RESULTS, db: Database = None, site: Site = None) -> None:
     """Take what is new in the journals into the database. Other commands do this by themselves.
 
     Example: vitok-sweep sync --results results
@@ -32,10 +32,11 @@ def sync(results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
     from sweep.layout import Root
     from sweep.store import open_store
     from sweep.store import sync as run
+    from sweep.store.where import database_url
 
     root = _existing(Root(results))
     begun = time.monotonic()
-    store = open_store(root, db)
+    store = open_store(root, database_url(db, site))
     _report(run(store, root), begun, store.name)
 
 
@@ -45,6 +46,7 @@ def query(
     as_json: Json = False,
     results: Results = DEFAULT_RESULTS,
     db: Database = None,
+    site: Site = None,
 ) -> None:
     """Ask the database in SQL, read-only. Views: points, point_metrics, curves, sweep_members.
 
@@ -57,7 +59,7 @@ def query(
     form = "json" if as_json else format
     if form not in ("table", "csv", "json"):
         raise UserError(f"--format {form}: expected table, csv or json")
-    store, _ = opened(results, db)
+    store, _ = opened(results, db, site)
     columns, rows = reading.query(store, sql)
     if form == "json":
         print(reading.as_json(columns, rows))
@@ -81,6 +83,7 @@ def export(
     ] = False,
     results: Results = DEFAULT_RESULTS,
     db: Database = None,
+    site: Site = None,
 ) -> None:
     """Write the views as files, one per view.
 
@@ -90,13 +93,20 @@ def export(
     from sweep.store import export as writing
     from sweep.store.views import EXPORTED
 
-    store, root = opened(results, db)
+    store, root = opened(results, db, site)
     folder = out if out is not None else _existing(root).path / "export"
     for path in writing.export(store, folder, format, view or EXPORTED, overwrite=overwrite):
         print(path)
 
 
-def rebuild(results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
+def rebuild(
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Even where it is another results root's index.")
+    ] = False,
+    results: Results = DEFAULT_RESULTS,
+    db: Database = None,
+    site: Site = None,
+) -> None:
     """Make the database anew from the journals and put it in the old one's place.
 
     Example: vitok-sweep db rebuild --results results
@@ -104,14 +114,16 @@ def rebuild(results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
     from sweep.layout import Root
     from sweep.store.engine import connect
     from sweep.store.rebuild import rebuild as run
+    from sweep.store.where import database_url
 
     root = _existing(Root(results))
     begun = time.monotonic()
-    report = run(root, db)
-    _report(report, begun, connect(root, db).name)
+    url = database_url(db, site)
+    report = run(root, url, replace=replace)
+    _report(report, begun, connect(root, url).name)
 
 
-def check(results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
+def check(results: Results = DEFAULT_RESULTS, db: Database = None, site: Site = None) -> None:
     """Compare the database with one made anew; exit 0 when equal, 1 with the differences.
 
     Example: vitok-sweep db check --results results
@@ -121,7 +133,7 @@ def check(results: Results = DEFAULT_RESULTS, db: Database = None) -> None:
     from sweep.store.check import check as run
 
     _existing(Root(results))
-    store, root = opened(results, db)
+    store, root = opened(results, db, site)
     differences = run(store, root)
     for line in differences:
         print(line)
@@ -161,9 +173,9 @@ def _print_table(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from sweep.statusview import console
+    from sweep.statusview import show
 
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
-    console().print(table)
+    show(table)

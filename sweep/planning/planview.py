@@ -15,6 +15,7 @@ from sweep.spec.problems import shown
 MOST_ROWS = 40
 PLANNED = "planned"
 _NO_CODE: Mapping[str, str] = {}
+_NOT_ASKED: Mapping[str, Mapping[str, Any]] = {}
 
 _POINT_FIELDS = (
     "id", "config_id", "slug", "variant", "encoder", "decoder", "p", "q", "c", "L", "E",
@@ -29,19 +30,28 @@ Table = list[list[str]]  # the first row is the heading
 
 
 def plan_json(
-    plan: Plan, states: Mapping[str, str], other_code: Mapping[str, str] = _NO_CODE
+    plan: Plan,
+    states: Mapping[str, str],
+    other_code: Mapping[str, str] = _NO_CODE,
+    expected: Mapping[str, Mapping[str, Any]] = _NOT_ASKED,
 ) -> Iterator[str]:
     """The `plan --json` document in pieces: one point or job per line, so that long ones are quick
-    to write (json's own indentation is not) and still readable."""
+    to write (json's own indentation is not) and still readable.
+
+    Args:
+        expected: what points are expected to score, by their ids (`plan --predict`).
+    """
     yield f'{{"sweep": {json.dumps(plan.sweep)}, "file": {json.dumps(plan.file)},\n"points": [\n'
-    yield ",\n".join(json.dumps(_point(point)) for point in plan.points)
+    yield ",\n".join(json.dumps(_point(point, expected)) for point in plan.points)
     yield '\n],\n"jobs": [\n'
     yield ",\n".join(json.dumps(_job(job, states, other_code)) for job in plan.jobs)
     yield f'\n],\n"totals": {json.dumps(totals(plan, states))}}}\n'
 
 
-def _point(point: Point) -> dict[str, Any]:
-    return {**{name: getattr(point, name) for name in _POINT_FIELDS}, "jobs": list(point.jobs)}
+def _point(point: Point, expected: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    fields = {name: getattr(point, name) for name in _POINT_FIELDS}
+    known = {"expected": expected[point.id]} if point.id in expected else {}
+    return {**fields, "jobs": list(point.jobs), **known}
 
 
 def _job(

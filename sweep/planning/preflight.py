@@ -26,6 +26,7 @@ def missing(plan: Plan, site: Site) -> list[str]:
     lines += [_NOT_BUILT.get(name) for name in perceptual_networks(plan)]
     lines += [networks.missing(name, site.weights) for name in feature_networks(plan)]
     lines += [_several_gpus(job) for job in plan.jobs]
+    lines += [_uncounted_gpus(job) for job in plan.jobs]
     lines += [line for job in plan.jobs for line in _unsupported(job)]
     return list(dict.fromkeys(line for line in lines if line))
 
@@ -37,6 +38,18 @@ def _several_gpus(job: PlannedJob) -> str | None:
         f"resources.{job.kind}.gpus: {job.resources.gpus}: jobs run on one GPU in this release, "
         f"several come with a later one; set resources.{job.kind}.gpus=1, and "
         f"resources.{job.kind}.micro_batch to what fits its memory"
+    )
+
+
+def _uncounted_gpus(job: PlannedJob) -> str | None:
+    """GPUs that are asked for, but not for the job: it would hold them and train on the CPU."""
+    gres = job.resources.gres or ""
+    names = [each.partition(":")[0] for each in gres.split(",")]
+    if job.resources.gpus or "gpu" not in names:
+        return None
+    return (
+        f"resources.{job.kind}.gres: {gres}: names GPUs, but resources.{job.kind}.gpus is 0; "
+        f"set resources.{job.kind}.gpus=1"
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import psutil
 
 from sweep.launchlog import launcher_of
-from sweep.schedulers.base import Liveness, Submission
+from sweep.schedulers.base import Liveness, Report, Submission
 from sweep.schedulers.machine import too_large
 from sweep.schedulers.processes import launcher_liveness
 from sweep.schedulers.queue import Limits
@@ -31,6 +31,14 @@ class InlineScheduler:
         """Jobs that are larger than the machine."""
         return too_large(submissions, Limits())
 
+    def room(self, submissions: Sequence[Submission]) -> int:
+        """All of them: they run one after the other."""
+        return len(submissions)
+
+    def preview(self, submissions: Sequence[Submission]) -> Sequence[str]:
+        """Nothing: this process runs them itself."""
+        return ()
+
     def prepare(self) -> None:
         """Nothing: jobs run the code of this process."""
 
@@ -50,15 +58,20 @@ class InlineScheduler:
         host = f"{socket.gethostname()}:{os.getpid()}"
         return {submission.id: host for submission in submissions}
 
-    def poll(self, submissions: Mapping[str, str]) -> Mapping[str, Liveness]:
+    def poll(self, submissions: Mapping[str, str]) -> Mapping[str, Report]:
         """A submission lives as long as the launcher that made it."""
         return {
-            submission: Liveness.GONE if submission in _over else launcher_liveness(submission)
+            submission: Report(
+                Liveness.GONE if submission in _over else launcher_liveness(submission)
+            )
             for submission in submissions
         }
 
     def cancel(self, submissions: Mapping[str, str]) -> None:
-        """Ask the launcher's process to stop: the job that runs checkpoints and ends."""
-        for submission in submissions:
-            if launcher_liveness(submission) is Liveness.RUNNING:
-                psutil.Process(launcher_of(submission).pid).terminate()
+        """Ask the launcher's process to stop: the job that runs checkpoints and ends.
+
+        Once for all of its submissions: a second signal might find it past its jobs, and kill it.
+        """
+        alive = (each for each in submissions if launcher_liveness(each) is Liveness.RUNNING)
+        for pid in {launcher_of(submission).pid for submission in alive}:
+            psutil.Process(pid).terminate()

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from sweep.launchlog import launcher_of
 from sweep.layout import Root
-from sweep.schedulers.base import Liveness, Submission
+from sweep.schedulers.base import Liveness, Report, Submission
 from sweep.schedulers.machine import available_gpus, too_large
 from sweep.schedulers.processes import launcher_liveness, processes
 from sweep.schedulers.queue import Limits, Queue
-from sweep.snapshot import freeze
+from sweep.snapshot import freeze, refused_path
 from vitok_core.errors import UserError
 
 _START_PATIENCE = 30.0  # seconds for a supervisor to take its lock
@@ -50,7 +50,15 @@ class LocalScheduler:
         """Jobs that are larger than the machine, or than what the user lets the queue have."""
         if re.search("%[jtaA]", str(self.queue.folder)):
             return f"{self._root.path}: submitit reads %j, %t, %a and %A in a path as its own"
-        return too_large(submissions, self._limits())
+        return refused_path(self._root) or too_large(submissions, self._limits())
+
+    def room(self, submissions: Sequence[Submission]) -> int:
+        """All of them: the queue is as long as the disk allows."""
+        return len(submissions)
+
+    def preview(self, submissions: Sequence[Submission]) -> Sequence[str]:
+        """Nothing: the queue's entries are no text for people."""
+        return ()
 
     def prepare(self) -> None:
         """Freeze the code that the jobs will import."""
@@ -58,6 +66,8 @@ class LocalScheduler:
 
     def submit(self, submissions: Sequence[Submission]) -> Mapping[str, str]:
         """Queue them and see to it that a supervisor is alive; [] sets the limits all the same."""
+        from sweep.model import SITE_ONLY
+
         reason = self.refuse(submissions)
         if reason is not None:
             raise UserError(reason)
@@ -71,30 +81,28 @@ class LocalScheduler:
                     "order": order,
                     "jobs": [str(folder.resolve()) for folder in submission.folders],
                     "after": [str(folder.resolve()) for folder in submission.after],
-                    "resources": submission.resources.model_dump(),
+                    "resources": submission.resources.model_dump(exclude=set(SITE_ONLY)),
                     "code": str(self.code.resolve()) if self.code else None,
                 },
             )
         self.supervise()
         return {submission.id: submission.id for submission in submissions}
 
-    def poll(self, submissions: Mapping[str, str]) -> Mapping[str, Liveness]:
+    def poll(self, submissions: Mapping[str, str]) -> Mapping[str, Report]:
         """Waiting or running by the queue; gone when it is not there; unknown on another machine.
 
         A supervisor that was killed is replaced: what is said to wait will indeed be run.
         """
-        from sweep.schedulers.supervisor import is_alive
-
         entries = {entry.id: entry for entry in self.queue.entries() if entry.id in submissions}
         runs = {entry.id: entry.run for entry in entries.values() if entry.started}
         # A living supervisor takes out what is over; without one, the process table has the word.
         living = set(runs)
-        if not is_alive(self.queue):
+        if not self.queue.is_driven():
             living = {submission for submission, found in processes(runs).items() if found}
             if self.queue.is_ours():
                 self.supervise()
         here = self.queue.folder.name
-        found = {}
+        found: dict[str, Liveness] = {}
         for submission, own in submissions.items():
             if launcher_of(submission).host != here and submission not in entries:
                 found[submission] = Liveness.UNKNOWN
@@ -106,7 +114,7 @@ class LocalScheduler:
                 found[submission] = Liveness.WAITING
             else:
                 found[submission] = Liveness.RUNNING if submission in living else Liveness.GONE
-        return found
+        return {submission: Report(liveness) for submission, liveness in found.items()}
 
     def cancel(self, submissions: Mapping[str, str]) -> None:
         """Dequeue those that wait; their supervisor terminates those that run, and insists."""
@@ -116,10 +124,8 @@ class LocalScheduler:
 
     def supervise(self) -> None:
         """Start a supervisor unless one is alive or there is nothing for it to do."""
-        from sweep.schedulers.supervisor import is_alive
-
         entries = self.queue.entries()
-        if not entries or is_alive(self.queue):
+        if not entries or self.queue.is_driven():
             return
         command = [sys.executable, "-m", "sweep.schedulers.supervisor", str(self._root.path)]
         with self.queue.log.open("ab") as log:
@@ -132,7 +138,7 @@ class LocalScheduler:
                 env=_environment(entries[-1].code),
             )
         deadline = time.monotonic() + _START_PATIENCE
-        while not is_alive(self.queue) and self.queue.entries():
+        while not self.queue.is_driven() and self.queue.entries():
             if time.monotonic() > deadline:
                 raise UserError(f"the local supervisor did not start; see {self.queue.log}")
             time.sleep(0.05)

@@ -9,16 +9,21 @@ from pathlib import Path
 
 import psutil
 
+from sweep.schedulers.allocation import current
 from sweep.schedulers.base import Submission
 from sweep.schedulers.placement import Capacity, refusal
 from sweep.schedulers.queue import Limits
 
 
 def capacity(limits: Limits) -> Capacity:
-    """This machine's cores and memory, within the user's limits."""
+    """This machine's cores and memory, within the allocation and the user's limits."""
     memory_gb = float(psutil.virtual_memory().total) / 1e9
     gpus = available_gpus() if limits.gpus is None else limits.gpus
-    return Capacity(len(os.sched_getaffinity(0)), memory_gb, gpus, limits.jobs)
+    threads = len(os.sched_getaffinity(0))
+    given = current()
+    if given is not None:  # without cgroups Slurm's share shows in no other way
+        threads = min(threads, given.threads)
+    return Capacity(threads, memory_gb, gpus, limits.jobs)
 
 
 def too_large(submissions: Sequence[Submission], limits: Limits) -> str | None:

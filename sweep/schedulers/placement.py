@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from sweep.model import Resources
+if TYPE_CHECKING:
+    from sweep.model import Resources
+
 
 T = TypeVar("T")
 

@@ -9,7 +9,9 @@ An entry whose work is over is removed: what is not here is gone.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import logging
 import os
 import shutil
 import socket
@@ -17,11 +19,16 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweep.journal import sync_folder, write_atomic
 from sweep.layout import Root
-from sweep.model import Resources
+
+if TYPE_CHECKING:
+    from sweep.model import Resources
+
+_log = logging.getLogger("queue")
+_damaged: set[Path] = set()  # said once
 
 _ENTRY, _STARTED, _CANCEL = "entry.json", "started.json", "cancel"
 
@@ -70,6 +77,20 @@ class Queue:
         """Held (flock) by the living supervisor."""
         return self.folder / "lock"
 
+    def is_driven(self) -> bool:
+        """Whether a supervisor lives: some process holds the lock."""
+        try:
+            fd = os.open(self.lock, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
     def is_ours(self) -> bool:
         """Whether this user made the queue: only then may a look at it start processes."""
         return self.folder.exists() and self.folder.stat().st_uid == os.getuid()
@@ -93,16 +114,22 @@ class Queue:
     def _read(self) -> Iterator[Entry]:
         if not self.folder.is_dir():
             return
+        from sweep.model import Resources  # here: a look at an empty queue need not wait for it
+
         for folder in self.folder.iterdir():
             if folder.name.startswith("."):
                 continue
             try:
-                content = json.loads((folder / _ENTRY).read_text())
+                content = _json(folder / _ENTRY)
                 started = _json(folder / _STARTED)
                 cancelled = (folder / _CANCEL).exists()
                 (folder / _ENTRY).stat()  # still there: what was read belongs together
             except (FileNotFoundError, NotADirectoryError):
                 continue  # the lock, or an entry that was just removed
+            if not content:
+                continue  # damaged, or just removed
+            if started is not None:  # never started twice, also where this is damaged
+                started = {"t": 0.0, "gpus": [], **started}
             yield Entry(
                 folder=folder,
                 id=folder.name,
@@ -145,8 +172,16 @@ class Queue:
 
 
 def _json(path: Path) -> dict[str, Any] | None:
+    """A file's content; None: there is none; {}, and a word in the log: it is damaged."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except FileNotFoundError:
         return None
-    return content
+    except ValueError:
+        content = None
+    if isinstance(content, dict):
+        return content
+    if path not in _damaged:
+        _damaged.add(path)
+        _log.warning("%s: damaged, passed over; what it stood for is launched again", path)
+    return {}

@@ -38,21 +38,6 @@ _THREAD_VARIABLES = (
 _log = logging.getLogger("supervisor")
 
 
-def is_alive(queue: Queue) -> bool:
-    """Whether some process holds the supervisor's lock."""
-    try:
-        fd = os.open(queue.lock, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
 class Supervisor:
     """Starts what may start, removes what is over, ends what is cancelled."""
 
@@ -190,7 +175,7 @@ def main(arguments: list[str]) -> int:
 def _acquire(lock: int) -> bool:
     """Take the lock; False where another supervisor holds it.
 
-    Who asks `is_alive` holds a shared lock for an instant, so one refusal says nothing.
+    Who asks `Queue.is_driven` holds a shared lock for an instant, so one refusal says nothing.
     """
     for _ in range(_TRIES):
         try:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from sweep.model import Resources
+from sweep.model import SITE_ONLY, Resources
 from sweep.spec.problems import nearest, shown
 from sweep.spec.values import describe, fit, options_of
 from vitok_core.config import (
@@ -196,6 +196,8 @@ def fields() -> Mapping[str, Field]:
             table[f"{tower}.{name}"] = _field(f"{tower}.{name}", info)
     for kind in RESOURCE_KINDS:
         for name, info in Resources.model_fields.items():
+            if name in SITE_ONLY:
+                continue
             table[f"resources.{kind}.{name}"] = _field(f"resources.{kind}.{name}", info)
     return table
 
@@ -214,6 +216,8 @@ def unknown_field(path: str) -> str:
     """The message for a dotted path that does not exist."""
     if path in ALIASES:
         return f"unknown field '{path}'; did you mean {ALIASES[path]}?"
+    if path.startswith("resources.") and path.rpartition(".")[2] in SITE_ONLY:
+        return f"'{path}' is shell text, which the site file alone may give"
     section, _, name = path.partition(".")
     if section in SECTIONS and name:
         inside = [each for each in fields() if each.startswith(f"{section}.")]

@@ -108,7 +108,12 @@ def shown(value: Any) -> str:
     elif isinstance(value, list | tuple):
         text = f"[{', '.join(shown(item) for item in value[:6])}{', ...' * (len(value) > 6)}]"
     elif isinstance(value, str):
-        text = f"'{value}'"
+        text = f"'{_on_one_line(value)}'"
     else:
         text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+
+
+def _on_one_line(text: str) -> str:
+    """Line breaks and control characters as escapes: a message is one line."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

@@ -41,6 +41,8 @@ def _describe_one(schema: Mapping[str, Any]) -> str:
     if schema.get("type") == "array":
         return f"a list, each {describe(schema.get('items', {}))}"
     words = _YAML_TYPES.get(str(schema.get("type")), "a value")
+    if "pattern" in schema:  # the one that there is
+        words = "one word, without spaces or control characters"
     bounds = {
         "minimum": "at least {}",
         "exclusiveMinimum": "above {}",

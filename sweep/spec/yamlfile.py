@@ -102,6 +102,8 @@ def _syntax_error(error: Any, text: str, place: str, numbered: bool) -> SpecErro
     lines = text.splitlines()
     written = lines[line] if line < len(lines) else ""
     message = f"is not YAML: {error.problem or error.context}"
+    if "nesting depth" in message:  # newer parsers give up before we see how deep it is
+        message = f"is nested deeper than {MOST_DEPTH} levels"
     if "\t" in written:
         message = "a tab cannot indent or separate in YAML; use spaces"
     return fail(Mark(place, line + 1 if numbered else 0), "", message)

@@ -37,8 +37,7 @@ def check(store: Store, root: Root) -> list[str]:
 def _differences(store: Store, root: Root) -> list[str]:
     due = {source.path: source.size for source in scan(root, {}).sources}
     sync(store, root)
-    beside = store.file or root.path / "results.db"
-    with scratch(beside) as fresh, store.read() as kept:
+    with scratch(store.file, root) as fresh, store.read() as kept:
         offsets = read_offsets(kept)
         ingest(fresh, root, list(_cut(scan(root, {}).sources, due, offsets)))
         with fresh.read() as made:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,13 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from sweep.layout import Root
 from sweep.store import schema
+from sweep.store.advice import PATIENCE, explain, trouble
+from sweep.store.place import refuse_network, root_id
 from sweep.store.views import VIEWS
 from vitok_core.errors import UserError
 
-_PATIENCE = 60.0  # seconds that one process waits for another's transaction
-_LOCK = 8_517_713_024  # PostgreSQL's advisory lock of all writers of the index
+_LOCK = 85_177_130  # PostgreSQL's advisory lock of all writers of one schema's index
+_ANSWER = 10  # seconds within which a database server must take a connection
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +35,14 @@ class Store:
 
     engine: Engine
     url: URL
+    note: str | None = None  # why this is not the index that was asked for
 
     @property
     def name(self) -> str:
         """For messages: the file, or the URL without its password."""
-        return self.url.database or "memory" if self.sqlite else self.url.render_as_string()
+        if self.sqlite:
+            return self.url.database or "memory"
+        return without_password(self.url.render_as_string())
 
     @property
     def sqlite(self) -> bool:
@@ -58,7 +66,9 @@ class Store:
         """A transaction that no other writer overlaps; committed if the block ends well."""
         with self._connection(immediate=True) as connection, connection.begin():
             if not self.sqlite:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE:.0f}s'")
+                lock = text("SELECT pg_advisory_xact_lock(:lock, hashtext(current_schema()))")
+                connection.execute(lock, {"lock": _LOCK})
             yield connection
 
     def close(self) -> None:
@@ -66,14 +76,15 @@ class Store:
 
     @contextmanager
     def _connection(self, **options: Any) -> Iterator[Connection]:
+        driver: Any = self.engine.dialect.loaded_dbapi
         try:
             with self.engine.connect() as connection:
                 yield connection.execution_options(**options)
-        except DBAPIError as error:
-            known = explain(error, self.name)
+        except (DBAPIError, driver.Error) as error:
+            known = trouble(getattr(error, "orig", None) or error, self.name)
             if known is None:
                 raise
-            raise UserError(known) from error
+            raise known from error
 
 
 def open_store(root: Root | None, url: str | None = None) -> Store:
@@ -82,25 +93,64 @@ def open_store(root: Root | None, url: str | None = None) -> Store:
     Args:
         root: the results root, for its default database; None with a `url` of its own.
         url: a database URL; None: `results.db` in the root. While the root does not exist, an
-            empty index in memory stands in, so that looking leaves no trace.
+            empty index in memory stands in, so that looking leaves no trace; likewise where the
+            file cannot be written, so that one can look at all (`Store.note` says so).
 
     Raises:
-        UserError: no such place, not our database, or made by another version of the schema.
+        UserError: no such place, not our database, made by another version of the schema, or the
+            index of another results root.
     """
     store = connect(root, url)
+    if store.file is not None and not store.file.parent.exists():
+        store.file.parent.mkdir(exist_ok=True)  # of an index on a disk that is there
+    if root is not None and store.file is not None and not _writable(store.file):
+        note = f"{store.name}: cannot be written, an index in memory stands in for this command"
+        store = replace(connect(None, "sqlite://"), note=note)
     with store.read() as connection:
         tables = set(inspect(connection).get_table_names())
-        version = _version(connection) if schema.meta.name in tables else None
-    if version is None and tables:
+        known = read_meta(connection) if "meta" in tables else {}
+    if tables and "schema" not in known:
         raise UserError(f"{store.name}: a database, but not of vitok-sweep; name another by --db")
-    if version is None:
+    if not tables:
         create_schema(store)
-    elif version != str(schema.VERSION):
+    elif known["schema"] != str(schema.VERSION):
         raise UserError(
-            f"{store.name}: written by another version of vitok-sweep (schema {version}, this one "
-            f"reads {schema.VERSION}); `vitok-sweep db rebuild` makes it anew from the journals"
+            f"{store.name}: written by another version of vitok-sweep (schema {known['schema']}, "
+            f"this one reads {schema.VERSION}); `vitok-sweep db rebuild` makes it anew from the "
+            "journals"
         )
+    ours = root_id(root)
+    if root is not None and not root.path.exists() and known.get("root") is not None:
+        raise foreign_index(store, root)
+    if ours is not None and ours != known.get("root"):
+        with store.write() as connection:
+            mark_root(connection, store, root)
     return store
+
+
+def mark_root(connection: Connection, store: Store, root: Root | None) -> None:
+    """Note whose index this is, within a writing transaction; a root has one, an index one root."""
+    ours = root_id(root)
+    if root is None or ours is None:
+        return
+    theirs = read_meta(connection).get("root")
+    if theirs is None:
+        connection.execute(schema.meta.insert(), {"key": "root", "value": ours})
+    elif theirs != ours:
+        raise foreign_index(store, root)
+
+
+def foreign_index(store: Store, root: Root) -> UserError:
+    """The index belongs to another results root."""
+    return UserError(
+        f"{store.name}: the index of another results root than {root.path}; name one of its own by "
+        "--db (`vitok-sweep db rebuild --replace` would make this one its index)"
+    )
+
+
+def read_meta(connection: Connection) -> dict[str, str]:
+    """What the index says of itself: its schema's version, and its root."""
+    return dict(fetch(connection, schema.meta.select()))
 
 
 def connect(root: Root | None, url: str | None = None) -> Store:
@@ -111,18 +161,42 @@ def connect(root: Root | None, url: str | None = None) -> Store:
         url = root.database_url if root.path.is_dir() else "sqlite://"
     try:
         parsed = make_url(url)
+        if parsed.drivername in ("postgresql", "postgres"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
         memory = parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:")
         engine = create_engine(parsed, poolclass=StaticPool if memory else NullPool)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
         raise UserError(
-            f"--db {url}: not a usable database URL ({error}); expected e.g. sqlite:///results.db"
+            f"--db {without_password(url)}: {error}; pip install 'vitok-sweep[postgres]'"
+        ) from error
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise UserError(
+            f"--db {without_password(url)}: not a usable database URL ({error}); "
+            "expected e.g. sqlite:///results.db"
         ) from error
     store = Store(engine, parsed)
-    if store.file is not None and not store.file.parent.is_dir():
-        raise UserError(f"{store.file}: its folder does not exist; make it or name another by --db")
+    if store.file is not None:
+        if not store.file.parent.parent.is_dir():
+            raise UserError(
+                f"{store.file}: its folder does not exist; make it or name another by --db"
+            )
+        refuse_network(store.file)
     if store.sqlite:
         _configure_sqlite(engine)
+    else:
+        _configure_server(engine)
     return store
+
+
+def without_password(url: str) -> str:
+    """A URL that may be none, for messages."""
+    url = re.sub(r"(://[^/@]*?):.*@", r"\1:***@", url)
+    return re.sub(r"([?&]\w*password=)[^&]*", r"\1***", url, flags=re.IGNORECASE)
+
+
+def _writable(file: Path) -> bool:
+    """Whether SQLite could write here: its log stands beside the file."""
+    return os.access(file.parent, os.W_OK) and (not file.exists() or os.access(file, os.W_OK))
 
 
 def create_schema(store: Store) -> None:
@@ -140,6 +214,11 @@ def fill_schema(connection: Connection) -> None:
     schema.metadata.create_all(connection)
     for name, select in VIEWS.items():
         connection.exec_driver_sql(f"CREATE VIEW {name} AS {select}")
+    note_version(connection)
+
+
+def note_version(connection: Connection) -> None:
+    """Say in the tables of which version they are."""
     connection.execute(schema.meta.insert(), {"key": "schema", "value": str(schema.VERSION)})
 
 
@@ -155,45 +234,13 @@ def fetch(connection: Connection, query: Executable) -> Sequence[Any]:
     return connection.execute(query).all()
 
 
-def explain(error: DBAPIError, name: str) -> str | None:
-    """What the user can mend, in one line; None for anything else."""
-    said = str(error.orig).lower()
-    for sign, advice in _ADVICE.items():
-        if sign in said:
-            return f"{name}: {advice}"
-    return None
-
-
-_ADVICE = {
-    "database is locked": f"another process has held it for over {_PATIENCE:.0f} s; try again, or "
-    "keep an index of your own by --db sqlite:///FILE",
-    "readonly database": "cannot be written; keep an index of your own by --db sqlite:///FILE",
-    "unable to open database": "cannot be opened or made; check its folder's permissions, or keep "
-    "an index of your own by --db sqlite:///FILE",
-    "unique constraint": "holds rows of files that have since been replaced; "
-    "`vitok-sweep db rebuild` makes it anew",
-    "disk is full": "the disk is full; the journals are complete, `vitok-sweep sync` goes on later",
-    "malformed": "is damaged; `vitok-sweep db rebuild` makes it anew from the journals",
-    "not a database": "is not a database; `vitok-sweep db rebuild` puts it aside and makes it anew",
-    "connection refused": "the database server refuses connections; is it up?",
-    "failed to resolve host": "the database server's name is not known",
-    "password authentication failed": "the database server refuses this user or password",
-}
-
-
-def _version(connection: Connection) -> str:
-    query = schema.meta.select().where(schema.meta.c.key == "schema")
-    row = connection.execute(query).first()
-    return row.value if row is not None else "none"
-
-
 def _configure_sqlite(engine: Engine) -> None:
     """Our own BEGIN: the driver's would take the write lock late and fail instead of waiting."""
 
     @event.listens_for(engine, "connect")
     def connected(raw: sqlite3.Connection, _record: Any) -> None:
         raw.isolation_level = None
-        raw.execute(f"PRAGMA busy_timeout = {int(_PATIENCE * 1000)}")
+        raw.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
         raw.execute("PRAGMA synchronous = NORMAL")  # with WAL: a crash cannot damage the file
         raw.execute("PRAGMA foreign_keys = ON")
 
@@ -203,9 +250,28 @@ def _configure_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
+def _configure_server(engine: Engine) -> None:
+    """A host that is gone is noticed, by us when connecting and by the server afterwards."""
+    # It reports a lost connection a second time, while it tidies up behind the exception.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
+
+    @event.listens_for(engine, "do_connect")
+    def connecting(_dialect: Any, _record: Any, _args: Any, options: dict[str, Any]) -> None:
+        options.setdefault("connect_timeout", _ANSWER)
+
+    @event.listens_for(engine, "connect")
+    def connected(raw: Any, _record: Any) -> None:
+        # By default a lock of a client whose machine died would be held for over two hours.
+        raw.execute(
+            "SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; "
+            "SET tcp_keepalives_count = 6"
+        )
+        raw.commit()
+
+
 def _use_wal(store: Store) -> None:
     """Readers beside a writer. Switching ignores the busy timeout, so wait by hand."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     with store._connection() as connection:
         raw: Any = connection.connection.dbapi_connection
         while True:
@@ -213,9 +279,7 @@ def _use_wal(store: Store) -> None:
                 raw.execute("PRAGMA journal_mode = WAL")
                 return
             except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    known = explain(DBAPIError(None, None, error), store.name)
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    known = explain(error, store.name)
                     raise UserError(known or f"{store.name}: {error}") from error
-                if time.monotonic() > deadline:
-                    raise UserError(f"{store.name}: {_ADVICE['database is locked']}") from error
                 time.sleep(0.02)

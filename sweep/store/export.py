@@ -7,11 +7,9 @@ import math
 import os
 from collections.abc import Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, ResourceClosedError
 
 from sweep.journal import sync_folder
 from sweep.store.engine import Store
@@ -33,21 +31,30 @@ def query(store: Store, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         UserError: the database refuses the statement; its own words in one line.
     """
     with store.read() as connection:
-        if store.sqlite:
-            connection.exec_driver_sql("PRAGMA query_only = ON")
-        else:
-            connection.execute(text("SET TRANSACTION READ ONLY"))
+        begin = "PRAGMA query_only = ON" if store.sqlite else "SET TRANSACTION READ ONLY"
+        connection.exec_driver_sql(begin)
+        raw: Any = connection.connection.driver_connection
+        driver: Any = store.engine.dialect.loaded_dbapi
+        # Prepared, since a server takes several statements at once otherwise, COMMIT among them.
+        options = {} if store.sqlite else {"prepare": True}
         try:
-            result = connection.exec_driver_sql(sql)
-            return list(result.keys()), [tuple(row) for row in result]
-        except ResourceClosedError:
-            raise UserError("query: the statement returns no rows; a SELECT was expected") from None
-        except DBAPIError as error:
-            said = str(error.orig).strip().splitlines()[0]
+            cursor = raw.cursor()
+            cursor.execute(sql, **options)
+            if cursor.description is None:
+                raise UserError("query: the statement returns no rows; a SELECT was expected")
+            names = [column[0] for column in cursor.description]
+            return names, [tuple(map(_plain, row)) for row in cursor.fetchall()]
+        except driver.Error as error:
+            said = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"query: {said}{_hint(said)}") from error
         finally:
             if store.sqlite:
-                connection.exec_driver_sql("PRAGMA query_only = OFF")
+                raw.execute("PRAGMA query_only = OFF")
+
+
+def _plain(value: Any) -> Any:
+    """PostgreSQL's averages and sums are decimals."""
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _hint(said: str) -> str:

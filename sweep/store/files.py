@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from sweep.layout import Root
+from sweep.layout import Root, number_of
+
+_SAID = 5  # of what is gone
+_SPEC = "job.json"
 
 
 class Role(StrEnum):
@@ -37,6 +40,8 @@ class Found:
 
     sources: list[Source] = field(default_factory=list)
     known: int = 0  # files of `known` that are still there
+    vanished: list[str] = field(default_factory=list)  # job folders, below the root
+    unseen: int = 0  # known jobs, where jobs/ holds none at all
     warnings: list[str] = field(default_factory=list)
 
 
@@ -48,11 +53,16 @@ def scan(root: Root, known: Mapping[str, int]) -> Found:
     """
     found = Found()
     for name, owner in _job_folders(root, known, found):
-        _scan_job(root, f"jobs/{name}", owner, known, found)
-    for path, stem in _numbered(root.path, "launches", ".jsonl"):
-        _add(root, Source(Role.LAUNCH, path, 0, stem), known, found)
+        try:
+            _scan_job(root, f"jobs/{name}", owner, known, found)
+        except OSError as error:  # e.g. a colleague's folder that only its owner may enter
+            found.warnings.append(f"jobs/{name}: {error.strerror}; not taken in")
+    for name in _listing(root.launches):
+        stem, dot, suffix = name.rpartition(".")
+        if dot and suffix == "jsonl" and not name.startswith("."):
+            _add(root, Source(Role.LAUNCH, f"launches/{name}", 0, stem), known, found)
     if found.known < len(known):
-        _report_vanished(root, known, found)
+        _look_for_vanished(root, known, found)
     return found
 
 
@@ -63,8 +73,8 @@ def _job_folders(root: Root, known: Mapping[str, int], found: Found) -> Iterator
         slug, dash, job = name.rpartition("-")
         if not (slug and dash and job) or name.startswith("."):
             continue
-        path = f"jobs/{name}/job.json"
-        if path not in known and not (root.path / path).exists():
+        path = f"jobs/{name}/{_SPEC}"
+        if path not in known and not _exists(root, path):
             continue  # not a job yet: job.json is the first thing that a launcher writes
         other = owners.get(job)
         if other is not None:
@@ -77,27 +87,32 @@ def _job_folders(root: Root, known: Mapping[str, int], found: Found) -> Iterator
 
 
 def _scan_job(root: Root, folder: str, job: str, known: Mapping[str, int], found: Found) -> None:
-    spec = f"{folder}/job.json"
+    spec = f"{folder}/{_SPEC}"
     if spec in known:
         found.known += 1
     else:
         _add(root, Source(Role.JOB, spec, 0, job), known, found)
-    for path, stem in _numbered(root.path, f"{folder}/claims", ".json"):
+    # Most files are known and unchanged, ten thousands of them: those are passed over at once.
+    for name in _listing(f"{root.path}/{folder}/claims"):
+        path = f"{folder}/claims/{name}"
         if known.get(path):
             found.known += 1
-        elif stem.isdecimal():
-            _add(root, Source(Role.CLAIM, path, 0, job, int(stem)), known, found)
-    for path, stem in _numbered(root.path, f"{folder}/journal", ".jsonl"):
-        if stem.isdecimal():
-            _add(root, Source(Role.JOURNAL, path, 0, job, int(stem)), known, found)
+        else:
+            _add_numbered(root, Source(Role.CLAIM, path, 0, job), ".json", known, found)
+    for name in _listing(f"{root.path}/{folder}/journal"):
+        path = f"{folder}/journal/{name}"
+        offset = known.get(path)
+        if offset is not None and _size(root, path) == offset:
+            found.known += 1
+        else:
+            _add_numbered(root, Source(Role.JOURNAL, path, 0, job), ".jsonl", known, found)
 
 
 def _add(root: Root, source: Source, known: Mapping[str, int], found: Found) -> None:
     """Note a file that has grown; a claim counts as soon as it exists."""
     offset = known.get(source.path)
-    try:
-        size = os.stat(f"{root.path}/{source.path}").st_size  # noqa: PTH116
-    except FileNotFoundError:
+    size = _size(root, source.path)
+    if size is None:
         return
     if offset is not None:
         found.known += 1
@@ -107,17 +122,32 @@ def _add(root: Root, source: Source, known: Mapping[str, int], found: Found) -> 
                 "(`vitok-sweep db rebuild` forgets it)"
             )
     if size > (offset or 0) or (offset is None and source.role is Role.CLAIM):
-        grown = Source(source.role, source.path, size, source.owner, source.number)
-        found.sources.append(grown)
+        found.sources.append(replace(source, size=size))
 
 
-def _numbered(root: Path, folder: str, suffix: str) -> list[tuple[str, str]]:
-    """Files below `root/folder` with this suffix, as (path below the root, stem)."""
-    return [
-        (f"{folder}/{name}", name.removesuffix(suffix))
-        for name in _listing(f"{root}/{folder}")
-        if name.endswith(suffix) and not name.startswith(".")
-    ]
+def _size(root: Root, path: str) -> int | None:
+    """Bytes; None: it is gone."""
+    try:
+        return os.stat(f"{root.path}/{path}").st_size  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _add_numbered(
+    root: Root, source: Source, suffix: str, known: Mapping[str, int], found: Found
+) -> None:
+    """Note a claim or a journal, if it is called like one."""
+    number = number_of(source.path.rpartition("/")[2].removesuffix(suffix))
+    if number is not None and source.path.endswith(suffix):
+        _add(root, replace(source, number=number), known, found)
+
+
+def _exists(root: Root, path: str) -> bool:
+    """Whether it is there; what cannot be looked at is."""
+    try:
+        return _size(root, path) is not None
+    except PermissionError:
+        return True
 
 
 def _listing(folder: str | Path) -> list[str]:
@@ -127,11 +157,33 @@ def _listing(folder: str | Path) -> list[str]:
         return []
 
 
-def _report_vanished(root: Root, known: Mapping[str, int], found: Found) -> None:
-    gone = [path for path in known if not (root.path / path).exists()]
-    for path in gone[:5]:
+def _look_for_vanished(root: Root, known: Mapping[str, int], found: Found) -> None:
+    """Tell folders that somebody deleted from single files that are gone, which are kept."""
+    gone = [path for path in known if not _exists(root, path)]
+    folders = dict.fromkeys(_folder(path) for path in gone if path.startswith("jobs/"))
+    lost = [each for each in folders if not _exists(root, f"{each}/{_SPEC}")]
+    if lost and not any(_exists(root, f"jobs/{name}/{_SPEC}") for name in _listing(root.jobs)):
+        found.unseen = len(lost)
         found.warnings.append(
-            f"{path}: is gone; its rows are kept (`vitok-sweep db rebuild` forgets them)"
+            f"{root.jobs}: holds none of the {len(lost)} jobs that the index knows; mount it again "
+            "(their rows are kept), or `vitok-sweep db rebuild` forgets them"
         )
-    if len(gone) > 5:
-        found.warnings.append(f"… and {len(gone) - 5} more files are gone")
+    else:
+        found.vanished = lost
+    places = [path for path in gone if _folder(path) not in lost]
+    for place in places[:_SAID]:
+        found.warnings.append(
+            f"{place}: is gone; its rows are kept (`vitok-sweep db rebuild` forgets them)"
+        )
+    if len(places) > _SAID:
+        found.warnings.append(f"… and {len(places) - _SAID} more are gone")
+
+
+def _folder(path: str) -> str:
+    return "/".join(path.split("/")[:2])
+
+
+def job_of(path: str) -> str | None:
+    """The id of the job that a path below the results root belongs to; None: of none."""
+    place, _, rest = path.partition("/")
+    return rest.partition("/")[0].rpartition("-")[2] if place == "jobs" else None

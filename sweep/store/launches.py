@@ -84,8 +84,8 @@ def event_row(record: Mapping[str, Any], launch: str, at: int) -> Row:
     )
 
 
-def sweep_rows(record: Mapping[str, Any], launch: str, at: int) -> tuple[Row, list[Row], list[Row]]:
-    """The rows of `sweeps`, `sweep_points` and `sweep_jobs` of one registration: all or none."""
+def sweep_rows(record: Mapping[str, Any], launch: str, at: int) -> dict[str, list[Row]]:
+    """The rows of one registration by table: all or none."""
     registration = f"{launch}@{at}"
     points = needed(_list, record, "points")
     point_rows = [_point(registration, position, point) for position, point in enumerate(points)]
@@ -102,7 +102,20 @@ def sweep_rows(record: Mapping[str, Any], launch: str, at: int) -> tuple[Row, li
         maybe(line, record.get("file")),
         as_json(record.get("document")),
     )
-    return row, point_rows, members
+    called = [_registered(registration, job) for job in _list(record.get("jobs", []))]
+    return {
+        "sweeps": [row],
+        "sweep_points": point_rows,
+        "sweep_jobs": members,
+        "registered_jobs": list({each[1]: each for each in called}.values()),
+    }
+
+
+def _registered(registration: str, job: Any) -> Row:
+    facts = _mapping(job)
+    parents = [line(parent) for parent in _list(facts.get("parents", []))]
+    texts = (needed(line, facts, name) for name in ("id", "kind", "slug"))
+    return registration, *texts, json.dumps(parents)
 
 
 def _point(registration: str, position: int, point: Any) -> Row:

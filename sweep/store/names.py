@@ -36,11 +36,13 @@ class Names:
         )
 
     def _matching(self, fits: Callable[[str], bool], name: str) -> list[str] | None:
-        jobs = [
-            job
-            for job, slug in self.jobs.items()
-            if fits(job) or fits(slug) or fits(f"{slug}-{job}")
-        ]
+        jobs = self._current(
+            [
+                job
+                for job, slug in self.jobs.items()
+                if fits(job) or fits(slug) or fits(f"{slug}-{job}")
+            ]
+        )
         points = [point for point, slug in self.points.items() if fits(point) or fits(slug)]
         if len(jobs) <= 1 and not points:
             return jobs or None
@@ -50,6 +52,13 @@ class Names:
         several = [f"{self.jobs[job]}-{job}" for job in jobs]
         several = several or [f"{self.points[point]} ({point})" for point in points]
         raise UserError(f"{name!r} names several: {_listed(several)}; give more of the id")
+
+    def _current(self, jobs: list[str]) -> list[str]:
+        """Of several jobs those that current sweeps have, if any: not what a former `--set` made
+        under the same slug."""
+        members = {job for of_point in self.members.values() for job in of_point}
+        current = [job for job in jobs if job in members]
+        return current if len(jobs) > 1 and current else jobs
 
     def missing(self, name: str) -> UserError:
         """Nothing has this name."""
@@ -112,8 +121,8 @@ def sweep_names(connection: Connection) -> list[str]:
 def _names(store: Store) -> Names:
     with store.read() as connection:
         jobs: dict[str, str] = dict(fetch(connection, text("SELECT job_id, slug FROM jobs")))
-        for job in connection.execute(text("SELECT DISTINCT job_id FROM sweep_jobs")).scalars():
-            jobs.setdefault(job, job)  # registered, not made yet
+        for job, slug in fetch(connection, text("SELECT job_id, slug FROM registered_jobs")):
+            jobs.setdefault(job, slug)  # never launched
         points = {
             point: slug or point
             for point, slug in connection.execute(text("SELECT point_id, slug FROM points"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Column, Connection, Select, and_, func, select
+from sqlalchemy import Column, Connection, Select, func, select, text
 
-from sweep.reconcile import Attempt, Claim, JobFacts
+from sweep.facts import Attempt, Claim, JobFacts
+from sweep.schedulers.base import Ending, Liveness, Report
 from sweep.store import schema
 from sweep.store.engine import Store, fetch
 from sweep.store.names import resolve_jobs, sweep_jobs
@@ -30,12 +31,15 @@ def facts(store: Store, job_ids: Iterable[str] | None = None) -> dict[str, JobFa
         jobs = _jobs(connection, wanted)
         only = None if wanted is None or len(jobs) > _ALL_ABOVE else list(jobs)
         claims = _claims(connection, only)
+        refused = _refused(connection)
         attempts = _attempts(connection, only)
         asked = _asked(connection, only)
     found = {}
     for job, (kind, slug, parents) in jobs.items():
         of_job = attempts.get(job, [])
-        claim = _newest_claim(claims.get(job, []))
+        of_claims = claims.get(job, [])
+        claim = _newest_claim([each for each in of_claims if each.submission not in refused])
+        newest = max(of_claims, key=lambda each: each.claim, default=None)
         found[job] = JobFacts(
             id=job,
             kind=kind,
@@ -45,6 +49,8 @@ def facts(store: Store, job_ids: Iterable[str] | None = None) -> dict[str, JobFa
             finished=min((a.attempt for a in of_job if a.outcome == "finished"), default=None),
             newest=of_job[-1] if of_job else None,
             claim=claim,
+            claims=newest.claim if newest else 0,
+            refused=refused.get(newest.submission or "") if newest else None,
             claim_taken=claim is not None
             and any(a.submission == claim.submission is not None for a in of_job),
             cancelled=asked.get((job, "cancel")),
@@ -65,35 +71,66 @@ def codes(store: Store, job_ids: Iterable[str]) -> dict[str, str]:
         return dict(select_in(connection, query, table.c.job_id, job_ids))
 
 
+def member_jobs(store: Store, sweep: str) -> set[str]:
+    """The ids of the jobs of a sweep's current registration; none where it was never launched."""
+    query = text("SELECT DISTINCT job_id FROM sweep_member_jobs WHERE sweep = :sweep")
+    with store.read() as connection:
+        return set(connection.execute(query, {"sweep": sweep}).scalars())
+
+
+def former_jobs(store: Store) -> set[str]:
+    """The ids of jobs that sweeps once had, and no current one has."""
+    query = text("SELECT job_id FROM sweep_jobs EXCEPT SELECT job_id FROM sweep_member_jobs")
+    with store.read() as connection:
+        return set(connection.execute(query).scalars())
+
+
+def sweep_document(store: Store, sweep: str) -> Any:
+    """The resolved file of a sweep's current registration; None where there is none."""
+    query = text(
+        "SELECT document FROM sweeps JOIN current_sweeps USING (registration) WHERE sweep = :sweep"
+    )
+    with store.read() as connection:
+        document = connection.execute(query, {"sweep": sweep}).scalar()
+    return None if document is None else json.loads(document)
+
+
 def _jobs(
     connection: Connection, wanted: Sequence[str] | None
 ) -> dict[str, tuple[str, str, list[str]]]:
     """Kind, slug and parents by job id: of the wanted ones and their ancestors, or of all."""
     table, edges = schema.jobs, schema.edges
     query = select(table.c.job_id, table.c.kind, table.c.slug)
-    registered = select(schema.sweep_jobs.c.job_id).distinct()
+    planned = schema.registered_jobs
+    registered = select(planned.c.job_id, planned.c.kind, planned.c.slug, planned.c.parents)
     parents_of = select(edges.c.job_id, edges.c.parent_id).order_by(*edges.primary_key.columns)
     found: dict[str, tuple[str, str, list[str]]] = {}
     if wanted is None or len(wanted) > _ALL_ABOVE:
         for job, kind, slug in fetch(connection, query):
             found[job] = (kind, slug, [])
-        for (job,) in fetch(connection, registered):
-            found.setdefault(job, ("?", job, []))
+        launched = set(found)
+        for job, kind, slug, parents in fetch(connection, registered):
+            if job not in launched:
+                found[job] = (kind, slug, json.loads(parents))
         for job, parent in fetch(connection, parents_of):
-            if job in found:
+            if job in launched:
                 found[job][2].append(parent)
         return found if wanted is None else _with_ancestors(found, wanted)
     frontier = list(wanted)
     while frontier:
+        launched = set()
         for job, kind, slug in select_in(connection, query, table.c.job_id, frontier):
             found[job] = (kind, slug, [])
-        for (job,) in select_in(connection, registered, schema.sweep_jobs.c.job_id, frontier):
-            found.setdefault(job, ("?", job, []))
-        above: dict[str, None] = {}
+            launched.add(job)
+        for job, kind, slug, parents in select_in(
+            connection, registered, planned.c.job_id, frontier
+        ):
+            if job not in launched:
+                found[job] = (kind, slug, json.loads(parents))
         for job, parent in select_in(connection, parents_of, edges.c.job_id, frontier):
-            if job in found:
+            if job in launched:
                 found[job][2].append(parent)
-                above[parent] = None
+        above = dict.fromkeys(p for job in frontier if job in found for p in found[job][2])
         frontier = [job for job in above if job not in found]
     order = [job for job in wanted if job in found]
     return {job: found[job] for job in (*order, *found)}
@@ -132,10 +169,10 @@ def _attempts(connection: Connection, only: Sequence[str] | None) -> dict[str, l
     query = select(table.c.job_id, *(table.c[name] for name in _ATTEMPT_COLUMNS))
     found: dict[str, list[Attempt]] = {}
     for job, *values, error_class in _rows(connection, query, table.c.job_id, only):
-        attempt = Attempt(*values)
+        attempt = Attempt._make(values)
         if error_class:
             message = f"{error_class}: {attempt.message}" if attempt.message else error_class
-            attempt = replace(attempt, message=message, user=bool(attempt.user))
+            attempt = attempt._replace(message=message, user=bool(attempt.user))
         found.setdefault(job, []).append(attempt)
     for of_job in found.values():
         of_job.sort(key=lambda attempt: attempt.attempt)
@@ -145,22 +182,56 @@ def _attempts(connection: Connection, only: Sequence[str] | None) -> dict[str, l
 def _claims(connection: Connection, only: Sequence[str] | None) -> dict[str, list[Claim]]:
     """Claims by job, each with the scheduler's id where the launcher recorded it."""
     table, events = schema.claims, schema.launcher_events
-    join = and_(events.c.submission == table.c.submission, events.c.event == "submission")
     query = select(
         table.c.job_id, table.c.claim, table.c.t, table.c.submission, table.c.scheduler,
-        events.c.scheduler_id, table.c.host, table.c.launch,
-    ).select_from(table.outerjoin(events, join))  # fmt: skip
+        table.c.host, table.c.launch,
+    )  # fmt: skip
+    rows = list(_rows(connection, query, table.c.job_id, only))
+    recorded = select(events.c.submission, events.c.scheduler_id).where(
+        events.c.event == "submission", events.c.scheduler_id.is_not(None)
+    )
+    # Not joined by the database: SQLite's planner takes the wrong index and is quadratic.
+    named = None if only is None else list({row[3] for row in rows if row[3]})
+    ids: dict[str, str] = dict(_rows(connection, recorded, events.c.submission, named))
     found: dict[str, list[Claim]] = {}
-    for job, *values in _rows(connection, query, table.c.job_id, only):
-        found.setdefault(job, []).append(Claim(*values))
+    for job, claim, t, submission, scheduler, host, launch in rows:
+        own = ids.get(submission)
+        each = Claim(claim, t, submission, scheduler, own, host, launch)
+        found.setdefault(job, []).append(each)
+    return found
+
+
+def _refused(connection: Connection) -> dict[str, str]:
+    """Why schedulers refused submissions, by submission."""
+    table = schema.launcher_events
+    query = select(table.c.submission, table.c.record).where(table.c.event == "refused")
+    return {
+        submission: str(json.loads(record).get("message") or "refused by the scheduler")
+        for submission, record in fetch(connection, query)
+        if submission is not None
+    }
+
+
+def endings(store: Store) -> dict[str, Report]:
+    """How submissions ended, as a scheduler once told a launcher, by submission."""
+    table = schema.launcher_events
+    query = select(table.c.submission, table.c.scheduler_id, table.c.record).where(
+        table.c.event == "ended", table.c.submission.is_not(None)
+    )
+    found = {}
+    with store.read() as connection:
+        for submission, own, record in fetch(connection, query):
+            told = json.loads(record)
+            if told.get("ending") in set(Ending):
+                reason = str(told.get("reason") or "")
+                found[submission] = Report(Liveness.GONE, own, reason, Ending(told["ending"]))
     return found
 
 
 def _newest_claim(claims: Sequence[Claim]) -> Claim | None:
     """The newest whole claim: one that is torn was never submitted. Torn ones if there are none."""
     whole = [claim for claim in claims if claim.submission is not None]
-    key = lambda claim: (claim.claim, claim.scheduler_id is not None)  # noqa: E731
-    return max(whole or claims, key=key, default=None)
+    return max(whole or claims, key=lambda claim: claim.claim, default=None)
 
 
 def _asked(connection: Connection, only: Sequence[str] | None) -> Mapping[tuple[str, str], float]:

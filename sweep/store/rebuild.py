@@ -1,41 +1,57 @@
 """Make the index anew from the journals.
 
-The new index is built in a file beside the old one. Its pages are then copied over the old ones in
-one transaction by SQLite itself: whoever reads goes on with what they saw, a process killed in
-between leaves the old index, and no write-ahead log is ever paired with a file that it does not
+SQLite: the new index is built in a file beside the old one. Its pages are then copied over the old
+ones in one transaction by SQLite itself: whoever reads goes on with what they saw, a process killed
+in between leaves the old index, and no write-ahead log is ever paired with a file that it does not
 belong to (which renaming a file over a database in use would do).
+
+PostgreSQL: one transaction deletes all rows and copies the new ones in. Not TRUNCATE, nor other
+tables in the old one's place: those shut readers out, or show empty tables to a reader whose
+transaction began before.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import inspect
+from sqlalchemy import event, inspect
 from sqlalchemy.exc import DBAPIError
 
 from sweep.layout import Root
+from sweep.store import schema
+from sweep.store.advice import explain
 from sweep.store.engine import (
     Store,
     connect,
     create_schema,
     drop_schema,
-    explain,
     fill_schema,
+    foreign_index,
+    mark_root,
+    note_version,
     open_store,
+    read_meta,
 )
-from sweep.store.sync import SyncReport, sync
+from sweep.store.files import scan
+from sweep.store.place import root_id
+from sweep.store.sync import Batch, SyncReport, sync
 from vitok_core.errors import UserError
 
 _FOREIGN = "{}: a database, but not of vitok-sweep; name another by --db"
 _SIDES = ("-wal", "-shm", "-journal")
 
 
-def rebuild(root: Root, url: str | None) -> SyncReport:
+def rebuild(root: Root, url: str | None, *, replace: bool = False) -> SyncReport:
     """Replace the index by one made from the journals alone; also mends an old or damaged one.
+
+    Args:
+        replace: also the index of another results root, which loses it.
 
     Raises:
         UserError: there is no results root, or the database is somebody else's.
@@ -43,12 +59,24 @@ def rebuild(root: Root, url: str | None) -> SyncReport:
     if not root.path.is_dir():
         raise UserError(f"{root.path}: no such results root; name one by --results")
     store = connect(root, url)
-    file = store.file
-    if file is None:
-        return _rebuild_on_server(store, root)
+    if url is not None and not replace:  # what stands in the root is the root's
+        _refuse_other_root(store, root)
+    if not store.sqlite:
+        report = _rebuild_on_server(store, root)
+    elif store.file is not None:
+        report = _rebuild_file(store, store.file, root)
+    else:
+        raise UserError("--db: an index in memory is always new; nothing to rebuild")
+    later = sync(open_store(root, url), root)  # what was written meanwhile
+    report.files += later.files
+    report.bytes += later.bytes
+    return report
+
+
+def _rebuild_file(store: Store, file: Path, root: Root) -> SyncReport:
     damaged = _refuse_foreign(store)
     _sweep_up(file)
-    with scratch(file) as fresh:
+    with scratch(file, root) as fresh:
         report = sync(fresh, root)
         fresh.close()
         if damaged:
@@ -56,21 +84,32 @@ def rebuild(root: Root, url: str | None) -> SyncReport:
         if not file.exists():
             create_schema(store)  # in WAL mode, which the copy keeps
         _copy_over(fresh.file or file, file)
-    later = sync(open_store(root, url), root)  # what was written meanwhile
-    report.files += later.files
-    report.bytes += later.bytes
     return report
 
 
 @contextmanager
-def scratch(beside: Path) -> Iterator[Store]:
-    """An empty index in a file of its own, removed at the end."""
+def scratch(beside: Path | None, root: Root) -> Iterator[Store]:
+    """An empty index of a root in a file of its own, removed at the end.
+
+    Args:
+        beside: the file that it stands beside; None: in the folder for temporary files.
+    """
+    beside = beside or Path(tempfile.gettempdir(), "vitok-sweep.db")
     path = beside.with_name(f".{beside.name}.{os.getpid()}.rebuild")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"{path.parent}: cannot be written; name an index elsewhere by --db")
     _remove(path)
     try:
-        yield open_store(None, f"sqlite:///{path}")
+        store = open_store(root, f"sqlite:///{path}")
+        event.listen(store.engine, "connect", _hasty)
+        yield store
     finally:
         _remove(path)
+
+
+def _hasty(raw: sqlite3.Connection, _record: object) -> None:
+    """A file that a crash may spoil needs to wait for no disk."""
+    raw.execute("PRAGMA synchronous = OFF")
 
 
 def _refuse_foreign(store: Store) -> bool:
@@ -87,13 +126,26 @@ def _refuse_foreign(store: Store) -> bool:
         said = str(error.orig)
         if "malformed" in said or "not a database" in said:
             return True
-        known = explain(error, store.name)
+        known = explain(error.orig or error, store.name)
         if known is not None:
             raise UserError(known) from error
         if "no such table" not in said:
             raise
         raise UserError(_FOREIGN.format(file)) from error
     return False
+
+
+def _refuse_other_root(store: Store, root: Root) -> None:
+    if store.file is not None and not store.file.exists():
+        return
+    try:
+        with store.engine.connect() as connection:
+            tables = inspect(connection).get_table_names()
+            theirs = read_meta(connection).get("root") if "meta" in tables else None
+    except DBAPIError:
+        return  # damaged, or not there: the rebuild itself says what of it
+    if theirs is not None and theirs != root_id(root):
+        raise foreign_index(store, root)
 
 
 def _copy_over(fresh: Path, file: Path) -> None:
@@ -134,11 +186,23 @@ def _remove(path: Path) -> None:
 
 
 def _rebuild_on_server(store: Store, root: Root) -> SyncReport:
-    """Empty the tables in one transaction, then sync; readers may see it growing."""
+    """All in one transaction: readers see the old index until the new one is whole."""
+    report = SyncReport()
     with store.write() as connection:
         tables = set(inspect(connection).get_table_names())
         if tables and not {"meta", "offsets"} <= tables:
             raise UserError(_FOREIGN.format(store.name))
-        drop_schema(connection)
-        fill_schema(connection)
-    return sync(store, root)
+        if tables and read_meta(connection).get("schema") == str(schema.VERSION):
+            for table in reversed(schema.metadata.sorted_tables):
+                connection.execute(table.delete())
+            note_version(connection)
+        else:
+            drop_schema(connection)
+            fill_schema(connection)
+        mark_root(connection, store, root)
+        found = scan(root, {})
+        report.warnings += found.warnings
+        queue = deque(found.sources)
+        while queue:
+            Batch(connection, root, report).run(queue)
+    return report

@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = 1
+VERSION = 2
 
 metadata = MetaData()
 
@@ -83,6 +83,17 @@ sweep_jobs = Table(
     Column("point_id", String, primary_key=True),
     Column("job_id", String, primary_key=True, index=True),
     Column("position", Integer, nullable=False),  # in the file's order, from 0
+)
+
+# What a registration calls its jobs: all that is known of one that was never launched.
+registered_jobs = Table(
+    "registered_jobs",
+    metadata,
+    Column("registration", ForeignKey(sweeps.c.registration), primary_key=True),
+    Column("job_id", String, primary_key=True, index=True),
+    Column("kind", String, nullable=False),
+    Column("slug", String, nullable=False),
+    Column("parents", Text, nullable=False),  # ids, a JSON list
 )
 
 jobs = Table(

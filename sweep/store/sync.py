@@ -10,19 +10,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Table, select, update
 from sqlalchemy.sql.expression import bindparam
 
-from sweep.journal import read_lines
+from sweep.journal import Replaced, read_lines
 from sweep.layout import Root
 from sweep.store import launches, lineage, schema
+from sweep.store.bulk import insert
 from sweep.store.engine import Store, fetch
-from sweep.store.files import Role, Source, scan
+from sweep.store.files import Found, Role, Source, scan
 from sweep.store.journals import AttemptRows
 from sweep.store.values import Unreadable
+from sweep.store.vanished import forget
 
 _BYTES = 16 * 2**20  # read by one transaction: others wait about a second at most
 _FILES = 4000
@@ -37,17 +39,27 @@ class SyncReport:
 
     files: int = 0
     bytes: int = 0
+    unseen: int = 0  # known jobs, where jobs/ is empty or not there at all
     warnings: list[str] = field(default_factory=list)
 
 
 def sync(store: Store, root: Root) -> SyncReport:
     """Take in all that journals, claims and job files hold beyond the stored offsets."""
+    found = _scan(store, root)
+    said = [store.note] if store.note else []
+    if found.vanished:
+        said += forget(store, found.vanished)
+        found = _scan(store, root)  # a folder may have been made anew meanwhile
+    report = ingest(store, root, found.sources)
+    report.unseen = found.unseen
+    report.warnings[:0] = [*said, *found.warnings]
+    return report
+
+
+def _scan(store: Store, root: Root) -> Found:
     with store.read() as connection:
         known = read_offsets(connection)
-    found = scan(root, known)
-    report = ingest(store, root, found.sources)
-    report.warnings[:0] = found.warnings
-    return report
+    return scan(root, known)
 
 
 def ingest(store: Store, root: Root, sources: Sequence[Source]) -> SyncReport:
@@ -80,18 +92,6 @@ def chunks(values: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(values)
     while chunk := list(islice(iterator, size)):
         yield chunk
-
-
-def insert(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Bulk insert of rows in the table's column order, straight to the driver's executemany."""
-    if not rows:
-        return
-    names = [column.name for column in table.columns]
-    compiled: Any = table.insert().compile(dialect=connection.dialect, column_keys=names)
-    parameters: Any = rows
-    if not compiled.positional:
-        parameters = [dict(zip(names, row, strict=True)) for row in rows]
-    connection.exec_driver_sql(str(compiled), parameters)
 
 
 class Batch:
@@ -140,6 +140,11 @@ class Batch:
             return self._job(source), True
         except FileNotFoundError:
             self.report.warnings.append(f"{source.path}: vanished while it was read")
+        except Replaced:
+            self.report.warnings.append(
+                f"{source.path}: another file than the one that was read, not taken in "
+                "(`vitok-sweep db rebuild` starts afresh)"
+            )
         except OSError as error:
             self.report.warnings.append(f"{source.path}: {error.strerror or error}")
         except Unreadable as error:
@@ -166,8 +171,10 @@ class Batch:
                 self.replaced_attempts.append(key)
             self.attempts[key] = rows
             rows.take(lines)
-            self._warn_unreadable(source, rows.unreadable)
+            self._warn(source, rows.unreadable, "unreadable line(s) skipped")
             rows.unreadable = 0
+            again = sum(one == next_one for (_, one), (_, next_one) in pairwise(lines) if one)
+            self._warn(source, again, "repeated line(s), which count once")
         return end - start, end == start or end >= source.size
 
     def _launch(self, source: Source, budget: int) -> tuple[int, bool]:
@@ -179,14 +186,12 @@ class Batch:
                     raise Unreadable
                 event = launches.event_row(record, source.owner, at)
                 if record["event"] == "sweep":
-                    sweep, points, members = launches.sweep_rows(record, source.owner, at)
-                    self._add("sweeps", [sweep])
-                    self._add("sweep_points", points)
-                    self._add("sweep_jobs", members)
+                    for table, rows in launches.sweep_rows(record, source.owner, at).items():
+                        self._add(table, rows)
                 self._add("launcher_events", [event])
             except Unreadable:
                 unreadable += 1
-        self._warn_unreadable(source, unreadable)
+        self._warn(source, unreadable, "unreadable line(s) skipped")
         return end - start, end == start or end >= source.size
 
     def _claim(self, source: Source) -> int:
@@ -210,9 +215,9 @@ class Batch:
     def _add(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
         self.rows.setdefault(table, []).extend(rows)
 
-    def _warn_unreadable(self, source: Source, count: int) -> None:
+    def _warn(self, source: Source, count: int, what: str) -> None:
         if count:
-            self.report.warnings.append(f"{source.path}: {count} unreadable line(s) skipped")
+            self.report.warnings.append(f"{source.path}: {count} {what}")
 
     def _attempts_before(self, sources: Sequence[Source]) -> dict[tuple[str, int], dict[str, Any]]:
         """The stored rows of attempts that are partly read."""

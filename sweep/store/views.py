@@ -73,8 +73,9 @@ FROM (
 JOIN canonical_results r ON r.job_id = m.job_id
 """
 
+# A line that stands in a journal twice counts once.
 _CURVES = """
-SELECT m.job_id, m.attempt, m.step, m.name AS metric, m.value
+SELECT DISTINCT m.job_id, m.attempt, m.step, m.name AS metric, m.value
 FROM metrics m JOIN attempts a ON a.job_id = m.job_id AND a.attempt = m.attempt
 WHERE a.shown_to IS NULL OR m.step <= a.shown_to
 """

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import text
 
 from sweep.layout import JobFolder, Root
-from sweep.store import Store
+from sweep.store import Store, open_store, schema, sync
 
 POINT = {
     "config_id": "c0", "seed": 0, "variant": "S-B/16", "encoder": "S", "decoder": "B", "p": 16,
@@ -27,9 +27,19 @@ def line(event: str, t: float = 0.0, **fields: Any) -> bytes:
 class Lab:
     """Writes what launchers and workers write, with any content and at any time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, db: str | None = None) -> None:
+        """Args: db: the URL of its index; None: the root's own."""
         path.mkdir(parents=True, exist_ok=True)
         self.root = Root(path)
+        self.db = db
+
+    def open(self) -> Store:
+        return open_store(self.root, self.db)
+
+    def synced(self) -> Store:
+        store = self.open()
+        sync(store, self.root)
+        return store
 
     def folder(self, job: str, slug: str = "p16-c4") -> JobFolder:
         return self.root.job_folder(slug, job)
@@ -81,8 +91,7 @@ def rows(store: Store, sql: str) -> list[tuple[Any, ...]]:
 
 def contents(store: Store) -> dict[str, Counter[tuple[Any, ...]]]:
     """Every table as a multiset of rows."""
-    names = [name for (name,) in rows(store, "SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return {name: Counter(rows(store, f"SELECT * FROM {name}")) for name in names}
+    return {name: Counter(rows(store, f"SELECT * FROM {name}")) for name in schema.metadata.tables}
 
 
 def journalled_metrics(root: Root) -> Counter[tuple[Any, ...]]:

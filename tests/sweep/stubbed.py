@@ -206,11 +206,17 @@ def events(folder: JobFolder, attempt: int = 1) -> list[str]:
 
 
 def ends(root: Root) -> dict[str, list[str]]:
-    """The last event of every attempt, by job folder name: read without the store."""
+    """The last event of every attempt, by job folder name: read without the store.
+
+    "nothing" of one that was killed before its first whole line.
+    """
     found: dict[str, list[str]] = {}
     for folder in root.job_folders().values():
         paths = sorted(folder.journals.glob("*.jsonl"), key=lambda path: int(path.stem))
-        found[folder.path.name] = [
-            json.loads(path.read_bytes().splitlines()[-1])["event"] for path in paths
-        ]
+        found[folder.path.name] = [last_event(path) for path in paths]
     return found
+
+
+def last_event(path: Path) -> str:
+    whole = path.read_bytes().split(b"\n")[:-1]
+    return str(json.loads(whole[-1])["event"]) if whole else "nothing"

@@ -12,6 +12,7 @@ from stubbed import Bench, records
 from sweep.attempt import AttemptContext, DoneJobs, is_done, numerics, open_journal
 from sweep.journal import dump_line
 from sweep.layout import JobFolder
+from sweep.shown import Shown
 from sweep.stopping import SUPERSEDED, Signals, Watch
 from vitok_core.context import Machine, Paths
 from vitok_core.errors import UserError
@@ -25,7 +26,7 @@ def folder(bench: Bench) -> JobFolder:
 def context(folder: JobFolder, signals: Signals | None = None) -> AttemptContext:
     number, journal = open_journal(folder)
     watch = Watch(signals or Signals(), folder.journals / f"{number + 1}.jsonl")
-    return AttemptContext(folder, number, journal, Machine(), Paths(), [], watch)
+    return AttemptContext(folder, number, journal, Machine(), Paths(), [], watch, Shown("job"))
 
 
 def _open(path: str) -> int:

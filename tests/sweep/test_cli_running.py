@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from stubbed import PACKAGES, Bench, ends, events, records, wait_until
 
 from sweep.cli.running import _gpu_ids
 from sweep.layout import JobFolder
+from sweep.turns import turn
 from vitok_core.errors import UserError
 
 INLINE = ("--scheduler", "inline")
@@ -129,7 +131,7 @@ def test_not_watching_returns_at_once(bench: Bench) -> None:
 
 
 def test_ctrl_c_leaves_the_jobs_running(bench: Bench) -> None:
-    bench.behave(tokenizer={"steps": 40, "pause": 0.05})
+    bench.behave(tokenizer={"steps": 150, "pause": 0.05})
     process = bench.start("launch", bench.sweep(chain=True), "--only", "p=8")
     wait_until(lambda: bench.trace("began"))
     process.send_signal(signal.SIGINT)
@@ -249,8 +251,25 @@ def test_a_launcher_waits_for_its_turn_aloud(bench: Bench) -> None:
         reader = threading.Thread(target=lambda: line.append(process.stderr.readline()))
         reader.start()
         reader.join(20)
-        assert "another launch is at work" in line[0]
+        assert "another launch, cancel or gc is at work" in line[0]
     assert process.wait(30) == 0
+
+
+def test_a_cancel_finds_what_a_launch_is_just_handing_over(bench: Bench) -> None:
+    """It waits for the launch to end, and stops what that has submitted."""
+    file = bench.sweep()
+    assert bench.cli("launch", file, *INLINE, "--only", "p=16").returncode == 0
+    bench.behave(tokenizer=LONG)
+    arguments = ("launch", file, "--scheduler", "local", "--only", "p=8", "--no-watch")
+    with turn(bench.root, print):
+        launched, cancelled = bench.start(*arguments), bench.start("cancel", "stub")
+        time.sleep(3.0)
+        assert launched.poll() is cancelled.poll() is None
+    launched.communicate(timeout=60)
+    cancelled.communicate(timeout=60)
+    if cancelled.returncode == 3:  # its turn came before the launch's
+        assert bench.cli("cancel", "stub").returncode == 0
+    wait_until(lambda: states(bench)["tokenizer"] == "cancelled", 60)
 
 
 @pytest.mark.parametrize(

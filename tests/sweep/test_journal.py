@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sweep import journal as module
-from sweep.journal import Journal, dump_line, read_from, read_lines, write_atomic
+from sweep.journal import Journal, Replaced, dump_line, read_from, read_lines, write_atomic
 
 
 @pytest.fixture
@@ -74,6 +74,32 @@ def test_any_record_is_one_line_of_strict_json(record: dict[str, Any]) -> None:
     json.loads(line.decode(), parse_constant=refuse)
 
 
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+
+
+@given(
+    st.sampled_from(["metric", "progress", "result"]),
+    st.floats(0, 2**40),
+    st.dictionaries(
+        (st.sampled_from(["step", "name", "value", "done"]) | st.text())
+        .filter(lambda key: key not in ("event", "t", "self")),
+        _SCALARS
+        | st.sampled_from(["loss", "größe", "a b", "C:\\\\x", 'say "so"', "\u2028", "\ud800"]),
+        max_size=4,
+    ),
+)  # fmt: skip
+@example("metric", 1.0, {"name": "\ud800"})
+@example("metric", 1.0, {"step": True, "value": math.inf})
+def test_the_short_way_writes_the_same_bytes(
+    tmp_path_factory: Any, event: str, t: float, fields: dict[str, Any]
+) -> None:
+    path = tmp_path_factory.mktemp("short") / "1.jsonl"
+    journal = Journal(path, lambda: t)
+    journal.write(event, **fields)
+    journal.close()
+    assert path.read_bytes() == dump_line({"event": event, "t": t, **fields})
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf")]
 )
@@ -113,6 +139,15 @@ def test_offsets_are_those_of_lines(path: Path) -> None:
     assert read_lines(path, end) == ([], 40)
 
 
+def test_a_file_in_anothers_place_is_noticed(path: Path) -> None:
+    path.write_bytes(b'{"event":"a"}\n')
+    _, end = read_lines(path)
+    path.write_bytes(b'{"event":"another one"}\n{"event":"b"}\n')
+    with pytest.raises(Replaced):
+        read_lines(path, end)
+    assert [record["event"] for record in read_from(path, end)[0]] == ["another one", "b"]
+
+
 def test_a_short_write_raises_and_later_records_are_whole(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,7 +155,7 @@ def test_a_short_write_raises_and_later_records_are_whole(
     journal.write("metric", step=1)
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
-    with pytest.raises(OSError, match="wrote 7 of"):
+    with pytest.raises(OSError, match="only 7 of"):
         journal.write("metric", step=2)
     monkeypatch.setattr(os, "write", write)
     journal.write("metric", step=3)
@@ -189,3 +224,11 @@ def test_write_atomic_keeps_the_old_content_on_failure(
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert [each.name for each in tmp_path.iterdir()] == ["job.json"]
+
+
+def test_a_short_write_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "1.jsonl")
+    monkeypatch.setattr(os, "write", lambda fd, data: len(data) - 1)
+    with pytest.raises(OSError, match="disk full") as caught:
+        journal.write("finished")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(journal.path))

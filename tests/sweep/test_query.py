@@ -8,17 +8,17 @@ from pathlib import Path
 import polars
 import pytest
 import typer
+from databases import Databases
 from journalled import Lab, contents, line
 from typer.testing import CliRunner, Result
 
 from sweep.cli import storing
-from sweep.store import open_store, sync
 from vitok_core.errors import UserError
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    lab = Lab(tmp_path / "results")
+def lab(tmp_path: Path, databases: Databases) -> Lab:
+    lab = Lab(tmp_path / "results", databases.new())
     lab.job("a", kind="reconstruct", dataset="d", resolution=64)
     lab.job("b", kind="reconstruct", dataset="d", resolution=64)
     lab.sweep("demo", {"p1": ["a"], "p2": ["b"]})
@@ -32,7 +32,8 @@ def lab(tmp_path: Path) -> Lab:
 def run(lab: Lab, *arguments: str) -> Result:
     app = typer.Typer()
     storing.register(app)
-    result = CliRunner().invoke(app, [*arguments, "--results", str(lab.root.path)])
+    where = ["--results", str(lab.root.path), *(["--db", lab.db] if lab.db else [])]
+    result = CliRunner().invoke(app, [*arguments, *where])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -58,28 +59,38 @@ def test_query_formats(lab: Lab) -> None:
     assert "20.5" in run(lab, "query", SELECT).stdout
 
 
+_READ_ONLY = "queries cannot change the index"
+
+
 @pytest.mark.parametrize(
     ("sql", "said"),
     [
         ("SELEC 1", "syntax error"),
         ("SELECT * FROM poits", "views: points"),
-        ("SELECT 1; SELECT 2", "one statement"),
-        ("DELETE FROM metrics", "readonly"),
-        ("DROP VIEW points", "readonly"),
-        ("INSERT INTO meta VALUES ('a', 'b')", "readonly"),
-        ("CREATE TABLE x (y)", "readonly"),
+        ("SELECT 1; SELECT 2", "one statement|multiple commands"),
+        ("SELECT 1; COMMIT; DELETE FROM metrics", "one statement|multiple commands"),
+        ("DELETE FROM metrics", _READ_ONLY),
+        ("DROP VIEW points", _READ_ONLY),
+        ("INSERT INTO meta VALUES ('a', 'b')", _READ_ONLY),
+        ("CREATE TABLE x (y INTEGER)", _READ_ONLY),
         ("", "returns no rows"),
     ],
 )
 def test_query_reads_only_and_errors_are_one_line(lab: Lab, sql: str, said: str) -> None:
-    store = open_store(lab.root)
-    sync(store, lab.root)
+    store = lab.synced()
     before = contents(store)
     with pytest.raises(UserError, match=said) as caught:
         run(lab, "query", sql)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
     assert contents(store) == before
+
+
+def test_query_takes_sql_as_it_stands(lab: Lab) -> None:
+    percent = "SELECT point_id FROM point_metrics WHERE metric LIKE 'psnr%' AND value > 1"
+    assert json.loads(run(lab, "query", percent, "--json").stdout) == [{"point_id": "p1"}]
+    mean = 'SELECT AVG("L") AS mean, COUNT(*) AS n FROM points'
+    assert json.loads(run(lab, "query", mean, "--json").stdout) == [{"mean": 16.0, "n": 2}]
 
 
 def test_query_of_an_unknown_format(lab: Lab) -> None:

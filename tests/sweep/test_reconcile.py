@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.reconcile import (
-    Attempt,
-    Claim,
-    JobFacts,
-    JobState,
-    State,
-    liveness,
-    process_key,
-    states,
-)
-from sweep.schedulers.base import Liveness
+from sweep.facts import Attempt, Claim, JobFacts
+from sweep.reconcile import JobState, State, liveness, process_key, states
+from sweep.schedulers.base import Ending, Liveness, Report
 
 WAITING, RUNNING, GONE, UNKNOWN = Liveness
 CLAIM = Claim(1, t=10.0, submission="s1", scheduler="slurm", scheduler_id="77")
 OPEN = Attempt(1, started=20.0, submission="s1", scheduler="slurm", host="n1")
-FAILED = replace(OPEN, outcome="failed", ended=30.0, message="ValueError: no")
-PREEMPTED = replace(OPEN, outcome="preempted", ended=30.0, message="time")
+FAILED = OPEN._replace(outcome="failed", ended=30.0, message="ValueError: no")
+PREEMPTED = OPEN._replace(outcome="preempted", ended=30.0, message="time")
 BY_HAND = Attempt(1, started=20.0)
 
 
 def job(newest: Attempt | None = None, claim: Claim | None = CLAIM, **changed: object) -> JobFacts:
     taken = newest is not None and claim is not None and newest.submission == claim.submission
     facts = JobFacts("a", newest=newest, claim=claim, claim_taken=taken)
-    return replace(facts, attempts=int(newest is not None), **changed)  # type: ignore[arg-type]
+    return facts._replace(attempts=int(newest is not None), **changed)  # type: ignore[arg-type]
+
+
+def reports(polls: Mapping[str, Liveness]) -> dict[str, Report]:
+    return {key: Report(liveness) for key, liveness in polls.items()}
 
 
 def state(facts: JobFacts, **polls: Liveness) -> State:
-    return states({"a": facts}, polls)["a"].state
+    return states({"a": facts}, reports(polls))["a"].state
 
 
 @pytest.mark.parametrize(
@@ -80,7 +76,7 @@ def state(facts: JobFacts, **polls: Liveness) -> State:
         (State.LOST, job(), GONE),
         (State.LOST, job(OPEN), GONE),
         (State.LOST, job(PREEMPTED), GONE),
-        (State.LOST, job(replace(BY_HAND, outcome="preempted", ended=30.0), None), UNKNOWN),
+        (State.LOST, job(BY_HAND._replace(outcome="preempted", ended=30.0), None), UNKNOWN),
         (State.PLANNED, job(OPEN, retried=99.0), GONE),
         # planned
         (State.PLANNED, job(None, None), UNKNOWN),
@@ -98,13 +94,13 @@ def test_a_newer_claim_supersedes_a_failure() -> None:
 
 
 def test_an_attempt_by_hand_after_the_claim_decides() -> None:
-    hand = replace(BY_HAND, attempt=2, outcome="failed", ended=30.0)
+    hand = BY_HAND._replace(attempt=2, outcome="failed", ended=30.0)
     assert state(job(hand), s1=WAITING) is State.FAILED
 
 
 def test_a_living_process_is_running_whatever_the_scheduler_says() -> None:
     polls = {process_key("a", 1): RUNNING, "s1": GONE}
-    assert states({"a": job(OPEN)}, polls)["a"].state is State.RUNNING
+    assert states({"a": job(OPEN)}, reports(polls))["a"].state is State.RUNNING
 
 
 @pytest.mark.parametrize(
@@ -113,8 +109,8 @@ def test_a_living_process_is_running_whatever_the_scheduler_says() -> None:
 def test_a_dead_process_is_no_proof_where_submissions_are_requeued(
     scheduler: str, expected: Liveness
 ) -> None:
-    attempt = replace(OPEN, scheduler=scheduler)
-    assert liveness(job(attempt), attempt, {process_key("a", 1): GONE}) is expected
+    attempt = OPEN._replace(scheduler=scheduler)
+    assert liveness(job(attempt), attempt, reports({process_key("a", 1): GONE})) is expected
 
 
 def chain(*parents_of: tuple[str, ...], root: JobFacts) -> dict[str, JobFacts]:
@@ -127,7 +123,9 @@ def chain(*parents_of: tuple[str, ...], root: JobFacts) -> dict[str, JobFacts]:
 @pytest.mark.parametrize("poll", [GONE, UNKNOWN])
 def test_blocked_reaches_all_descendants_and_names_the_cause(poll: Liveness) -> None:
     facts = chain(("a",), ("j0",), ("j1",), root=job(OPEN))
-    found = states(dict(reversed(facts.items())), {"s1": poll})  # children first in the mapping
+    found = states(
+        dict(reversed(facts.items())), reports({"s1": poll})
+    )  # children first in the mapping
     cause = found["a"].state
     for number in range(3):
         expected = JobState(State.BLOCKED, f"parent a is {cause}", "a")
@@ -137,7 +135,7 @@ def test_blocked_reaches_all_descendants_and_names_the_cause(poll: Liveness) -> 
 @pytest.mark.parametrize("poll", [RUNNING, WAITING])
 def test_children_of_living_parents_are_planned(poll: Liveness) -> None:
     facts = chain(("a",), root=job(OPEN))
-    assert states(facts, {"s1": poll})["j0"].state is State.PLANNED
+    assert states(facts, reports({"s1": poll}))["j0"].state is State.PLANNED
 
 
 def test_missing_parents_and_cycles_have_an_answer() -> None:
@@ -173,14 +171,14 @@ def _facts(draw: st.DrawFn) -> JobFacts:
     newest = draw(st.none() | _ATTEMPTS)
     facts = job(newest, draw(st.none() | _CLAIMS), cancelled=draw(_TIMES), retried=draw(_TIMES))
     finished = newest.attempt if newest is not None and newest.outcome == "finished" else None
-    return replace(facts, finished=finished)
+    return facts._replace(finished=finished)
 
 
 @given(_facts(), _POLLS)
 def test_every_mixture_has_a_state_and_the_table_holds(
     facts: JobFacts, polls: dict[str, Liveness]
 ) -> None:
-    found = states({"a": facts, "b": JobFacts("b", parents=("a",))}, polls)
+    found = states({"a": facts, "b": JobFacts("b", parents=("a",))}, reports(polls))
     newest, claim = facts.newest, facts.claim
     here = found["a"].state
     assert (here is State.DONE) == (facts.finished is not None)
@@ -200,3 +198,60 @@ def test_every_mixture_has_a_state_and_the_table_holds(
         assert here is not State.LOST or (newest is not None and newest.submission is None)
     blocking = {State.FAILED, State.CANCELLED, State.LOST, State.UNKNOWN}
     assert (found["b"].state is State.BLOCKED) == (here in blocking)
+
+
+def word(facts: JobFacts, **fields: object) -> JobState:
+    """The state where the scheduler says the submission is gone, and how."""
+    return states({"a": facts}, {"s1": Report(GONE, **fields)})["a"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("facts", [job(), job(OPEN)], ids=["before it started", "running"])
+def test_the_schedulers_word_on_an_end(facts: JobFacts) -> None:
+    # A task may hold several jobs: one that had not started did not fill its memory.
+    out_of_memory = word(facts, ending=Ending.OUT_OF_MEMORY, reason="out of memory")
+    assert "out of memory" in out_of_memory.reason
+    assert out_of_memory.state is (State.FAILED if facts.newest else State.LOST)
+    cancelled = word(facts, ending=Ending.CANCELLED, reason="CANCELLED by 0")
+    assert cancelled.state is State.CANCELLED
+    assert "cancelled in slurm: CANCELLED by 0" in cancelled.reason
+    for ending in (Ending.NODE_FAILURE, Ending.TIMEOUT, Ending.PREEMPTED, Ending.FAILED, None):
+        lost = word(facts, ending=ending, reason="as slurm says")
+        assert (lost.state, "as slurm says" in lost.reason) == (State.LOST, True)
+
+
+@pytest.mark.parametrize("ending", [Ending.OUT_OF_MEMORY, Ending.CANCELLED])
+def test_an_attempt_that_ended_by_itself_needs_no_word_of_the_scheduler(ending: Ending) -> None:
+    assert word(job(FAILED), ending=ending).reason == FAILED.message
+    # scancel of a running job: its SIGTERM lets it checkpoint and say so.
+    by_hand = ending is Ending.CANCELLED
+    stopped = word(job(PREEMPTED), ending=ending).state
+    assert stopped is (State.CANCELLED if by_hand else State.LOST)
+    assert word(job(OPEN, retried=99.0), ending=ending).state is State.PLANNED
+
+
+def test_a_stuck_child_is_blocked_by_its_parent_and_lost_without_one() -> None:
+    stuck = {"s1": Report(WAITING, stuck=True)}
+    assert states({"a": job()}, stuck)["a"].state is State.LOST
+    parent = job(FAILED)._replace(id="p", claim=None, claim_taken=False)
+    child = job()._replace(parents=("p",))
+    found = states({"p": parent, "a": child}, stuck)["a"]
+    assert (found.state, found.parent) == (State.BLOCKED, "p")
+
+
+def test_a_child_that_slurm_cancelled_for_its_parent_is_blocked_not_cancelled() -> None:
+    parent = job(FAILED)._replace(id="p", claim=None, claim_taken=False)
+    child = job()._replace(parents=("p",))
+    gone = {"s1": Report(GONE, ending=Ending.CANCELLED)}
+    assert states({"p": parent, "a": child}, gone)["a"].state is State.BLOCKED
+
+
+def test_a_refused_submission_is_planned_and_says_why() -> None:
+    refused = job(None, None, refused="slurm: invalid account")
+    found = states({"a": refused}, {})["a"]
+    assert (found.state, found.reason) == (State.PLANNED, "slurm: invalid account")
+
+
+def test_a_requeued_job_that_slurm_holds_for_good_is_lost() -> None:
+    held = {"s1": Report(WAITING, reason="launch failed requeued held", stuck=True)}
+    for facts in (job(), job(OPEN), job(PREEMPTED)):
+        assert states({"a": facts}, held)["a"].state is State.LOST

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 
@@ -192,7 +193,7 @@ def test_a_supervisor_killed_before_the_process_started(bench: Bench) -> None:
     for submission in (first, second):
         put(bench, submission)
     queue.mark_started(queue.entries()[0], (), time.time())
-    assert scheduler.poll({first.id: "", second.id: ""})[first.id] is Liveness.GONE
+    assert scheduler.poll({first.id: "", second.id: ""})[first.id].liveness is Liveness.GONE
     bench.wait_idle()
     assert bench.order() == ["job1"]
 
@@ -203,10 +204,10 @@ def test_a_killed_task_is_gone_within_two_seconds(bench: Bench) -> None:
     submissions = many(bench, 2)
     ids = scheduler.submit(submissions)
     wait_until(lambda: bench.trace("began"))
-    assert scheduler.poll(ids)[submissions[0].id] is Liveness.RUNNING
+    assert scheduler.poll(ids)[submissions[0].id].liveness is Liveness.RUNNING
     (task,) = bench.tasks()
     task.kill()
-    gone = lambda: scheduler.poll(ids)[submissions[0].id] is Liveness.GONE  # noqa: E731
+    gone = lambda: scheduler.poll(ids)[submissions[0].id].liveness is Liveness.GONE  # noqa: E731
     assert wait_until(gone) < 2.0
     bench.wait_idle()
     assert bench.order() == ["job1"]
@@ -222,8 +223,8 @@ def test_a_task_without_its_controller_still_runs(bench: Bench) -> None:
     controller.kill()
     time.sleep(0.6)
     polled = scheduler.poll(ids)
-    assert polled[submissions[0].id] is Liveness.RUNNING
-    assert polled[submissions[1].id] is Liveness.WAITING  # the slot is taken
+    assert polled[submissions[0].id].liveness is Liveness.RUNNING
+    assert polled[submissions[1].id].liveness is Liveness.WAITING  # the slot is taken
     assert not bench.trace("ended")
     bench.wait_idle()
     assert bench.order() == ["job0", "job1"]
@@ -269,9 +270,37 @@ def test_the_time_limit_warns_requeues_and_resumes(bench: Bench) -> None:
     assert {record["submission"] for record in (first[0], last[0])} == {submission.id}
 
 
+def test_the_sites_shell_lines_are_recorded_nowhere(bench: Bench) -> None:
+    """They may hold secrets, and a results root is for all to read."""
+    bench.behave(all={"steps": 10_000, "pause": 0.05})
+    site = bench.root.path.parent / "site.yaml"
+    secret = "resources: {default: {setup: [export SECRET=marker], container: run marker}}\n"
+    site.write_text(secret)
+    bench.start("launch", bench.sweep(), "--scheduler", "local", VITOK_SITE=str(site))
+    wait_until(lambda: bench.trace("began"), 120)
+    files = [path for path in bench.root.path.rglob("*") if path.is_file()]
+    assert {"entry.json", "1.json", "1.jsonl"} <= {path.name for path in files}
+    for path in files:
+        with suppress(FileNotFoundError):  # a temporary file, which was renamed meanwhile
+            assert b"marker" not in path.read_bytes(), path
+
+
 def test_a_submission_that_cannot_be_started_costs_only_itself(bench: Bench) -> None:
     broken, good = many(bench, 2)
     (broken.folders[0] / "logs").write_text("a file where a folder should be")
     local(bench, 1).submit([broken, good])
     bench.wait_idle()
     assert bench.order() == ["job1"]
+
+
+def test_a_damaged_entry_is_passed_over(bench: Bench) -> None:
+    queue = Queue(bench.root)
+    for name, broken in (("s.1", "entry.json"), ("s.2", "started.json"), ("s.3", "")):
+        content = {"order": 0, "jobs": ["j"], "after": [], "resources": {}, "code": ""}
+        queue.put(name, content)
+        if broken:
+            (queue.folder / name / broken).write_text("")
+    (queue.folder / "limits.json").write_text("{")
+    found = {entry.id: entry.started for entry in queue.entries()}
+    assert found == {"s.2": {"t": 0.0, "gpus": []}, "s.3": None}  # never started a second time
+    assert queue.limits() == Limits()

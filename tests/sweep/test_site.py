@@ -67,7 +67,7 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
         ("data: [a]\n", "1: data: expected name: path lines"),
         ("data:\n  imagenet-val: /x\n", "2: data: unknown data set 'imagenet-val'; did you mean"),
         ("data:\n  imagenet1k-val: 3\n", "2: data.imagenet1k-val: expected a path, got 3"),
-        ("scheduler: pbs\n", "1: scheduler: expected one of local, inline, got 'pbs'"),
+        ("scheduler: pbs\n", "1: scheduler: expected one of local, inline, slurm, got 'pbs'"),
         ("device: h200\n", "1: device: expected one of h100, a100, cpu-core"),
         ("data: !!python/name:os.system x\n", "1: tag"),
     ],
@@ -120,6 +120,20 @@ def test_the_quickstart_lacks_nothing_but_perhaps_weights(tmp_path: Path) -> Non
     wrong.write_bytes(b"other weights")
     site_with = Site(weights={"efficientnet-lite0": str(wrong)})
     assert [line for line in missing(plan_file("quickstart"), site_with) if "sha256" in line]
+
+
+def test_gpus_that_are_asked_for_but_not_used(tmp_path: Path) -> None:
+    """By the site file, too: what counts is the plan with the site's resources."""
+    plan = plan_file(write(tmp_path, SMALL))
+
+    def lines(**resources: object) -> list[str]:
+        site_with = Site(resources={"tokenizer": resources})
+        return missing(site_with.equip(plan), site_with)
+
+    (line,) = lines(gres="tmp:1,gpu:h100:2")
+    assert "resources.tokenizer.gres: tmp:1,gpu:h100:2: names GPUs" in line
+    assert "resources.tokenizer.gpus is 0" in line
+    assert lines(gres="gpu:h100:1", gpus=1) == lines(gres="tmp:1") == lines() == []
 
 
 def test_only_named_networks_are_asked_for(tmp_path: Path) -> None:

@@ -10,22 +10,25 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 
 import psutil
 import pytest
 import typer
 from journalled import Lab, line
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import sweep.status
 from sweep.cli import jobs as commands
+from sweep.facts import Attempt, JobFacts
 from sweep.layout import Root
 from sweep.logs import follow, log_files, tail
-from sweep.reconcile import Attempt, JobFacts, State
-from sweep.schedulers.base import Liveness, Submission
-from sweep.status import job_statuses, poll, process_liveness, progress
-from sweep.statusview import duration
+from sweep.reconcile import State
+from sweep.schedulers.base import Liveness, Report, SchedulerUnreachableError, Submission
+from sweep.status import JobStatus, job_statuses, poll, process_liveness, progress
+from sweep.statusview import brief_table, duration, status_table
 from sweep.store import open_store, sync
 from sweep.store.queries import facts
 from vitok_core.errors import UserError
@@ -43,9 +46,9 @@ class FakeScheduler:
     def submit(self, submissions: Sequence[Submission]) -> Mapping[str, str]:
         raise AssertionError("status submits nothing")
 
-    def poll(self, submissions: Mapping[str, str]) -> Mapping[str, Liveness]:
+    def poll(self, submissions: Mapping[str, str]) -> Mapping[str, Report]:
         self.asked.append(dict(submissions))
-        return {each: self.answers[each] for each in submissions if each in self.answers}
+        return {each: Report(self.answers[each]) for each in submissions if each in self.answers}
 
     def cancel(self, submissions: Mapping[str, str]) -> None:
         raise AssertionError("status cancels nothing")
@@ -57,7 +60,7 @@ def scheduler(monkeypatch: pytest.MonkeyPatch) -> FakeScheduler:
 
     def registered(name: str, root: Root) -> FakeScheduler:
         if name != "local":
-            raise UserError(f"scheduler {name!r} does not answer")
+            raise SchedulerUnreachableError(f"scheduler {name!r} does not answer")
         return fake
 
     monkeypatch.setattr(sweep.status, "_registered", registered)
@@ -123,6 +126,7 @@ def test_the_json_is_the_documented_one(lab: Lab, scheduler: FakeScheduler) -> N
         "scheduler_id": "77", "reason": "attempt 1 on n1",
         "progress": {"done": 25.0, "total": 100.0, "unit": "steps", "percent": 25.0,
                      "per_second": 2.5, "seconds_left": 30.0},
+        "scheduler": "local", "silent": False,
     }  # fmt: skip
     assert found["fail"]["reason"] == "UserError: no data\nat all"
     # One question for all jobs; what is done or by hand is not asked about.
@@ -140,8 +144,8 @@ def test_the_table_names_every_job_and_why(lab: Lab) -> None:
     text = run(lab, "status").stdout
     assert text.startswith("8 jobs: 1 done, 1 running, 1 failed, 1 submitted")
     for job, state in STATES.items():
-        (row,) = [row for row in text.splitlines() if f"-{job} " in row]
-        assert f" {state} " in row
+        (row,) = [row for row in text.splitlines() if f"-{job} " in f"{row} "]
+        assert row.startswith(f"{state} ")
     assert "25% 2.5 steps/s 0:30 left" in text
     assert "parent fail is failed" in text
 
@@ -178,7 +182,7 @@ def test_watch_ends_with_the_last_job_and_says_so_by_its_code(
         ("stuck", ["is blocked", "p16-c4-fail (failed: UserError: no data", "why fail"]),
         ("wait", ["is submitted", "Waiting in local"]),
         ("lost", ["is lost", "ended before the job started", "launch"]),
-        ("away", ["is unknown", "slurm scheduler cannot be asked", "lest it run twice"]),
+        ("away", ["is unknown", "Slurm does not answer", "lest it run twice"]),
         ("new", ["is planned", "launch"]),
     ],
 )
@@ -321,3 +325,33 @@ def test_status_needs_no_torch(lab: Lab) -> None:
 def test_log_files_of_a_job_that_never_ran(lab: Lab) -> None:
     store = open_store(lab.root)
     assert log_files(store, lab.root, JobFacts("nobody")) == []
+
+
+def test_a_narrow_terminal_keeps_ids_whole(lab: Lab) -> None:
+    store = lab.synced()
+    jobs = job_statuses(store, lab.root, None)
+    screen = Console(file=StringIO(), width=80)
+    screen.print(status_table(jobs, None, 80))
+    text = screen.file.getvalue()  # type: ignore[attr-defined]
+    for job in jobs:
+        assert f"{job.slug}-{job.id}" in text
+    assert "parent fail is failed" in text
+
+
+def test_a_watcher_sees_what_the_others_wait_for() -> None:
+    waiting = [
+        JobStatus(str(n), "a", "tokenizer", State.SUBMITTED, 0, None, None, reason)
+        for n, reason in enumerate(["waiting in slurm 7_0: waits: Priority"] * 2 + ["x"])
+    ]
+    assert "2 wait: Priority" in str(brief_table(waiting, 9).caption)
+
+
+def test_what_an_earlier_launch_left_unstarted_is_nobodys_plan(lab: Lab) -> None:
+    lab.sweep("other", {"p1": ["once"]}, t=1.0, launch="l1")
+    lab.sweep("other", {"p2": ["now"]}, t=2.0, launch="l2")
+    for job in ("once", "now"):
+        lab.job(job)
+    listed = [job["id"] for job in json.loads(run(lab, "status", "--json").stdout)["jobs"]]
+    assert "now" in listed
+    assert "once" not in listed
+    assert "no sweep has it any more" in run(lab, "why", "once").stdout

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from databases import Databases
 from hypothesis import given
 from hypothesis import strategies as st
 from journalled import Lab, line, rows
 
-from sweep.reconcile import Claim
-from sweep.store import Store, open_store, sync
+from sweep.facts import Claim
+from sweep.store import Store, sync
 from sweep.store.lineage import Trace, shown
 from sweep.store.names import one_job
 from sweep.store.queries import facts, resolve_jobs, sweep_jobs
@@ -18,14 +19,8 @@ from vitok_core.errors import UserError
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path / "results")
-
-
-def synced(lab: Lab) -> Store:
-    store = open_store(lab.root)
-    sync(store, lab.root)
-    return store
+def lab(tmp_path: Path, databases: Databases) -> Lab:
+    return Lab(tmp_path / "results", databases.new())
 
 
 def metrics(first: int, last: int) -> list[bytes]:
@@ -45,13 +40,13 @@ def test_a_resumed_attempt_hides_what_came_after_its_checkpoint(lab: Lab) -> Non
     lab.write("a", 1, *metrics(1, 6))
     lab.write("a", 2, resumed(4, 1), *metrics(5, 8))
     expected = [(1, step) for step in range(1, 5)] + [(2, step) for step in range(5, 9)]
-    assert curve(synced(lab)) == expected
+    assert curve(lab.synced()) == expected
 
 
 def test_rows_are_hidden_as_soon_as_the_next_attempt_resumes(lab: Lab) -> None:
     lab.job("a")
     lab.write("a", 1, *metrics(1, 6))
-    store = synced(lab)
+    store = lab.synced()
     assert len(curve(store)) == 6
     lab.write("a", 2, line("started"))
     sync(store, lab.root)
@@ -65,7 +60,7 @@ def test_an_attempt_from_scratch_hides_all_before_it(lab: Lab) -> None:
     lab.job("a")
     lab.write("a", 1, *metrics(0, 6))
     lab.write("a", 2, line("started"), *metrics(0, 3))
-    assert curve(synced(lab)) == [(2, step) for step in range(4)]
+    assert curve(lab.synced()) == [(2, step) for step in range(4)]
 
 
 def test_an_attempt_that_died_starting_up_hides_nothing(lab: Lab) -> None:
@@ -73,7 +68,7 @@ def test_an_attempt_that_died_starting_up_hides_nothing(lab: Lab) -> None:
     lab.write("a", 1, *metrics(1, 6))
     lab.write("a", 2, line("started"))
     lab.write("a", 3, resumed(5, 1), *metrics(6, 7))
-    assert curve(synced(lab)) == [(1, s) for s in range(1, 6)] + [(3, 6), (3, 7)]
+    assert curve(lab.synced()) == [(1, s) for s in range(1, 6)] + [(3, 6), (3, 7)]
 
 
 def test_the_curve_follows_the_checkpoint_that_was_taken(lab: Lab) -> None:
@@ -82,7 +77,7 @@ def test_the_curve_follows_the_checkpoint_that_was_taken(lab: Lab) -> None:
     lab.write("a", 1, *metrics(1, 6))
     lab.write("a", 2, *metrics(1, 2))
     lab.write("a", 3, resumed(5, 1), *metrics(6, 7))
-    assert curve(synced(lab)) == [(1, s) for s in range(1, 6)] + [(3, 6), (3, 7)]
+    assert curve(lab.synced()) == [(1, s) for s in range(1, 6)] + [(3, 6), (3, 7)]
 
 
 def test_resuming_ever_earlier_cuts_all_attempts_before(lab: Lab) -> None:
@@ -90,20 +85,20 @@ def test_resuming_ever_earlier_cuts_all_attempts_before(lab: Lab) -> None:
     lab.write("a", 1, *metrics(1, 10))
     lab.write("a", 2, line("resumed", step=8, path="elsewhere"), *metrics(9, 12))
     lab.write("a", 3, line("resumed", step=5), *metrics(6, 7))
-    assert curve(synced(lab)) == [(1, s) for s in range(1, 6)] + [(3, 6), (3, 7)]
+    assert curve(lab.synced()) == [(1, s) for s in range(1, 6)] + [(3, 6), (3, 7)]
 
 
 def test_the_last_step_is_the_highest(lab: Lab) -> None:
     lab.job("a")
     lab.write("a", 1, *metrics(5, 9), *metrics(2, 3))
-    assert rows(synced(lab), "SELECT last_step FROM attempts") == [(9,)]
+    assert rows(lab.synced(), "SELECT last_step FROM attempts") == [(9,)]
 
 
 def test_the_curve_ends_in_the_canonical_attempt(lab: Lab) -> None:
     lab.job("a")
     lab.write("a", 1, *metrics(1, 3), line("finished"))
     lab.write("a", 2, *metrics(1, 3), line("finished"))
-    assert curve(synced(lab)) == [(1, 1), (1, 2), (1, 3)]
+    assert curve(lab.synced()) == [(1, 1), (1, 2), (1, 3)]
 
 
 _STEPS = st.none() | st.integers(0, 9)
@@ -141,7 +136,7 @@ def test_point_metrics_take_the_lowest_finished_attempt(lab: Lab) -> None:
     lab.write("a", 2, line("finished"))
     lab.write("a", 3, line("result", value=3.0, **result), line("finished"))
     lab.write("a", 4, line("result", value=4.0, **result))
-    assert rows(synced(lab), "SELECT * FROM point_metrics") == [
+    assert rows(lab.synced(), "SELECT * FROM point_metrics") == [
         ("p1", "a", "reconstruct", "photos-held-out", None, 16, 64, "psnr", "float, n=8", 2.5)
     ]
 
@@ -158,7 +153,7 @@ def test_length_and_e_at_evaluation(lab: Lab) -> None:
     for job in every:
         lab.write(job, 1, line("result", name="x", value=1, protocol="p"), line("finished"))
     found = rows(
-        synced(lab), 'SELECT job_id, dataset, cfg_scale, eval_length, "eval_E" FROM point_metrics'
+        lab.synced(), 'SELECT job_id, dataset, cfg_scale, eval_length, "eval_E" FROM point_metrics'
     )
     assert sorted(found) == [
         ("cut", "d", None, 8, 32),
@@ -175,7 +170,7 @@ def test_views_show_the_newest_registration_of_each_sweep(lab: Lab) -> None:
     lab.sweep("demo", {"p1": ["a"], "p2": []}, t=1.0, launch="u1")
     lab.sweep("demo", {"p2": [], "p3": ["a"]}, t=2.0, launch="u2", gflops=9.0)
     lab.sweep("other", {"p2": ["a"]}, t=3.0, launch="u3", gflops=7.0)
-    store = synced(lab)
+    store = lab.synced()
     assert rows(store, "SELECT point_id, gflops FROM points ORDER BY 1") == [
         ("p2", 7.0), ("p3", 9.0),
     ]  # fmt: skip
@@ -188,7 +183,7 @@ def test_views_show_the_newest_registration_of_each_sweep(lab: Lab) -> None:
 def test_registrations_of_the_same_moment_are_ordered_by_uid(lab: Lab) -> None:
     for launch, point in (("u2", "later"), ("u1", "earlier")):
         lab.sweep("demo", {point: []}, t=1.0, launch=launch)
-    assert rows(synced(lab), "SELECT point_id FROM points") == [("later",)]
+    assert rows(lab.synced(), "SELECT point_id FROM points") == [("later",)]
 
 
 def test_facts_gather_what_states_need(lab: Lab) -> None:
@@ -202,7 +197,7 @@ def test_facts_gather_what_states_need(lab: Lab) -> None:
     lab.write("a", 1, line("started", 2.0, submission="s1", host="h"), line("finished", 3.0))
     lab.write("a", 2, line("started", 4.0, submission="s2", pid=7), line("failed", 5.0, **{
         "class": "ValueError", "message": "no"}))  # fmt: skip
-    found = facts(synced(lab), ["b"])
+    found = facts(lab.synced(), ["b"])
     assert list(found) == ["b", "a"]  # its ancestors too
     a = found["a"]
     assert (a.finished, a.attempts, a.cancelled, a.retried) == (1, 2, 5.0, 6.0)
@@ -216,7 +211,7 @@ def test_facts_gather_what_states_need(lab: Lab) -> None:
 def test_a_torn_claim_counts_only_where_there_is_no_whole_one(lab: Lab) -> None:
     folder = lab.job("a")
     (folder.claims / "1.json").write_text("{")
-    store = synced(lab)
+    store = lab.synced()
     assert facts(store)["a"].claim == Claim(1)
     for claim in (2, 3):
         lab.claim("a", claim, submission=f"s{claim}")
@@ -232,7 +227,7 @@ def test_facts_of_few_and_of_many_agree(lab: Lab, many: int) -> None:
     lab.job("a")
     lab.job("b", "a")
     lab.job("c")
-    store = synced(lab)
+    store = lab.synced()
     asked = ["b", *(f"not-there-{n}" for n in range(many))]
     assert facts(store, asked) == {job: facts(store)[job] for job in ("b", "a")}
 
@@ -242,7 +237,7 @@ def test_names(lab: Lab) -> None:
     lab.job("aab2", slug="p16-c4")
     lab.job("abc3", slug="p16-c4-rec")
     lab.sweep("demo", {"9p1": ["aaa1"], "9q2": ["aab2", "abc3"]})
-    store = synced(lab)
+    store = lab.synced()
     both = ["aab2", "abc3"]
     for name, jobs in {
         "aaa1": ["aaa1"], "aaa": ["aaa1"], "p8-c4": ["aaa1"], "p8": ["aaa1"],

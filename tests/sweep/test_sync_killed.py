@@ -12,17 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from databases import Databases
 from journalled import Lab, journalled_metrics, line, rows, stored_metrics
 from sqlalchemy import event
 
-from sweep.layout import Root
-from sweep.store import open_store, sync
+from sweep.store import sync
 from sweep.store.check import check
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path / "results")
+def lab(tmp_path: Path, databases: Databases) -> Lab:
+    return Lab(tmp_path / "results", databases.new())
 
 
 _WRITER = """
@@ -44,7 +44,7 @@ from pathlib import Path
 from sweep.layout import Root
 from sweep.store import open_store, sync
 root = Root(Path(sys.argv[1]))
-store = open_store(root)
+store = open_store(root, sys.argv[2])
 while True:
     sync(store, root)
 """
@@ -63,7 +63,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def test_kill_9_of_writers_and_syncers_loses_and_doubles_nothing(lab: Lab, seed: int) -> None:
     chance = random.Random(seed)
     lab.job("a")
-    syncers = [_start(_SYNCER, lab.root.path) for _ in range(2)]
+    syncers = [_start(_SYNCER, lab.root.path, lab.db) for _ in range(2)]
     try:
         for attempt in range(1, 7):
             journal = lab.folder("a").journals / f"{attempt}.jsonl"
@@ -72,13 +72,13 @@ def test_kill_9_of_writers_and_syncers_loses_and_doubles_nothing(lab: Lab, seed:
             time.sleep(chance.uniform(0, 0.1))
             victim = chance.randrange(2)
             _kill(syncers[victim])
-            syncers[victim] = _start(_SYNCER, lab.root.path)
+            syncers[victim] = _start(_SYNCER, lab.root.path, lab.db)
             time.sleep(chance.uniform(0, 0.1))
             _kill(writer)
     finally:
         for process in syncers:
             _kill(process)
-    store = open_store(lab.root)
+    store = lab.open()
     seen = stored_metrics(store)
     sync(store, lab.root)
     truth = journalled_metrics(lab.root)
@@ -102,18 +102,18 @@ def test_a_sync_killed_at_any_statement_leaves_rows_and_offset_together(lab: Lab
     lab.claim("a")
     lab.write("a", 1, *(line("metric", step=s, name="loss", value=1.0) for s in range(9)))
     died = 0
-    while _sync_dying_at(lab.root, died + 1):
+    while _sync_dying_at(lab, died + 1):
         died += 1
-        store = open_store(lab.root)
+        store = lab.open()
         whole = rows(store, "SELECT COUNT(*) FROM metrics") == [(9,)]
         assert whole == bool(rows(store, "SELECT 1 FROM offsets WHERE path LIKE '%journal%'"))
-    assert died > 10
-    store = open_store(lab.root)
+    assert died > 5
+    store = lab.open()
     assert stored_metrics(store) == journalled_metrics(lab.root)
     assert check(store, lab.root) == []
 
 
-def _sync_dying_at(root: Root, statement: int) -> bool:
+def _sync_dying_at(lab: Lab, statement: int) -> bool:
     """Sync in a child that dies without a word after so many statements; False: it got through."""
     child = os.fork()
     if child:
@@ -126,9 +126,9 @@ def _sync_dying_at(root: Root, statement: int) -> bool:
             os._exit(9)
 
     try:
-        store = open_store(root)
+        store = lab.open()
         event.listen(store.engine, "after_cursor_execute", count)
-        sync(store, root)
+        sync(store, lab.root)
     finally:
         os._exit(0 if left[0] > 0 else 8)
 
@@ -138,7 +138,7 @@ def test_many_callers_at_once(lab: Lab) -> None:
         lab.job(f"{job:x}a")
         lab.write(f"{job:x}a", 1, *(line("metric", step=s, name="l", value=1.0) for s in range(99)))
     code = _SYNCER.replace("while True:", "for _ in range(3):")
-    processes = [_start(code, lab.root.path) for _ in range(4)]
-    assert [process.wait() for process in processes] == [0] * 4
-    store = open_store(lab.root)
+    processes = [_start(code, lab.root.path, lab.db) for _ in range(8)]
+    assert [process.wait() for process in processes] == [0] * 8
+    store = lab.open()
     assert stored_metrics(store) == journalled_metrics(lab.root)

@@ -1,0 +1,77 @@
+"""What `launch` does while it watches."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sweep.launch import Launched
+    from sweep.layout import Root
+    from sweep.model import Plan
+    from sweep.status import JobStatus
+    from sweep.store import Store
+
+_SOME_FAILED = 4
+
+
+@dataclass(frozen=True)
+class Tending:
+    """What a watching launch needs to go on submitting."""
+
+    again: Callable[[frozenset[str]], Launched]
+    done: Launched
+    scheduler: str
+
+
+def watch_launch(plan: Plan, root: Root, store: Store, file: str, tending: Tending) -> None:
+    """Show the jobs and submit what is due until all has ended; exit code 4 where some failed."""
+    from rich.console import Console
+
+    from sweep.reconcile import State
+    from sweep.status import job_statuses
+    from sweep.store import sync
+    from sweep.tend import TRIES, Tender
+    from sweep.watch import troubled, watch
+
+    ids = [job.id for job in plan.jobs]
+    console = Console(stderr=True)
+
+    def look() -> list[JobStatus]:
+        sync(store, root)
+        return job_statuses(store, root, ids, note)
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    said: set[str] = set()
+
+    def note(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            say(f"note: {line}")
+
+    tries = TRIES if tending.scheduler == "slurm" else 1
+    tender = Tender(look, tending.again, say, tending.done, tries)
+    try:
+        jobs = watch(tender, console, tender.is_over)
+    except KeyboardInterrupt:
+        print(
+            "\nthe jobs go on. To watch again: vitok-sweep status "
+            f"{plan.sweep} --watch; to stop them: vitok-sweep cancel {plan.sweep}",
+            file=sys.stderr,
+        )
+        raise typer.Exit(0) from None
+    trouble = troubled(jobs) + [job for job in jobs if job.state is State.PLANNED]
+    for job in trouble:
+        print(f"{job.state}: {job.slug}-{job.id}: {job.reason}", file=sys.stderr)
+    if trouble:
+        print(
+            f"see `vitok-sweep why JOB` and `logs JOB`; then launch {file} again", file=sys.stderr
+        )
+        raise typer.Exit(_SOME_FAILED)

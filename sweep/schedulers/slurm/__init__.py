@@ -1,0 +1,1 @@
+"""Slurm: few arrays through `sbatch`, what becomes of them through `squeue` and `sacct`."""
