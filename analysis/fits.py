@@ -1,8 +1,9 @@
-"""The lines of the figures: a metric over log2 E, fitted on configuration means.
+"""The lines of the figures: a metric over log2 E (or another size), fitted on configuration means.
 
-y = b0 + b1·log2 E by ordinary least squares (Figure 2 of the paper), y in the metric's own scale
-or log2 for Fréchet distances. Seeds of one configuration are averaged first, on the scale of the
-fit, so that n counts configurations: seeds are repeats, not new evidence about E.
+y = b0 + b1·x, or + b2·x², by ordinary least squares (Figures 2 and 5 of the paper), x usually
+log2 E, y in the metric's own scale or log2 for Fréchet distances. Seeds of one configuration are
+averaged first, on the scale of the fit, so that n counts configurations: seeds are repeats, not
+new evidence about E.
 """
 
 from __future__ import annotations
@@ -10,16 +11,51 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
+import polars as pl
 from numpy.typing import ArrayLike
 
 from analysis.metrics import Metric, metric
-from analysis.ols import Array, NoFit, Ols, ols, pooled_sd
+from analysis.published import fits as published_fits
+from analysis.stats.ols import Array, NoFit, Ols, ols
+from analysis.stats.quadratic import Vertex, quadratic
+from analysis.stats.seeds import pooled_sd
 
-NAMES = ("intercept", "slope")
+Form = Literal["linear", "quadratic"]
+Transform = Literal["log2", "identity"]
+
+NAMES: Mapping[Form, tuple[str, ...]] = {
+    "linear": ("intercept", "slope"),
+    "quadratic": ("intercept", "linear", "quadratic"),
+}
+# What tells one line from another, besides a line's own `by`.
+KEYS = ("metric", "protocol", "source", "dataset", "generator", "cfg_scale", "series")
+_REPEATS = ("seed", "point_id", "job_id", "tokenizer", "value", "scaled")
+
+
+@dataclass(frozen=True)
+class Line:
+    """What to fit: a form over a column, one fit for every value of the columns `by`."""
+
+    form: Form = "linear"
+    x: str = "E"
+    transform: Transform = "log2"
+    by: tuple[str, ...] = ()
+
+    def scale(self, x: ArrayLike) -> Array:
+        """x on the scale of the fit."""
+        numbers = np.asarray(x, dtype=float)
+        return np.asarray(np.log2(numbers)) if self.transform == "log2" else numbers
+
+    def columns(self, x: ArrayLike) -> Array:
+        """Regressors (n,) or (n, 2) at `x`."""
+        scaled = self.scale(x)
+        return scaled if self.form == "linear" else np.column_stack([scaled, scaled**2])
+
+
+LINEAR = Line()  # over log2 E
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +71,21 @@ class LineFit:
     protocol: str
     model: Ols | None
     n: int  # configurations
-    seeds: tuple[int, ...]  # that took part; none for the floor, which has no seed
+    seeds: tuple[int, ...]  # that took part; none for the floor and the paper's
     seeds_per_configuration: tuple[int, int]  # fewest and most
     between_seed_sd: float | None  # pooled over configurations, on the scale of the fit
     note: str = ""
     source: str = "db"
-    form: str = "linear"
+    cfg_scale: float | None = None
+    line: Line = LINEAR
+    group: tuple[tuple[str, Any], ...] = ()  # the values of `line.by`
+    figure: str | None = None  # whose published points these are
+    generator: str | None = None  # that made the samples
+    turn: Vertex | None = None  # of a quadratic, on the scales of the fit
+
+    @property
+    def form(self) -> Form:
+        return self.line.form
 
     @property
     def metric(self) -> Metric:
@@ -51,45 +96,85 @@ class LineFit:
         return _number(self.model.r2) if self.model else None
 
     @property
+    def r2_printed(self) -> float | None:
+        """What the paper prints at this very line; None where it draws none."""
+        return None if self.group else _printed(self)
+
+    @property
     def residual_sd(self) -> float | None:
         return self.model.residual_sd if self.model else None
 
     @property
     def slope(self) -> float | None:
-        return float(self.model.coefficients[1]) if self.model else None
+        if self.model is None or self.form != "linear":
+            return None
+        return float(self.model.coefficients[1])
 
     @property
     def slope_ci(self) -> tuple[float, float] | None:
-        if self.model is None:
+        if self.model is None or self.form != "linear":
             return None
         low, high = self.model.intervals()[1]
         return float(low), float(high)
 
-    def band(self, E: ArrayLike) -> tuple[Array, Array, Array]:
-        """The line and its 95% confidence band at `E`, in the metric's own scale."""
+    @property
+    def vertex(self) -> dict[str, Any] | None:
+        """A quadratic's extremum: x and value in their own scales, min or max, and how sure.
+
+        `interval` is Fieller's 95% set of x; where that has no two finite ends (`bounded` is
+        false), the data do not tell the parabola from a line, and the ends are None. `place` is
+        inside the x that were measured, on their edge, or outside.
+        """
+        if self.turn is None:
+            return None
+        known = self.turn.x_set
+        ends = [known.low, known.high] if known.bounded else [math.nan, math.nan]
+        return {
+            "x": _number(self._unscaled(self.turn.x)),
+            "value": _number(self.metric.unscale(np.array([self.turn.y]))[0]),
+            "type": "min" if self.turn.kind == "minimum" else "max",
+            "interval": [_number(self._unscaled(end)) for end in ends],
+            "bounded": known.bounded,
+            "place": self.turn.place.value,
+        }
+
+    def _unscaled(self, x: float) -> float:
+        """x in its own scale; infinite where a vertex lies too far away for one."""
+        with np.errstate(over="ignore"):
+            return float(np.exp2(x)) if self.line.transform == "log2" else x
+
+    def band(self, x: ArrayLike) -> tuple[Array, Array, Array]:
+        """The line and its 95% confidence band at `x`, in the metric's own scale."""
         if self.model is None:
             raise NoFit(self.note)
-        mean, low, high = self.model.band(np.log2(np.asarray(E, dtype=float)))
+        mean, low, high = self.model.band(self.line.columns(x))
         back = self.metric.unscale
         return back(mean), back(low), back(high)
 
     def record(self) -> dict[str, Any]:
         """The entry of ID.fits.json; what is undefined is null."""
         model = self.model
+        names = NAMES[self.form]
         return {
             "panel": self.panel,
             "dataset": self.dataset,
+            "cfg_scale": self.cfg_scale,
+            "generator": self.generator,
+            "group": dict(self.group),
             "series": self.series,
             "source": self.source,
+            "figure": self.figure,
             "form": self.form,
-            "x": "E",
-            "x_transform": "log2",
+            "x": self.line.x,
+            "x_transform": self.line.transform,
             "y_transform": self.metric.transform,
-            "coefficients": _named(model.coefficients) if model else None,
-            "standard_errors": _named(model.standard_errors) if model else None,
-            "ci95": _named(model.intervals()) if model else None,
-            "ci95_hc3": _named(model.intervals_hc3()) if model else None,
+            "coefficients": _named(names, model.coefficients) if model else None,
+            "standard_errors": _named(names, model.standard_errors) if model else None,
+            "ci95": _named(names, model.intervals()) if model else None,
+            "ci95_hc3": _named(names, model.intervals_hc3()) if model else None,
+            "vertex": self.vertex,
             "r2": self.r2,
+            "r2_printed": self.r2_printed,
             "residual_sd": self.residual_sd,
             "n": self.n,
             "dof": model.dof if model else None,
@@ -101,93 +186,153 @@ class LineFit:
         }
 
 
-def line(E: ArrayLike, values: ArrayLike, name: str) -> Ols:
+def line(E: ArrayLike, values: ArrayLike, name: str, form: Form = "linear") -> Ols:
     """The bare line of metric `name` over log2 E, one value per configuration.
 
     Raises:
-        NoFit: fewer than three values, one E only, values that are not finite or, under a
-            logarithm, not positive.
+        NoFit: too few values, one E only, values that are not finite or, under a logarithm, not
+            positive.
     """
-    return _line(E, metric(name).scale(values))
+    return _fit(Line(form), E, metric(name).scale(values))
 
 
-def _line(E: ArrayLike, scaled: ArrayLike) -> Ols:
-    sizes = np.asarray(E, dtype=float)
-    if not np.all(np.isfinite(sizes) & (sizes > 0)):
-        raise NoFit("E must be positive and finite")
-    if len(sizes) < 3:
+def _fit(wanted: Line, x: ArrayLike, scaled: ArrayLike) -> Ols:
+    sizes = np.asarray(x, dtype=float)
+    if not np.all(np.isfinite(sizes) & ((sizes > 0) | (wanted.transform == "identity"))):
+        raise NoFit(f"{wanted.x} must be positive and finite")
+    need = len(NAMES[wanted.form]) + 1
+    if len(sizes) < need:
         there = "there is 1" if len(sizes) == 1 else f"there are {len(sizes)}"
-        raise NoFit(f"a line with an error needs 3 configurations; {there}")
-    if len(np.unique(sizes)) == 1:
-        raise NoFit(f"all {len(sizes)} configurations have E = {sizes[0]:g}: no slope over E")
-    return ols(np.log2(sizes), scaled)
+        what = "line" if wanted.form == "linear" else "quadratic"
+        raise NoFit(f"a {what} with an error needs {need} configurations; {there}")
+    different = len(np.unique(sizes))
+    if different == 1:
+        raise NoFit(
+            f"all {len(sizes)} configurations have {wanted.x} = {sizes[0]:g}: no slope over "
+            f"{wanted.x}"
+        )
+    if wanted.form == "quadratic" and different == 2:
+        raise NoFit(f"{wanted.x} has two values only: no curvature over {wanted.x}")
+    return ols(wanted.columns(sizes), scaled)
 
 
-def configuration_means(observations: pd.DataFrame) -> pd.DataFrame:
-    """One row per (panel, protocol, dataset, series, configuration): its mean over the seeds.
+def _turn(wanted: Line, means: pl.DataFrame) -> Vertex | None:
+    """Where a quadratic turns; None of a line, and where there is no curvature at all."""
+    if wanted.form == "linear":
+        return None
+    try:
+        return quadratic(wanted.scale(means[wanted.x]), means["scaled"]).vertex
+    except NoFit:
+        return None
 
-    Columns: the keys, p, q, c, L, E, `value` (mean), `scaled` (mean on the scale of the fit, of
-    which `value` is the image: for Fréchet distances a geometric mean), `n_seeds`, `seed_sd` (on
-    the scale of the fit; NaN for one seed).
+
+def with_scaled(measurements: pl.DataFrame) -> pl.DataFrame:
+    """With the column `scaled`: the value on the scale of its metric's fit."""
+    logs = [name for name in measurements["metric"].unique() if metric(name).transform == "log2"]
+    value = pl.col("value")
+    return measurements.with_columns(
+        scaled=pl.when(pl.col("metric").is_in(logs)).then(value.log(2)).otherwise(value)
+    )
+
+
+def unscaled(means: pl.DataFrame) -> pl.DataFrame:
+    """With the column `value` of which `scaled` is the scale of the fit."""
+    logs = [name for name in means["metric"].unique() if metric(name).transform == "log2"]
+    scaled = pl.col("scaled")
+    return means.with_columns(
+        value=pl.when(pl.col("metric").is_in(logs)).then(2.0**scaled).otherwise(scaled)
+    )
+
+
+def configuration_means(measurements: pl.DataFrame) -> pl.DataFrame:
+    """One row for every value of KEYS, configuration, E and step.
+
+    Columns: those of the measurements but for what repeats (seed, ids), `value` (mean over the
+    seeds), `scaled` (mean on the scale of the fit, of which `value` is the image: for Fréchet
+    distances a geometric mean), `n_seeds` (different ones; the floor and the paper count as one),
+    `seed_sd` (on the scale of the fit; null for one seed).
     """
-    keys = ["panel", "protocol", "dataset", "series", "config_id", "p", "q", "c", "L", "E"]
-    if observations.empty:
-        return pd.DataFrame(columns=[*keys, "value", "scaled", "n_seeds", "seed_sd"])
-    rows = observations.assign(scaled=_scaled(observations))
-    grouped = rows.groupby(keys, sort=False)["scaled"]
-    means = grouped.agg(["mean", "size", "std"]).reset_index()
-    means = means.rename(columns={"mean": "scaled", "size": "n_seeds", "std": "seed_sd"})
-    parts = [
-        pd.Series(metric(str(name)).unscale(part), index=part.index)
-        for name, part in means.groupby("panel")["scaled"]
-    ]
-    means["value"] = pd.concat(parts)
-    return means
+    keys = [*KEYS, "config_id", "L", "E", "step"]
+    rows = with_scaled(measurements)
+    rest = [name for name in rows.columns if name not in (*keys, *_REPEATS)]
+    means = rows.group_by(keys, maintain_order=True).agg(
+        pl.col(rest).first(),
+        pl.col("scaled").mean(),
+        n_seeds=pl.col("seed").n_unique().cast(pl.Int64),
+        seed_sd=pl.col("scaled").std(),
+    )
+    return unscaled(means)
 
 
-def fit_lines(observations: pd.DataFrame) -> list[LineFit]:
-    """A line for every (panel, protocol, dataset, series), in the order of appearance."""
-    keys = ["panel", "protocol", "dataset", "series"]
+def fit_lines(measurements: pl.DataFrame, wanted: Line = LINEAR) -> list[LineFit]:
+    """A line for every value of KEYS and of `wanted.by`, in the order of appearance."""
+    keys = [*KEYS, *wanted.by]
     return [
-        _fit(dict(zip(keys, key, strict=True)), rows)
-        for key, rows in observations.groupby(keys, sort=False)
+        _line_fit(dict(zip(keys, key, strict=True)), rows, wanted)
+        for key, rows in measurements.group_by(keys, maintain_order=True)
     ]
 
 
-def _fit(key: Mapping[str, Any], rows: pd.DataFrame) -> LineFit:
+def _line_fit(key: Mapping[str, Any], rows: pl.DataFrame, wanted: Line) -> LineFit:
     means = configuration_means(rows)
     try:
-        model, note = _line(means["E"], means["scaled"]), ""
+        model, note = _fit(wanted, means[wanted.x], means["scaled"]), ""
         if math.isnan(model.r2):
             note = "every value is the same: R² is undefined"
     except NoFit as reason:
         model, note = None, str(reason)
-    scaled = rows.assign(scaled=_scaled(rows)).groupby("config_id")["scaled"]
-    counts = means["n_seeds"]
+    repeats = with_scaled(rows).group_by("config_id", "L", "E", "step", maintain_order=True)
+    counts = means["n_seeds"].to_list()
+    figures = rows["figure"].unique().to_list()
     return LineFit(
-        **key,
+        panel=key["metric"],
+        dataset=key["dataset"],
+        series=key["series"],
+        protocol=key["protocol"],
+        source=key["source"],
+        cfg_scale=key["cfg_scale"],
+        generator=key["generator"],
         model=model,
         n=len(means),
-        seeds=tuple(sorted({int(seed) for seed in rows["seed"].dropna()})),
-        seeds_per_configuration=(int(counts.min()), int(counts.max())),
-        between_seed_sd=pooled_sd([group.to_numpy() for _, group in scaled]),
+        seeds=tuple(rows["seed"].drop_nulls().unique().sort()),
+        seeds_per_configuration=(min(counts), max(counts)),
+        between_seed_sd=pooled_sd([group["scaled"].to_numpy() for _, group in repeats]),
         note=note,
+        line=wanted,
+        group=tuple((name, key[name]) for name in wanted.by),
+        figure=figures[0] if len(figures) == 1 else None,
+        turn=_turn(wanted, means) if model else None,
     )
 
 
-def _scaled(observations: pd.DataFrame) -> pd.Series:
-    parts = [
-        pd.Series(metric(str(name)).scale(part), index=part.index)
-        for name, part in observations.groupby("panel")["value"]
-    ]
-    return pd.concat(parts)
+# The columns of ours over which the paper draws, by the names on its axes; metrics have their own.
+_DRAWN_OVER = {
+    "E": "Floating Points, E", "c": "Channel Width, c", "pixels_per_channel": "Pixels Per Channel",
+    "encoder_params_m": "Encoder Size (M)", "decoder_params_m": "Decoder Size (M)",
+}  # fmt: skip
 
 
-def _named(values: Array) -> dict[str, Any]:
+def _printed(fit: LineFit) -> float | None:
+    if fit.figure is None:
+        return None
+    found = published_fits().filter(
+        pl.col("figure") == fit.figure,
+        pl.col("source") == "drawn",
+        pl.col("panel") == fit.panel,
+        pl.col("dataset") == fit.dataset,
+        pl.col("cfg_scale").eq_missing(pl.lit(fit.cfg_scale, dtype=pl.Float64)),
+        pl.col("form") == fit.form,
+        pl.col("x_variable") == _DRAWN_OVER.get(fit.line.x, fit.line.x),
+        pl.col("x_transform") == fit.line.transform,
+    )
+    return float(found["r2_annotated"][0]) if len(found) == 1 else None
+
+
+def _named(names: tuple[str, ...], values: Array) -> dict[str, Any]:
     """Per coefficient; an interval becomes a pair."""
     return {
         name: [_number(end) for end in value] if np.ndim(value) else _number(value)
-        for name, value in zip(NAMES, values, strict=True)
+        for name, value in zip(names, values, strict=True)
     }
 
 

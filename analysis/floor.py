@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
+import polars as pl
 
 from analysis.fits import configuration_means
 from analysis.metrics import metric
 
-_KEYS = ["panel", "protocol", "dataset"]
+_KEYS = ["metric", "protocol", "dataset"]
 
 
 @dataclass(frozen=True)
@@ -44,42 +44,35 @@ class AgainstFloor:
         }
 
 
-def differences(observations: pd.DataFrame) -> pd.DataFrame:
+def differences(measurements: pl.DataFrame) -> pl.DataFrame:
     """One row per configuration, metric and data set that has a trained mean and a floor.
 
-    Columns: panel, protocol, dataset, config_id, p, q, c, L, E, n_seeds, trained, floor (both in
+    Columns: metric, protocol, dataset, config_id, p, q, c, L, E, n_seeds, trained, floor (both in
     the metric's own scale), difference (on the scale of the fit), better. Metrics without a
     direction (rates) are not compared.
     """
-    means = configuration_means(observations)
-    trained = means[means["series"] == "trained"]
-    floor = means[means["series"] == "floor"]
-    both = trained.merge(
-        floor[[*_KEYS, "config_id", "E", "value", "scaled"]],
-        on=[*_KEYS, "config_id", "E"],
-        suffixes=("", "_floor"),
+    means = configuration_means(measurements)
+    keys = [*_KEYS, "config_id", "E"]
+    floor = means.filter(pl.col("series") == "floor").select(
+        *keys, floor="value", floor_scaled="scaled"
     )
-    both["difference"] = both["scaled"] - both["scaled_floor"]
-    sign = both["panel"].map(lambda name: metric(name).better).astype(int)
-    both["better"] = both["difference"] * sign > 0
-    both = both[sign != 0].rename(columns={"value": "trained", "value_floor": "floor"})
-    columns = ["config_id", "p", "q", "c", "L", "E", "n_seeds"]
-    return both[[*_KEYS, *columns, "trained", "floor", "difference", "better"]]
+    both = means.filter(pl.col("series") == "trained").join(
+        floor, on=keys, how="inner", maintain_order="left"
+    )
+    better = {name: metric(name).better for name in both["metric"].unique()}
+    sign = pl.col("metric").replace_strict(better, return_dtype=pl.Int64) if better else pl.lit(0)
+    difference = pl.col("scaled") - pl.col("floor_scaled")
+    return both.filter(sign != 0).select(
+        *_KEYS, "config_id", "p", "q", "c", "L", "E", "n_seeds",
+        pl.col("value").alias("trained"), "floor", difference.alias("difference"),
+        (difference * sign > 0).alias("better"),
+    )  # fmt: skip
 
 
-def against_floor(observations: pd.DataFrame) -> list[AgainstFloor]:
+def against_floor(measurements: pl.DataFrame) -> list[AgainstFloor]:
     """The summary of `differences`, per metric, protocol and data set."""
-    summaries = []
-    for (panel, protocol, dataset), rows in differences(observations).groupby(_KEYS, sort=False):
-        summaries.append(
-            AgainstFloor(
-                panel=str(panel),
-                protocol=str(protocol),
-                dataset=str(dataset),
-                n=len(rows),
-                better=int(rows["better"].sum()),
-                low=float(rows["difference"].min()),
-                high=float(rows["difference"].max()),
-            )
-        )
-    return summaries
+    table = differences(measurements).group_by(_KEYS, maintain_order=True).agg(
+        n=pl.len(), better=pl.col("better").sum(), low=pl.col("difference").min(),
+        high=pl.col("difference").max(),
+    )  # fmt: skip
+    return [AgainstFloor(panel=row.pop("metric"), **row) for row in table.iter_rows(named=True)]

@@ -1,49 +1,109 @@
-"""The store's views as pandas frames: the only module of the analysis that meets the database."""
+"""The store's views as polars frames; else only `records` and `page.ledger` meet the database."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
+import polars as pl
 from sqlalchemy import text
 
+from analysis.records import NoRecords, Records, StoreRecords, release
 from vitok_core.errors import UserError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+    from sqlalchemy.engine import Row
 
+    from sweep.layout import Root
     from sweep.store import Store
 
-POINTS = (
-    "point_id", "config_id", "seed", "slug", "variant", "encoder", "decoder", "p", "q", "c", "L",
-    "E", "resolution", "frames", "pixels_per_channel", "params_m", "gflops",
+Source = Literal["db", "published"]
+Schema = Mapping[str, type[pl.DataType]]
+
+POINTS: Schema = {
+    "point_id": pl.String, "config_id": pl.String, "seed": pl.Int64, "slug": pl.String,
+    "variant": pl.String, "encoder": pl.String, "decoder": pl.String, "p": pl.Int64, "q": pl.Int64,
+    "c": pl.Int64, "L": pl.Int64, "E": pl.Int64, "resolution": pl.Int64, "frames": pl.Int64,
+    "pixels_per_channel": pl.Float64, "params_m": pl.Float64, "gflops": pl.Float64,
+}  # fmt: skip
+POINT_METRICS: Schema = {
+    "point_id": pl.String, "job_id": pl.String, "kind": pl.String, "dataset": pl.String,
+    "cfg_scale": pl.Float64, "eval_length": pl.Int64, "eval_E": pl.Int64, "metric": pl.String,
+    "protocol": pl.String, "value": pl.Float64,
+}  # fmt: skip
+# What else tells the points of `wide` apart: columns of `measurements`, whose `variant` is `form`
+# here, for a point's `variant` is its name (S-B/16).
+TOLD_BY = (
+    "form", "stage", "loss", "gan_weight", "disc_lr", "full_finetune", "step", "figure",
 )  # fmt: skip
-POINT_METRICS = (
-    "point_id", "job_id", "kind", "dataset", "cfg_scale", "eval_length", "eval_E", "metric",
-    "protocol", "value",
-)  # fmt: skip
-CURVES = ("job_id", "attempt", "step", "metric", "value")
+CURVES: Schema = {
+    "job_id": pl.String, "attempt": pl.Int64, "step": pl.Int64, "metric": pl.String,
+    "value": pl.Float64,
+}  # fmt: skip
+JOBS: Schema = {"job_id": pl.String, "kind": pl.String, "config": pl.String}
+EDGES: Schema = {"job_id": pl.String, "parent_id": pl.String}
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What was measured, of one sweep or of all. Columns: docs/records.md, its views."""
+    """What was measured, of one sweep or of all, of us or of the paper. Columns: docs/analysis.md.
 
-    points: pd.DataFrame
-    point_metrics: pd.DataFrame
-    read_curves: Callable[[], pd.DataFrame]
-    source: str  # for messages: the root or the database
+    `points`, `point_metrics` and `curves` are the store's views. `measurements` is the one tidy
+    frame on which fits, figures, tables and claims stand.
+    """
+
+    points: pl.DataFrame  # POINTS
+    point_metrics: pl.DataFrame  # POINT_METRICS
+    read_curves: Callable[[], pl.DataFrame]
+    source: str  # for messages: the root or the database, or the paper
     sweep: str | None = None
+    jobs: pl.DataFrame = field(
+        default_factory=lambda: pl.DataFrame(schema=dict(JOBS))
+    )  # what the points' jobs computed, as JSON
+    edges: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict(EDGES)))
+    sources: tuple[Source, ...] = ("db",)
+    records: Records = NoRecords()  # noqa: RUF009  (frozen): what jobs left besides their scores
 
     @cached_property
-    def curves(self) -> pd.DataFrame:
+    def curves(self) -> pl.DataFrame:
         """Training curves; read when they are first asked for, for they can be millions of rows."""
         return self.read_curves()
+
+    @cached_property
+    def measurements(self) -> pl.DataFrame:
+        """One row per measured number, columns `analysis.measurements.SCHEMA`.
+
+        A published number stands there once, under the first figure that shows it.
+        """
+        return self.measured()
+
+    def measured(self, figures: Sequence[str] = ()) -> pl.DataFrame:
+        """As `measurements`, but of the paper's numbers those that these figures draw.
+
+        A number that several figures show then counts for each: Figure 6 draws S-B, which is a
+        point of Figure 2 already.
+        """
+        from analysis.published.measured import measured
+
+        parts = [self._own] if "db" in self.sources else []
+        if "published" in self.sources:
+            parts += [measured(figure) for figure in figures] if figures else [measured()]
+        return pl.concat(parts)
+
+    @cached_property
+    def _own(self) -> pl.DataFrame:
+        from analysis.measurements import from_store
+
+        return from_store(self.points, self.point_metrics, self.jobs, self.edges)
+
+    def with_published(self) -> Results:
+        """These results and the paper's; `points` and `point_metrics` stay ours."""
+        return replace(self, sources=("db", "published"))
 
     def wide(
         self,
@@ -51,40 +111,72 @@ class Results:
         kind: str = "reconstruct",
         dataset: str | None = None,
         metrics: Sequence[str] | None = None,
-    ) -> pd.DataFrame:
-        """One row per point, its columns first, then one column per metric.
+        cfg_scale: float | None = None,
+        eval_length: int | None = None,
+    ) -> pl.DataFrame:
+        """One row per point: its columns, then TOLD_BY, then one column per metric.
+
+        What differs between points stands in the columns, and may well differ: of the paper's
+        numbers one metric then comes from several figures.
 
         Raises:
             UserError: no such rows, or a metric with several values for one point (several data
-                sets or protocols): they must not be mixed in a column.
+                sets, CFG scales, lengths or protocols), or with several protocols for points of
+                one resolution and length: they must not be mixed in a column.
         """
-        rows = self.point_metrics[self.point_metrics["kind"] == kind]
-        if dataset is not None:
-            rows = rows[rows["dataset"] == dataset]
+        rows = self.point_metrics.filter(pl.col("kind") == kind)
+        asked_for = {"dataset": dataset, "cfg_scale": cfg_scale, "eval_length": eval_length}
+        rows = rows.filter(**{name: at for name, at in asked_for.items() if at is not None})
         if metrics is not None:
-            rows = rows[rows["metric"].isin(metrics)]
-        if rows.empty:
+            rows = rows.filter(pl.col("metric").is_in(list(metrics)))
+        if rows.is_empty():
             asked = f"kind {kind!r}" + (f" on {dataset!r}" if dataset else "")
-            have = sorted(set(zip(self.point_metrics["kind"], self.point_metrics["dataset"],
-                                  strict=True)))  # fmt: skip
-            there = ", ".join(f"{name} on {data}" for name, data in have) or "none yet"
+            have = self.point_metrics.select("kind", "dataset").unique().sort("kind", "dataset")
+            there = ", ".join(f"{name} on {data}" for name, data in have.rows()) or "none yet"
             raise UserError(f"{self.source}: no metrics of {asked} (there are: {there})")
         # A parent that two points share gives each its row; one point must have one number.
-        repeated = rows[rows.duplicated(["point_id", "metric"], keep=False)]
-        if not repeated.empty:
-            first = repeated.iloc[0]["metric"]
-            several = repeated[repeated["metric"] == first]
-            what = next(
-                (
-                    f"{column}: {', '.join(sorted(map(str, several[column].unique())))}"
-                    for column in ("dataset", "protocol", "cfg_scale", "eval_length")
-                    if several[column].nunique() > 1
-                ),
-                "the same data set",
-            )
-            raise UserError(f"{first} has several values for one point ({what}): choose one")
-        pivot = rows.pivot(index="point_id", columns="metric", values="value")
-        return self.points.merge(pivot.reset_index().rename_axis(columns=None), on="point_id")
+        repeated = rows.filter(pl.struct("point_id", "metric").is_duplicated())
+        if not repeated.is_empty():
+            raise UserError(_several(repeated))
+        self._refuse_mixture(rows)
+        pivot = rows.sort("metric").pivot("metric", index="point_id", values="value")
+        told = self.points.join(self._told(kind), on="point_id", how="left", maintain_order="left")
+        return told.join(pivot, on="point_id", how="inner", maintain_order="left")
+
+    def _refuse_mixture(self, rows: pl.DataFrame) -> None:
+        """Raise UserError where a metric's numbers were measured in several ways."""
+        shapes = self.points.select("point_id", "resolution", "frames")
+        way = pl.col("protocol").str.replace(r", Figure .*$", "")  # one way, in several figures
+        ways = rows.join(shapes, on="point_id").group_by(
+            "metric", "dataset", "resolution", "frames", maintain_order=True
+        ).agg(way.unique().sort().alias("ways"))  # fmt: skip
+        for metric, dataset, _, _, several in ways.rows():
+            if len(several) > 1:
+                raise UserError(
+                    f"{metric} on {dataset} was measured by several protocols, which must not "
+                    f"stand in one column: {'; '.join(several)}. --sweep, or point_metrics, "
+                    "keeps one"
+                )
+
+    def _told(self, kind: str) -> pl.DataFrame:
+        """`point_id` and TOLD_BY: null of the floor, and where a point's own numbers differ."""
+        rows = self.measurements.filter(kind=kind, series="trained").rename({"variant": "form"})
+        same = [
+            pl.when(pl.col(name).n_unique() == 1).then(pl.col(name).first()) for name in TOLD_BY
+        ]
+        return rows.group_by("point_id").agg(same)
+
+
+def _several(repeated: pl.DataFrame) -> str:
+    """Why one metric has more than one value for a point."""
+    metrics, points = repeated["metric"], repeated["point_id"]
+    rows = repeated.filter(metric=metrics[0], point_id=points[0])
+    what = "the same data set"
+    for column in ("dataset", "protocol", "cfg_scale", "eval_length"):
+        if rows[column].n_unique() > 1:
+            what = f"{column}: {', '.join(map(str, rows[column].unique().sort().to_list()))}"
+            break
+    return f"{metrics[0]} has several values for one point ({what}): choose one"
 
 
 def load(
@@ -95,13 +187,15 @@ def load(
     Args:
         root_or_url: a results root, or a database URL (`sqlite:///…`, `postgresql+psycopg://…`).
         sweep: keep the points of this sweep.
-        db: the database of the root, when it is not its `results.db`.
+        db: the database of the root; None: as the commands have it (VITOK_DB, the site file's
+            `db`, else its `results.db`).
 
     Raises:
         UserError: nothing there, another schema, or no such sweep; the message says what to do.
     """
     from sweep.layout import Root
     from sweep.store import open_store, sync
+    from sweep.store.where import database_url
 
     if "://" in str(root_or_url):
         root, db = None, str(root_or_url)
@@ -113,13 +207,13 @@ def load(
         root = None
     if root is None:
         _check_file(str(db))
-    store = open_store(root, db)
+    store = open_store(root, db if root is None else database_url(db))
     try:
         if root is not None:
             sync(store, root)
-        return _read(store, str(root.path) if root is not None else store.name, sweep)
+        return _read(store, root, sweep)
     finally:
-        store.close()
+        release(store)
 
 
 def _check_file(url: str) -> None:
@@ -129,54 +223,48 @@ def _check_file(url: str) -> None:
         raise UserError(f"{url}: no such database; `vitok-sweep sync` makes one from a root")
 
 
-def _read(store: Store, source: str, sweep: str | None) -> Results:
+def _read(store: Store, root: Root | None, sweep: str | None) -> Results:
+    source = str(root.path) if root is not None else store.name
     with store.read() as connection:  # one moment: all frames agree
-        sweeps = pd.read_sql(text("SELECT DISTINCT sweep FROM sweep_members"), connection)
-        names = sorted(sweeps["sweep"])
+        found = connection.execute(text("SELECT DISTINCT sweep FROM sweep_members")).scalars()
+        names = sorted(found)
         if not names:
             raise UserError(f"{source}: no sweep has been launched here yet")
         if sweep is not None and sweep not in names:
             near = difflib.get_close_matches(sweep, names, 1)
             hint = f", did you mean {near[0]}?" if near else ""
             raise UserError(f"{source}: no sweep {sweep!r}{hint} (there are: {', '.join(names)})")
-        points = _view(connection, "points", POINTS, "point_id", _MEMBERS, sweep)
-        measured = _view(connection, "point_metrics", POINT_METRICS, "point_id", _MEMBERS, sweep)
+        points = _view(connection, "points", POINTS, "point_id", sweep)
+        measured = _view(connection, "point_metrics", POINT_METRICS, "point_id", sweep)
+        jobs = _view(connection, "jobs", JOBS, "job_id", sweep)
+        edges = _view(connection, "edges", EDGES, "job_id", sweep)
 
-    def curves() -> pd.DataFrame:
+    def curves() -> pl.DataFrame:
         try:
             with store.read() as later:
-                return _view(later, "curves", CURVES, "job_id", _MEMBER_JOBS, sweep)
+                return _view(later, "curves", CURVES, "job_id", sweep)
         finally:
-            store.close()
+            release(store)
 
-    return Results(points, _typed(measured), curves, source, sweep)
+    records = StoreRecords(store, root.path if root is not None else None, sweep)
+    return Results(points, measured, curves, source, sweep, jobs, edges, records=records)
 
 
-_MEMBERS = "SELECT point_id FROM sweep_members WHERE sweep = :sweep"
-_MEMBER_JOBS = "SELECT job_id FROM sweep_member_jobs WHERE sweep = :sweep"
+_MEMBERS = {
+    "point_id": "SELECT point_id FROM sweep_members WHERE sweep = :sweep",
+    "job_id": "SELECT job_id FROM sweep_member_jobs WHERE sweep = :sweep",
+}
 
 
 def _view(
-    connection: Connection,
-    view: str,
-    columns: Sequence[str],
-    key: str,
-    members: str,
-    sweep: str | None,
-) -> pd.DataFrame:
+    connection: Connection, view: str, schema: Schema, key: str, sweep: str | None
+) -> pl.DataFrame:
     """A view's rows in an order of their own, so that the same results give the same files."""
-    names = ", ".join(f'"{column}"' for column in columns)
+    names = ", ".join(f'"{column}"' for column in schema)
     query = f"SELECT {names} FROM {view}"
     if sweep is not None:
-        query += f" WHERE {key} IN ({members})"
+        query += f" WHERE {key} IN ({_MEMBERS[key]})"
     parameters = {"sweep": sweep} if sweep is not None else {}
-    frame = pd.read_sql(text(query), connection, params=parameters)
-    return frame.sort_values(
-        [column for column in columns if column != "value"], kind="stable", ignore_index=True
-    )
-
-
-def _typed(measured: pd.DataFrame) -> pd.DataFrame:
-    """Numbers as numbers even where every row is NULL, which pandas reads as objects."""
-    numbers = ["cfg_scale", "eval_length", "eval_E", "value"]
-    return measured.assign(**{name: pd.to_numeric(measured[name]) for name in numbers})
+    rows: Sequence[Row[tuple[object, ...]]] = connection.execute(text(query), parameters).all()
+    frame = pl.DataFrame([tuple(row) for row in rows], schema=dict(schema), orient="row")
+    return frame.sort([column for column in schema if column != "value"])

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.ols import NoFit
+from analysis.stats.ols import NoFit
+
+# What no metric reaches; beyond, the sums of squares of a fit would overflow.
+ABSURD = 1e100
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Metric:
     def usable(self, values: ArrayLike) -> NDArray[np.bool_]:
         """Which values a fit can take."""
         numbers = np.asarray(values, dtype=float)
-        finite = np.isfinite(numbers)
+        finite = np.isfinite(numbers) & (np.abs(numbers) < ABSURD)
         return np.asarray(finite & (numbers > 0)) if self.transform == "log2" else finite
 
 

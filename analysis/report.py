@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import polars as pl
 
-from analysis.figures import Request, find
-from analysis.fits import LineFit, fit_lines
+from analysis.figures import FIGURES, Drawing, Request, find
+from analysis.fits import KEYS, LINEAR, Line, LineFit, fit_lines
 from analysis.floor import AgainstFloor, against_floor, differences
 from analysis.frames import Results
-from analysis.observations import observe
+from analysis.selection import select
 from vitok_core.errors import UserError
+
+FORMATS = ("pdf", "svg", "png")  # of figures
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,16 +29,29 @@ class Report:
     fits: list[LineFit]
     floor: list[AgainstFloor]
     notes: tuple[str, ...]
+    findings: tuple[dict[str, Any], ...] = ()
 
     def record(self) -> dict[str, Any]:
         """For `--json`."""
         return {
             "figure": self.figure,
             "files": [str(path) for path in self.files],
-            "fits": [fit.record() for fit in self.fits],
+            "fits": [*(fit.record() for fit in self.fits), *self.findings],
             "floor": [one.record() for one in self.floor],
             "notes": list(self.notes),
         }
+
+
+@dataclass(frozen=True, eq=False)
+class Album:
+    """Every figure that has data, and why the others have none."""
+
+    reports: list[Report]
+    missing: dict[str, str]  # figure → reason
+
+    def record(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"figures": [one.record() for one in self.reports], "missing": self.missing}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,16 +60,16 @@ class Overview:
 
     fits: list[LineFit]
     floor: list[AgainstFloor]
-    differences: pd.DataFrame
+    differences: pl.DataFrame
     notes: tuple[str, ...]
 
     def record(self) -> dict[str, Any]:
         """For `--json`."""
-        points = self.differences.astype(object).where(self.differences.notna(), None)
+        points = self.differences.rename({"metric": "panel"}).to_dicts()
         return {
             "fits": [fit.record() for fit in self.fits],
             "floor": [one.record() for one in self.floor],
-            "floor_points": points.to_dict(orient="records"),
+            "floor_points": points,
             "notes": list(self.notes),
         }
 
@@ -64,7 +79,7 @@ def draw(
     figure: str,
     out: Path,
     *,
-    formats: Sequence[str] = ("pdf", "svg", "png"),
+    formats: Sequence[str] = FORMATS,
     datasets: Sequence[str] = (),
 ) -> Report:
     """Write `figure` below `out`: FIGURE.pdf …, FIGURE.csv and FIGURE.fits.json.
@@ -78,13 +93,44 @@ def draw(
     chosen = find(figure)
     wanted = parse_formats(",".join(formats))
     drawing = chosen.draw(results, Request(datasets=tuple(datasets)))
+    return _write(chosen.id, drawing, out, wanted)
+
+
+def draw_all(
+    results: Results,
+    out: Path,
+    *,
+    formats: Sequence[str] = ("pdf", "svg", "png"),
+    datasets: Sequence[str] = (),
+) -> Album:
+    """Write every figure of the registry for which there is data; see `draw`.
+
+    Raises:
+        UserError: no figure has any data, an unknown format, a folder that cannot be written.
+    """
+    wanted = parse_formats(",".join(formats))
+    reports: list[Report] = []
+    missing: dict[str, str] = {}
+    for chosen in FIGURES.values():
+        try:
+            drawing = chosen.draw(results, Request(datasets=tuple(datasets)))
+        except UserError as reason:
+            missing[chosen.id] = str(reason)
+            continue
+        reports.append(_write(chosen.id, drawing, out, wanted))
+    if not reports:
+        raise UserError(f"no figure has data; the first: {next(iter(missing.values()))}")
+    return Album(reports, missing)
+
+
+def _write(figure: str, drawing: Drawing, out: Path, formats: Sequence[str]) -> Report:
     from analysis.figures import style
 
-    csv = drawing.data.to_csv(index=False, lineterminator="\n").encode()
-    fits = [fit.record() for fit in drawing.fits]
+    csv = drawing.data.write_csv().encode()
+    fits = [*(fit.record() for fit in drawing.fits), *drawing.findings]
     text = json.dumps(fits, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    files = [out / f"{chosen.id}.{suffix}" for suffix in wanted]
-    tables = {out / f"{chosen.id}.csv": csv, out / f"{chosen.id}.fits.json": text.encode()}
+    files = [out / f"{figure}.{suffix}" for suffix in formats]
+    tables = {out / f"{figure}.csv": csv, out / f"{figure}.fits.json": text.encode()}
     try:
         for path in files:
             style.write(drawing.canvas, path)
@@ -92,27 +138,45 @@ def draw(
             style.replace(path, data)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
-    return Report(chosen.id, (*files, *tables), drawing.fits, drawing.floor, drawing.notes)
-
-
-def overview(results: Results, *, datasets: Sequence[str] = ()) -> Overview:
-    """Fit every metric on every data set (or on those named)."""
-    seen = observe(results, datasets=datasets)
-    return Overview(
-        fit_lines(seen.distinct),
-        against_floor(seen.frame),
-        differences(seen.frame),
-        seen.notes,
+    return Report(
+        figure, (*files, *tables), drawing.fits, drawing.floor, drawing.notes, drawing.findings
     )
 
 
-def parse_formats(text: str) -> list[str]:
+def overview(results: Results, *, datasets: Sequence[str] = ()) -> Overview:
+    """Fit every metric on every data set (or on those named): a line over log2 E for
+    reconstructions, a quadratic for generations; of the paper's, those that its figures draw, and
+    one for each variant where a figure compares variants."""
+    kinds = results.measurements["kind"].unique()
+    fits: list[LineFit] = []
+    notes: list[str] = []
+    floors = results.measurements.clear()
+    if "generate" not in kinds or "reconstruct" in kinds or "floor" in kinds:
+        seen = select(results, datasets=datasets)
+        floors, notes = seen.frame, list(seen.notes)
+        fits += _lines(seen.distinct, LINEAR)
+    if "generate" in kinds:
+        made = select(results, kind="generate")
+        notes += made.notes
+        fits += _lines(made.distinct, Line("quadratic"))
+    return Overview(fits, against_floor(floors), differences(floors), tuple(notes))
+
+
+def _lines(measurements: pl.DataFrame, wanted: Line) -> list[LineFit]:
+    """As `fit_lines`, but a line each for the variants that a figure of the paper compares."""
+    fits: list[LineFit] = []
+    for _, rows in measurements.group_by(KEYS, maintain_order=True):
+        compared = rows["source"][0] == "published" and rows["variant"].n_unique() > 1
+        fits += fit_lines(rows, replace(wanted, by=("variant",)) if compared else wanted)
+    return fits
+
+
+def parse_formats(text: str, known: Sequence[str] = FORMATS) -> list[str]:
     """`pdf,svg` as a list, each once.
 
     Raises:
-        UserError: a format that is not one of pdf, svg, png.
+        UserError: a format that is not one of those known.
     """
-    known = ("pdf", "svg", "png")
     formats = [part.strip().lower().lstrip(".") for part in text.split(",") if part.strip()]
     for name in formats:
         if name not in known:

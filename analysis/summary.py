@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-import pandas as pd
+import polars as pl
 
-from analysis.figures.words import number
+from analysis.figures.words import group_name, number
 from analysis.fits import LineFit
 from analysis.floor import AgainstFloor
 from analysis.metrics import metric
@@ -15,18 +16,19 @@ _SERIES = {"trained": "trained", "floor": "PCA floor"}
 
 
 def fit_table(fits: Sequence[LineFit]) -> str:
-    """Every line: R², slope per doubling of E with its 95% interval, residual sd, n, seeds."""
-    header = [
-        "data set", "metric", "series", "R²", "per doubling of E", "95% CI", "residual sd", "unit",
-        "n", "seeds", "seed sd",
-    ]  # fmt: skip
-    rows = [_fit_row(fit) for fit in fits]
-    lines = [_aligned(header, rows, left={0, 1, 2, 7})]
-    lines += [
-        f"  {fit.dataset}, {fit.panel}, {_SERIES[fit.series]}: {fit.note}"
-        for fit in fits
-        if fit.note
-    ]
+    """Every line: R², slope per doubling with its 95% interval, residual sd, n, seeds.
+
+    Of the paper's lines also their figure and the R² that it prints.
+    """
+    if not fits:
+        return ""
+    published = any(fit.source == "published" for fit in fits)
+    figure = ["figure"] if published else []
+    header = ["data set", "metric", "series", *figure, "R²", *_fit_columns(fits, published)]
+    rows = [_fit_row(fit, published) for fit in fits]
+    left = {header.index(name) for name in ("data set", "metric", "series", "unit")}
+    lines = [_aligned(header, rows, left)]
+    lines += [f"  {_whole_name(fit)}: {fit.note}" for fit in fits if fit.note]
     if any(_protocols(fits)):
         lines += ["", "Protocols"]
         lines += [f"  {name}: {protocol}" for name, protocol in _protocols(fits)]
@@ -52,44 +54,79 @@ def floor_table(floors: Sequence[AgainstFloor]) -> str:
     return "Trained minus PCA floor, by configuration\n" + _aligned(header, rows, left={0, 1, 5})
 
 
-def point_table(differences: pd.DataFrame) -> str:
+def point_table(differences: pl.DataFrame) -> str:
     """Trained minus PCA floor at every configuration, one table per data set."""
     tables = []
-    for dataset, rows in differences.groupby("dataset", sort=False):
+    for (dataset,), rows in differences.group_by("dataset", maintain_order=True):
         keys = ["p", "q", "c", "E", "config_id"]
-        wide = rows.pivot_table(index=keys, columns="panel", values="difference", sort=False)
-        wide = wide[[name for name in rows["panel"].unique() if name in wide]].sort_index()
-        header = ["p", "c", "E", *(_heading(str(name)) for name in wide.columns)]
+        wide = rows.pivot(
+            "metric", index=keys, values="difference", aggregate_function="mean"
+        ).sort(keys)  # fmt: skip
+        names = wide.columns[len(keys) :]
+        header = ["p", "c", "E", *map(_heading, names)]
         body = [
-            [str(key[0]), str(key[2]), str(key[3]), *(signed(value) for value in values)]
-            for key, values in zip(wide.index, wide.to_numpy(), strict=True)
+            [str(p), str(c), str(E), *map(signed, values)] for p, _, c, E, _, *values in wide.rows()
         ]
         title = f"Trained minus PCA floor at every configuration, {dataset}"
         tables.append(f"{title}\n{_aligned(header, body, left=set())}")
     return "\n\n".join(tables)
 
 
-def signed(value: float) -> str:
+def signed(value: float | None) -> str:
     """A difference, its sign always written."""
-    return "–" if pd.isna(value) else ("+" if value >= 0 else "−") + number(abs(value))
+    if value is None or math.isnan(value):
+        return "–"
+    return ("+" if value >= 0 else "−") + number(abs(value))
 
 
-def _fit_row(fit: LineFit) -> list[str]:
+def _fit_columns(fits: Sequence[LineFit], published: bool) -> list[str]:
+    sizes = {fit.line.x for fit in fits}
+    over = sizes.pop() if len(sizes) == 1 else "x"
+    step = "doubling" if all(fit.line.transform == "log2" for fit in fits) else "doubling or unit"
+    printed = ["printed R²"] if published else []
+    return [
+        *printed, f"per {step} of {over}", "95% CI", "residual sd", "unit", "n", "seeds",
+        "seed sd",
+    ]  # fmt: skip
+
+
+def _dataset(fit: LineFit) -> str:
+    scale = "" if fit.cfg_scale is None else f"CFG {fit.cfg_scale:g}"
+    return " ".join(filter(None, [fit.dataset, fit.generator, scale]))
+
+
+def _series(fit: LineFit) -> str:
+    whose = "paper" if fit.source == "published" else _SERIES[fit.series]
+    of = ", ".join(group_name(name, value) for name, value in fit.group)
+    bent = " (quadratic)" if fit.form == "quadratic" else ""
+    return f"{whose}{', ' if of else ''}{of}{bent}"
+
+
+def _whole_name(fit: LineFit) -> str:
+    figure = f", Figure {fit.figure}" if fit.figure else ""
+    return f"{_dataset(fit)}, {fit.panel}, {_series(fit)}{figure}"
+
+
+def _fit_row(fit: LineFit, published: bool) -> list[str]:
     interval = fit.slope_ci
     low, high = fit.seeds_per_configuration
-    repeats = "" if fit.series == "floor" else f"{low}" if low == high else f"{low}–{high}"
+    repeats = f"{low}" if low == high else f"{low}–{high}"
+    seeded = bool(fit.seeds)
+    on_paper = "–" if fit.r2_printed is None else f"{fit.r2_printed:.2f}"
     return [
-        fit.dataset,
+        _dataset(fit),
         fit.panel,
-        _SERIES[fit.series],
+        _series(fit),
+        *([fit.figure or ""] if published else []),
         "–" if fit.r2 is None else f"{fit.r2:.3f}",
+        *([on_paper] if published else []),
         "–" if fit.slope is None else signed(fit.slope),
         "–" if interval is None else f"{signed(interval[0])} … {signed(interval[1])}",
         number(fit.residual_sd),
         fit.metric.unit,
         str(fit.n),
-        repeats,
-        "" if fit.series == "floor" else number(fit.between_seed_sd),
+        repeats if seeded else "",
+        number(fit.between_seed_sd) if seeded else "",
     ]
 
 

@@ -45,6 +45,7 @@ def page(
     caption_lines: int,
     size: tuple[float, float],
     heading: bool = False,
+    below: float = BELOW,
 ) -> Page:
     """Make an empty page.
 
@@ -54,10 +55,11 @@ def page(
         caption_lines: of wrapped text at the foot.
         size: of one panel, in inches.
         heading: leave room for a line above each row of panels.
+        below: inches for the ticks and the label of x.
     """
     width, height = size
     above = TITLE + entries * ENTRY + (0.26 if heading else 0.02)
-    row_height = above + height + BELOW
+    row_height = above + height + below
     foot = EDGE + caption_lines * LINE + (0.08 if caption_lines else 0)
     bottom = foot + legend_rows * MARKERS
     total_width = page_width(columns, width)
@@ -65,7 +67,7 @@ def page(
     figure = canvas(total_width, total)
     panels = []
     for row in range(rows):
-        y = bottom + (rows - 1 - row) * row_height + BELOW
+        y = bottom + (rows - 1 - row) * row_height + below
         panels.append(
             [
                 figure.add_axes(
@@ -91,7 +93,7 @@ def title(
     axes: Axes, text: str, handles: Sequence[Artist], labels: Sequence[str], entries: int
 ) -> None:
     """A panel's title and, below it but above the data, its legend; `entries` as for the page."""
-    _, height = _inches(axes)
+    _, height = inches(axes)
     axes.text(
         0, 1 + (0.09 + entries * ENTRY) / height, text, transform=axes.transAxes,
         fontsize=BASE + 0.5, fontweight="bold", va="bottom", ha="left",
@@ -106,13 +108,25 @@ def title(
 
 def y_label(axes: Axes, text: str, protocol: str) -> None:
     """The metric and, smaller, its protocol; at fixed places, so that panels look alike."""
-    width, _ = _inches(axes)
+    width, _ = inches(axes)
     axes.set_ylabel(text, fontsize=BASE - 0.5)
     axes.yaxis.set_label_coords(-0.69 / width, 0.5)
     axes.text(
         -0.46 / width, 0.5, protocol, transform=axes.transAxes, rotation=90, fontsize=TINY - 0.5,
         color=FAINT, ha="right", va="center", parse_math=False,
     )  # fmt: skip
+
+
+def x_label(axes: Axes, text: str, protocol: str) -> None:
+    """What is along x; of a metric the protocol below it."""
+    _, height = inches(axes)
+    axes.set_xlabel(text)
+    if protocol:
+        axes.xaxis.set_label_coords(0.5, -0.235 / height)
+        axes.text(
+            0.5, -0.425 / height, protocol, transform=axes.transAxes, fontsize=TINY - 0.5,
+            color=FAINT, ha="center", va="top", parse_math=False,
+        )  # fmt: skip
 
 
 def heading(made: Page, row: int, text: str) -> None:
@@ -151,7 +165,7 @@ def caption(made: Page, lines: Sequence[str]) -> None:
         )  # fmt: skip
 
 
-def _inches(axes: Axes) -> tuple[float, float]:
+def inches(axes: Axes) -> tuple[float, float]:
     """Width and height of a panel."""
     figure, box = axes.figure, axes.get_position()
     assert isinstance(figure, Figure)

@@ -11,11 +11,10 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -31,6 +30,34 @@ BASE, SMALL, TINY = 8.5, 7.5, 7.0  # points
 _PATCH = {8: ("o", COLOURS[0]), 16: ("s", COLOURS[1]), 32: ("^", COLOURS[2])}
 _SPARE = (("D", COLOURS[3]), ("v", COLOURS[4]), ("P", COLOURS[5]), ("X", INK))
 
+# seaborn's `axes_style("ticks")`, less what is set below and the map that no figure uses: to import
+# seaborn itself takes as long as to draw a figure.
+TICKS: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": ".15",
+    "axes.facecolor": "white",
+    "axes.grid": False,
+    "axes.labelcolor": ".15",
+    "axes.spines.bottom": True,
+    "axes.spines.left": True,
+    "axes.spines.right": True,
+    "axes.spines.top": True,
+    "figure.facecolor": "white",
+    "grid.color": ".8",
+    "grid.linestyle": "-",
+    "lines.solid_capstyle": "round",
+    "patch.edgecolor": "w",
+    "patch.force_edgecolor": True,
+    "text.color": ".15",
+    "xtick.bottom": True,
+    "xtick.color": ".15",
+    "xtick.direction": "out",
+    "xtick.top": False,
+    "ytick.color": ".15",
+    "ytick.direction": "out",
+    "ytick.left": True,
+    "ytick.right": False,
+}
 _RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
     "mathtext.fontset": "dejavusans",
@@ -67,8 +94,8 @@ def look() -> Iterator[None]:
     """Within it figures are built and saved in the project's look, whatever the user's own rc."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(sns.axes_style("ticks"))
         rc: Any = mpl.rcParams  # its stub knows keys as literals only
+        rc.update(TICKS)
         rc.update(_RC)
         yield
 
@@ -80,13 +107,62 @@ def canvas(width: float, height: float) -> Figure:
     return figure
 
 
-def patch_looks(patches: Sequence[int]) -> dict[int, tuple[str, str]]:
+def patch_looks(patches: Sequence[int]) -> dict[Any, tuple[str, str]]:
     """Marker and colour of each patch size; the paper's three keep theirs in every figure."""
     spare = iter(_SPARE * len(patches))
     return {p: _PATCH[p] if p in _PATCH else next(spare) for p in sorted(set(patches))}
 
 
-def size_axis(axes: Axes, sizes: Sequence[int]) -> None:
+def value_looks(values: Sequence[Any]) -> dict[Any, tuple[str, str]]:
+    """Marker and colour of each value of some other column, in the order given."""
+    every = (*_PATCH.values(), *_SPARE)
+    return {value: every[index % len(every)] for index, value in enumerate(dict.fromkeys(values))}
+
+
+def value_axis(axes: Axes, values: Sequence[float], *, log2: bool) -> None:
+    """x takes a few values (model sizes, frames): a tick at each of them, log2 or linear."""
+    low, high = min(values), max(values)
+    if log2:
+        pad = 2 ** max(0.08 * np.log2(high / low), 0.2)
+        axes.set_xscale("log", base=2)
+        axes.set_xlim(low / pad, high * pad)
+    else:
+        room = 0.06 * (high - low) or max(abs(high), 1) * 0.1
+        axes.set_xlim(low - room, high + room)
+    few: list[float] = []
+    for value in sorted(set(values)):
+        # Table 1's sizes as printed and as counted are one tick.
+        if not few or value > few[-1] + 0.01 * abs(few[-1]):
+            few.append(value)
+    if len(few) > 8:
+        few = [tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
+    axes.xaxis.set_major_locator(FixedLocator(few))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def make_room(axes: Axes, share: float) -> None:
+    """Leave `share` of the panel's width free on the right, beyond what x shows now."""
+    widen(axes, "x", 0, share / (1 - share))
+
+
+def widen(axes: Axes, which: Literal["x", "y"], before: float, after: float) -> None:
+    """Let an axis show more at its ends: shares of the length that it shows now."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    scale = axis.get_transform()
+    low, high = scale.transform(np.asarray(axis.get_view_interval()))
+    ends = np.asarray([low - before * (high - low), high + after * (high - low)])
+    axes.set(**{f"{which}lim": scale.inverted().transform(ends).tolist()})
+
+
+def plain_axis(axes: Axes, values: Sequence[float], which: Literal["x", "y"] = "y") -> None:
+    """A linear scale that holds `values`."""
+    low, high = min(values), max(values)
+    room = 0.06 * (high - low) or max(abs(high), 1) * 0.05
+    axes.set(**{f"{which}lim": (low - room, high + room)})
+
+
+def size_axis(axes: Axes, sizes: Sequence[float]) -> None:
     """x is E: log2, with ticks 2^k over the range of `sizes`."""
     low, high = np.log2(min(sizes)), np.log2(max(sizes))
     pad = max(0.05 * (high - low), 0.35)
@@ -102,22 +178,33 @@ def size_axis(axes: Axes, sizes: Sequence[int]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def log2_axis(axes: Axes, values: Sequence[float]) -> None:
-    """y is fitted as log2 and drawn so, its ticks labelled with plain numbers."""
+def log2_axis(axes: Axes, values: Sequence[float], which: Literal["x", "y"] = "y") -> None:
+    """A metric that is fitted as log2 is drawn so, its ticks labelled with plain numbers."""
     low, high = float(np.log2(min(values))), float(np.log2(max(values)))
     pad = max(0.06 * (high - low), 0.1)
-    axes.set_yscale("log", base=2)
-    axes.set_ylim(2 ** (low - pad), 2 ** (high + pad))
+    (axes.set_yscale if which == "y" else axes.set_xscale)("log", base=2)
+    axes.set(**{f"{which}lim": (2 ** (low - pad), 2 ** (high + pad))})
     octaves = high - low + 2 * pad
     step = 1 if octaves <= 6 else 2
     exponents = range(int(np.floor(low - pad)), int(np.ceil(high + pad)) + 1, step)
     parts = (1.0, 1.5) if octaves < 5 else (1.0,)
     ticks = [2.0**k * part for k in exponents for part in parts]
     narrow = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10])  # powers would leave one tick or none
-    axes.yaxis.set_major_locator(narrow if octaves < 1.5 else FixedLocator(ticks))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    axis.set_major_locator(narrow if octaves < 1.5 else FixedLocator(ticks))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _short(value: float) -> str:
+    """A tick of three significant digits, thousands as k: 43.3, 384, 20k."""
+    return f"{value / 1000:.3g}k" if abs(value) >= 10_000 else f"{value:.3g}"
+
+
+def _tick(value: float) -> str:
+    """A power of two in few characters: 0.125, but 0.016."""
+    return f"{value:.4g}" if value >= 0.1 else f"{value:.2g}"
 
 
 def write(figure: Figure, path: Path) -> None:

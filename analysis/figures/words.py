@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-import pandas as pd
+import polars as pl
 
 from analysis.figures.lanes import Lane
+from analysis.figures.spec import Mark, Spec, banded
 from analysis.fits import LineFit
 from analysis.frames import Results
 from analysis.metrics import metric
+from analysis.published import PAPER
 
-_LABEL = 42  # characters of a protocol beside an axis; the caption has all of them
+BAND = ", with the 95% confidence band of the mean"
+_NAME = 13  # characters of a legend's name beside which R² and the sd have room
+_NO_FID = "is not FID and not comparable with published FIDs"
+_LABEL = 45  # characters of a protocol beside an axis; the caption has all of them
 
 
 def short(protocol: str, width: int = _LABEL) -> str:
@@ -45,13 +50,61 @@ def y_label(name: str) -> str:
     return f"{name}{unit}{mark}"
 
 
-def entry(fit: LineFit) -> str:
-    """A legend line: what it is, R² and residual sd; or that there is no line."""
-    what = {"trained": "trained", "floor": "PCA floor"}[fit.series]
+def entry(fit: LineFit, mark: Mark, lane: Lane) -> str:
+    """A legend line: what it is, R² and residual sd; or that there is no line.
+
+    The paper's R² have two decimals, as it prints them. Several data sets on one axis are told by
+    name, and so is whose they are where ours and the paper's share it.
+    """
+    what = fit_name(fit, mark)
+    if lane.mixed:
+        whose = {"db": "ours ", "published": "paper "}[fit.source] * (len(lane.sources) > 1)
+        floor = " floor" if fit.series == "floor" else ""
+        what = f"{whose}{fit.dataset}{floor}" + (f", {what}" if fit.group else "")
     if fit.model is None:
         return f"{what}: no line, n = {fit.n}"
-    r2 = "undefined" if fit.r2 is None else f"{fit.r2:.3f}"
+    digits = 2 if fit.source == "published" else 3
+    r2 = "undefined" if fit.r2 is None else f"{fit.r2:.{digits}f}"
+    if len(what) > _NAME:
+        return f"{what[: 2 * _NAME]}: $R^2$ {r2}"
     return f"{what}: $R^2$ {r2}, sd {number(fit.residual_sd)}{_unit(fit)}"
+
+
+def fit_name(fit: LineFit, mark: Mark) -> str:
+    """Whose line: a group's, else trained, the PCA floor's or the paper's."""
+    if fit.group:
+        return ", ".join(
+            mark.name(value) if name == mark.column else group_name(name, value)
+            for name, value in fit.group
+        )
+    if fit.source == "published":
+        return "paper"
+    return {"trained": "trained", "floor": "PCA floor"}[fit.series]
+
+
+def group_name(column: str, value: object) -> str:
+    """One value of a grouping column, in words: `patch 8`, `mask simple`."""
+    if column == "p":
+        return f"patch {value}"
+    if isinstance(value, str):
+        return value.replace("_", " ")
+    return f"{column} {value:g}" if isinstance(value, float) else f"{column} {value}"
+
+
+def heading(lane: Lane, results: Results) -> str:
+    """Above a row of panels: its data sets, and whose numbers where both are on the page."""
+    sets = listed(lane.datasets)
+    if len(results.sources) == 1:
+        return sets
+    if len(lane.sources) > 1:
+        return f"Ours and the paper's: {sets}"
+    return f"{'Ours' if lane.sources == ('db',) else 'The paper'}: {sets}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """`a, b and c`."""
+    *rest, last = names
+    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def number(value: float | None) -> str:
@@ -62,78 +115,140 @@ def number(value: float | None) -> str:
     return f"{value:.0f}" if "e+" in text else text.rstrip(".")
 
 
-def data_notes(
-    results: Results, frame: pd.DataFrame, panels: Iterable[str | None]
-) -> tuple[str, ...]:
+def data_notes(spec: Spec, results: Results, frame: pl.DataFrame) -> tuple[str, ...]:
     """What a reader must know before the figure is believed."""
-    notes = []
-    names = [name for name in panels if name is not None]
+    ours = frame.filter(pl.col("source") == "db")
+    notes = list(spec.notes) if "published" in frame["source"] else []
+    trained = ours.filter(pl.col("series") == "trained")
+    if trained.is_empty():
+        return tuple(notes)
+    names = ours["metric"].unique(maintain_order=True).to_list()
     for name in names:
         if metric(name).family == "frechet" and metric(name).offline:
             notes.append(
-                f"no rFID in these results: the Fréchet distance drawn is {name}, of an offline "
-                "network; it is not FID and not comparable with published FIDs"
+                f"no {name[0]}FID in these results: the Fréchet distance drawn is {name}, of an "
+                f"offline network; it {_NO_FID}"
             )
-        notes += _bias(name, frame[frame["panel"] == name]["protocol"].unique())
-    trained = frame[frame["series"] == "trained"]
-    have, want = trained["point_id"].nunique(), len(results.points)
-    if have < want:
-        notes.append(f"{have} of {want} points are scored so far: the figure is partial")
+        notes += _bias(name, ours)
+    notes += _rates(spec, trained)
+    have = trained["point_id"].n_unique()
+    if spec.kind == "reconstruct":
+        shapes = trained.select("resolution", "frames").unique()
+        want = results.points.join(shapes, on=["resolution", "frames"], how="semi").height
+        if have < want and spec.where is None:
+            notes.append(f"{have} of {want} points are scored so far: the figure is partial")
     for name in names:
-        part = trained[trained["panel"] == name]["point_id"].nunique()
+        part = trained.filter(pl.col("metric") == name)["point_id"].n_unique()
         if part < have:
             notes.append(f"{name} has {part} of the {have} scored points")
     return tuple(notes)
 
 
-def _bias(name: str, protocols: Iterable[str]) -> list[str]:
+def metric_notes(measurements: pl.DataFrame) -> list[str]:
+    """What a reader must know of our own metrics, whatever is drawn: which ones no paper's can be
+    held against, and which are biased."""
+    ours = measurements.filter(pl.col("source") == "db")
+    notes: list[str] = []
+    for name in ours["metric"].unique(maintain_order=True):
+        if metric(name).offline and metric(name).family == "frechet":
+            notes.append(f"{name} is the Fréchet distance of an offline network; it {_NO_FID}")
+        elif metric(name).offline and metric(name).family == "is":
+            notes.append(f"{name} is of an offline network; it is not IS and not comparable with "
+                         "published ones")  # fmt: skip
+        notes += _bias(name, ours)
+    return notes
+
+
+def _rates(spec: Spec, trained: pl.DataFrame) -> list[str]:
+    """Where p and c are not what the figure is about, they must not differ."""
+    rates = trained["pixels_per_channel"].n_unique()
+    if rates == 1 or {"p", "q", "c", "E", "pixels_per_channel"} & {*spec.all_varied}:
+        return []
+    return [
+        f"the points have {rates} different compression rates, which alone move a metric: "
+        "--sweep NAME keeps one sweep's"
+    ]
+
+
+def _bias(name: str, ours: pl.DataFrame) -> list[str]:
     """A Fréchet distance of no more images than features: its covariance has no full rank."""
-    for protocol in protocols:
+    notes = []
+    for protocol in ours.filter(pl.col("metric") == name)["protocol"].unique().sort():
         width, count = re.search(r"(\d+)-d features", protocol), re.search(r"\bN=(\d+)", protocol)
         if width and count and int(count[1]) <= int(width[1]):
-            return [
+            notes.append(
                 f"{name} is biased: {count[1]} images for {width[1]} features; compare within a run"
-            ]
-    return []
+            )
+    return list(dict.fromkeys(notes))
 
 
 def caption(
+    spec: Spec,
     results: Results,
-    frame: pd.DataFrame,
+    frame: pl.DataFrame,
     rows: Sequence[Lane],
     fits: Sequence[LineFit],
     notes: Sequence[str],
 ) -> list[str]:
     """The small print: what was averaged and fitted, then the protocols that were cut short."""
-    trained = frame[frame["series"] == "trained"]
-    configurations = trained["config_id"].nunique()
-    seeds = sorted({int(seed) for seed in trained["seed"].dropna()})
-    counts = f"{configurations} configuration{'s' if configurations != 1 else ''}"
-    even = trained["point_id"].nunique() == configurations * len(seeds)
-    per = f"{' ×' if even else ', up to'} {len(seeds)} seeds" if seeds[1:] else f", seed {seeds[0]}"
-    where = "" if len(rows) > 1 else f", on {' and '.join(rows[0].datasets)}"
-    sweep = f"Sweep {results.sweep}: " if results.sweep else ""
-    has_floor = any(fit.series == "floor" for fit in fits)
-    paragraphs = [
-        f"{sweep}{counts}{per}{where}. Lines: least squares over log2 E on configuration means, "
-        "with the 95% confidence band of the mean; sd: residual, on the scale of the fit (log2 "
-        "for Fréchet distances)."
-        + (" PCA floor: the best linear code with the same p and c." if has_floor else "")
+    said = [
+        _whose(results, frame.filter(pl.col("source") == source), rows)
+        for source in results.sources
+        if source in frame["source"]
     ]
+    paragraphs = [" ".join([*said, *_fitted(spec, fits)])]
     for lane in rows:
-        for name in frame["panel"].unique():
-            protocol = lane.protocols.get(name, "")
+        for name, protocol, _ in lane.panels.values():
             if axis_protocol(protocol).replace("\n", "; ") != protocol:
                 text = f"{name}{_on(lane, rows)}: {protocol}."
                 if text not in paragraphs:
                     paragraphs.append(text)
     # The Fréchet note stands on the axis already.
-    paragraphs += [f"Note: {note}." for note in notes if not note.startswith("no rFID")]
+    paragraphs += [f"Note: {note}." for note in notes if not re.match(r"no [rg]FID", note)]
     return paragraphs
 
 
+def _whose(results: Results, frame: pl.DataFrame, rows: Sequence[Lane]) -> str:
+    """One source's share of the page: how many configurations and seeds, on which data."""
+    trained = frame.filter(pl.col("series") == "trained")
+    configurations = trained["config_id"].n_unique()
+    counts = f"{configurations} configuration{'s' if configurations != 1 else ''}"
+    sets = frame["dataset"].unique(maintain_order=True)
+    where = "" if len(rows) > 1 else f", on {listed(sets)}"
+    if frame["source"][0] == "published":
+        return f"Published ({PAPER}): {counts}{where}."
+    seeds = trained["seed"].drop_nulls().unique().sort().to_list()
+    even = trained["point_id"].n_unique() == configurations * len(seeds)
+    per = f", seed {seeds[0]}" if len(seeds) == 1 else ""
+    if len(seeds) > 1:
+        per = f"{' ×' if even else ', up to'} {len(seeds)} seeds"
+    sweep = f"Sweep {results.sweep}: " if results.sweep else ""
+    return f"{sweep}{counts}{per}{where}."
+
+
+def _fitted(spec: Spec, fits: Sequence[LineFit]) -> list[str]:
+    """How the lines were made."""
+    joined = [f"Lines join configurations of one {spec.paths.noun}."] if spec.paths else []
+    if not spec.lines:
+        return joined
+    first = spec.lines[0]
+    size = f"log2 {spec.x.words}" if first.transform == "log2" else spec.x.words
+    what = "Lines: least squares" if first.form == "linear" else "Curves: quadratics"
+    band = BAND if any(banded(fit, first) for fit in fits) else ""
+    said = [
+        *joined,
+        f"{what} over {size} on configuration means{band}; "
+        "sd: residual, on the scale of the fit (log2 for Fréchet distances).",
+    ]
+    if any(fit.model is not None and fit.model.dof == 1 and not fit.group for fit in fits):
+        said.append("No band where one degree of freedom is left: t is 12.7 there.")
+    if any(fit.series == "floor" for fit in fits):
+        said.append("PCA floor: the best linear code with the same p and c.")
+    return said
+
+
 def _on(lane: Lane, rows: Sequence[Lane]) -> str:
-    return f" on {' and '.join(lane.datasets)}" if len(rows) > 1 else ""
+    return f" on {listed(lane.datasets)}" if len(rows) > 1 else ""
 
 
 def _unit(fit: LineFit) -> str:

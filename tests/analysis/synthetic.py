@@ -1,4 +1,4 @@
-"""Results as a finished quickstart leaves them, made up: grids, seeds, floors, protocols."""
+"""Results as finished sweeps leave them, made up: grids, seeds, floors, generations, clips."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import polars as pl
 
-from analysis.frames import CURVES, POINT_METRICS, POINTS, Results
+from analysis.frames import CURVES, EDGES, JOBS, POINT_METRICS, POINTS, Results
 from sweep.journal import Journal
 from sweep.layout import Root
 
@@ -26,6 +26,8 @@ PROTOCOLS = {
     "rSSIM": "Gaussian 11 sigma 1.5, K .01 .03, RGB mean, valid region, 8-bit, data range 1",
     "rPSNR": "per image then mean, 8-bit, data range 1",
     "kl_bits_per_pixel": "KL(q(z|x) || N(0,1)) per image in bits / (T H W), posterior as trained",
+    "gFD[efficientnet-lite0]": f"Frechet distance, 1280-d {NETWORK}, 50 DDIM steps",
+    "gIS[efficientnet-lite0]": "exp mean KL, 1 split, efficientnet-lite0; N=512, 50 DDIM steps",
 }
 CROPS = "512 low-discrepancy crops of 20 photos, 64px, box 2^k then bicubic, antialiased"
 
@@ -45,6 +47,15 @@ def scores(E: int, p: int, noise: np.random.Generator, floor: bool) -> dict[str,
     }
 
 
+def generations(E: int, c: int, cfg: float, noise: np.random.Generator) -> dict[str, float]:
+    """Values with an optimum in the middle and a price for many channels."""
+    x = np.log2(E) - 8 + 0.3 * np.log2(c) + noise.normal(0, 0.05)
+    return {
+        "gFD[efficientnet-lite0]": 2 ** (6 + 0.2 * (x - 2) ** 2 / cfg),
+        "gIS[efficientnet-lite0]": 30 - x**2 + 3 * cfg,
+    }
+
+
 def quickstart(
     *,
     seeds: Sequence[int] = (0, 1, 2),
@@ -53,35 +64,43 @@ def quickstart(
     channels: Sequence[int] = CHANNELS,
     floor: bool = True,
     resolution: int = 64,
+    frames: int = 1,
+    stride: int = 1,
+    cfg: Sequence[float] = (),
 ) -> Results:
-    """A results object with every point scored."""
+    """A results object with every point scored, and generated from at the CFG scales `cfg`."""
     noise = np.random.default_rng(7)
     points: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     for p in patches:
         for c in channels:
-            L = (resolution // p) ** 2
+            L = frames // stride * (resolution // p) ** 2
             for seed in seeds:
-                points.append(point(p, c, L, seed, resolution))
+                made = point(p, c, L, seed, resolution, frames, stride)
+                points.append(made)
+                identity = made["point_id"]
                 for dataset in datasets:
-                    identity = points[-1]["point_id"]
                     job = f"r-{identity}-{dataset}"
                     rows += metrics(identity, job, "reconstruct", dataset, L * c, p, noise)
                     if floor:
                         job = f"f-p{p}c{c}-{dataset}"
                         rows += metrics(identity, job, "floor", dataset, L * c, p, noise)
+                for scale in cfg:
+                    rows += generated(identity, L * c, c, scale, noise)
     return results(points, rows)
 
 
-def point(p: int, c: int, L: int, seed: int, resolution: int = 64) -> dict[str, Any]:
+def point(
+    p: int, c: int, L: int, seed: int, resolution: int = 64, frames: int = 1, q: int = 1
+) -> dict[str, Any]:
     """One row of the view `points`."""
     config = f"cfg-p{p}c{c}"
     return {
         "point_id": f"{config}-s{seed}", "config_id": config, "seed": seed,
-        "slug": f"p{p}-c{c}-s{seed}", "variant": f"T-T/{p}", "encoder": "128x2x4",
-        "decoder": "128x4x4", "p": p, "q": 1, "c": c, "L": L, "E": L * c,
-        "resolution": resolution, "frames": 1, "pixels_per_channel": 3 * resolution**2 / (L * c),
-        "params_m": 1.5, "gflops": 0.1,
+        "slug": f"p{p}-c{c}-s{seed}", "variant": f"T-T/{p}", "encoder": "w128b2h4",
+        "decoder": "w128b4h4", "p": p, "q": q, "c": c, "L": L, "E": L * c,
+        "resolution": resolution, "frames": frames,
+        "pixels_per_channel": 3 * frames * resolution**2 / (L * c), "params_m": 1.5, "gflops": 0.1,
     }  # fmt: skip
 
 
@@ -90,26 +109,72 @@ def metrics(
 ) -> list[dict[str, Any]]:
     """One job's rows of the view `point_metrics`."""
     shift = 0.3 if dataset.endswith("tune") else 0.0
+    values = scores(E, p, noise, kind == "floor")
+    scaled = {name: value * (1 + shift / 10) for name, value in values.items()}
+    return _rows(point_id, job, kind, dataset, None, scaled)
+
+
+def generated(
+    point_id: str, E: int, c: int, cfg: float, noise: np.random.Generator
+) -> list[dict[str, Any]]:
+    """One `generate` job's rows: one CFG scale."""
+    job = f"g-{point_id}-{cfg:g}"
+    return _rows(point_id, job, "generate", "photos-train", cfg, generations(E, c, cfg, noise))
+
+
+def _rows(
+    point_id: str, job: str, kind: str, dataset: str, cfg: float | None, values: dict[str, float]
+) -> list[dict[str, Any]]:
     return [
         {
             "point_id": point_id, "job_id": job, "kind": kind, "dataset": dataset,
-            "cfg_scale": None, "eval_length": None, "eval_E": None, "metric": name,
-            "protocol": f"{PROTOCOLS[name]}; {dataset}@1: {CROPS}",
-            "value": value * (1 + shift / 10),
+            "cfg_scale": cfg, "eval_length": None, "eval_E": None, "metric": name,
+            "protocol": f"{PROTOCOLS[name]}; {dataset}@1: {CROPS}", "value": value,
         }
-        for name, value in scores(E, p, noise, kind == "floor").items()
+        for name, value in values.items()
     ]  # fmt: skip
 
 
 def results(points: list[dict[str, Any]], rows: list[dict[str, Any]]) -> Results:
-    """Frames as `load` gives them."""
+    """Frames as `load` gives them, every score's tokenizer job among them."""
+    measured = pl.DataFrame(rows, schema=dict(POINT_METRICS))
+    jobs, edges = _jobs(points, measured)
     return Results(
-        points=pd.DataFrame(points, columns=list(POINTS)),
-        point_metrics=pd.DataFrame(rows, columns=list(POINT_METRICS)),
-        read_curves=lambda: pd.DataFrame(columns=list(CURVES)),
+        points=pl.DataFrame(points, schema=dict(POINTS)),
+        point_metrics=measured,
+        read_curves=lambda: pl.DataFrame(schema=dict(CURVES)),
         source="results",
         sweep="quickstart",
+        jobs=jobs,
+        edges=edges,
     )
+
+
+def _jobs(
+    points: list[dict[str, Any]], measured: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A tokenizer job per point, before all that scores it; floors stand alone."""
+    jobs = [(f"t-{each['point_id']}", "tokenizer", json.dumps(_trained(each))) for each in points]
+    edges = []
+    for job, kind, point_id in measured.select("job_id", "kind", "point_id").unique(
+        "job_id", maintain_order=True
+    ).rows():  # fmt: skip
+        jobs.append((job, kind, "{}"))
+        edges += [(job, f"t-{point_id}")] if kind != "floor" else []
+    return (
+        pl.DataFrame(jobs, schema=dict(JOBS), orient="row"),
+        pl.DataFrame(edges, schema=dict(EDGES), orient="row"),
+    )
+
+
+def _trained(made: dict[str, Any]) -> dict[str, Any]:
+    """A tokenizer job's configuration, without what equals its default."""
+    tower = {"width": 128, "blocks": 2, "heads": 4}
+    return {
+        "tokenizer": {"encoder": tower, "decoder": {**tower, "blocks": 4}, "patch": made["p"],
+                      "channels": made["c"]},
+        "loss": {"perceptual": "lpips-vgg", "perceptual_weight": 1.0},
+    }  # fmt: skip
 
 
 def write_root(folder: Path, made: Results, name: str = "quickstart") -> Path:
@@ -117,37 +182,50 @@ def write_root(folder: Path, made: Results, name: str = "quickstart") -> Path:
     root = Root(folder)
     root.launches.mkdir(parents=True, exist_ok=True)
     root.jobs.mkdir(exist_ok=True)
-    jobs: dict[str, set[str]] = {}
-    for (job, kind), rows in made.point_metrics.groupby(["job_id", "kind"], sort=False):
-        identity = hashlib.sha256(str(job).encode()).hexdigest()[:12]
+    of_point: dict[str, set[str]] = {}
+    parents: dict[str, list[str]] = {}
+    for job, parent in made.edges.rows():
+        parents.setdefault(job, []).append(_id(parent))
+    for job, kind, config in made.jobs.rows():
+        rows = made.point_metrics.filter(pl.col("job_id") == job)
         for point_id in rows["point_id"].unique():
-            jobs.setdefault(str(point_id), set()).add(identity)
-        first = rows[rows["point_id"] == rows["point_id"].iloc[0]]
-        write_job(root, identity, str(kind), first)
-    points = made.points.rename(columns={"point_id": "id"}).to_dict(orient="records")
+            of_point.setdefault(point_id, set()).update([_id(job), *parents.get(job, ())])
+        first = rows.filter(pl.col("point_id") == pl.col("point_id").first())
+        about = json.loads(config)
+        if not first.is_empty():
+            about |= {"dataset": first["dataset"][0], "cfg_scale": first["cfg_scale"][0]}
+        write_job(root, _id(job), kind, about, parents.get(job, []), first)
+    points = made.points.rename({"point_id": "id"}).to_dicts()
     for each in points:
-        each["jobs"] = sorted(jobs.get(each["id"], ()))
+        each["jobs"] = sorted(of_point.get(each["id"], ()))
     journal = Journal(root.launches / f"{name}.jsonl")
     journal.write("sweep", uid=name, name=name, file=f"{name}.yaml", document={}, points=points)
     journal.close()
     return folder
 
 
-def write_job(root: Root, identity: str, kind: str, rows: pd.DataFrame) -> None:
+def _id(job: str) -> str:
+    return hashlib.sha256(job.encode()).hexdigest()[:12]
+
+
+def write_job(
+    root: Root, identity: str, kind: str, config: dict[str, Any], parents: list[str],
+    rows: pl.DataFrame,
+) -> None:  # fmt: skip
     """One finished job: job.json and the journal of its only attempt."""
     folder = root.job_folder(kind, identity)
     if folder.path.exists():  # sweeps share jobs
         return
     folder.journals.mkdir(parents=True)
-    config = {"dataset": rows["dataset"].iloc[0]}
     spec = {
-        "id": identity, "kind": kind, "revision": 1, "slug": kind, "config": config, "parents": [],
+        "id": identity, "kind": kind, "revision": 1, "slug": kind, "config": config,
+        "parents": parents,
     }  # fmt: skip
     folder.spec.write_text(json.dumps(spec))
     journal = Journal(folder.journals / "1.jsonl")
     journal.write("started", attempt=1, host="here", pid=1, scheduler="inline")
     journal.write("metric", step=1, name="loss", value=0.5)
-    for row in rows.to_dict(orient="records"):
+    for row in rows.to_dicts():
         journal.write("result", name=row["metric"], value=row["value"], protocol=row["protocol"])
     journal.write("finished", seconds=1.0)
     journal.close()

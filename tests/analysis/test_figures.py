@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from itertools import combinations
 
 import numpy as np
-import pandas as pd
+import polars as pl
 import pytest
+import seaborn
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
+from pages import assert_marks_are_inside, assert_text_is_whole
 from synthetic import FRECHET, quickstart
 
 from analysis.figures import FIGURES, Drawing, Request, find, style
 from analysis.figures.words import axis_protocol, short
 from analysis.frames import Results
+from analysis.published.measured import load_published
 from vitok_core.errors import UserError
 
 
@@ -28,20 +28,30 @@ def draw(made: Results, figure: str = "e_vs_metrics", *datasets: str) -> Drawing
 def partial() -> Results:
     """A third of the points, one of them diverged, one metric missing at another."""
     made = quickstart()
-    rows = made.point_metrics[made.point_metrics["point_id"].isin(made.points["point_id"][:17])]
-    rows = rows.copy()
-    rows.loc[(rows["metric"] == "rPSNR") & (rows["point_id"] == "cfg-p8c8-s0"), "value"] = np.nan
-    rows = rows[~((rows["metric"] == "rSSIM") & (rows["point_id"] == "cfg-p8c16-s1"))]
+    at, name = pl.col("point_id"), pl.col("metric")
+    rows = made.point_metrics.filter(at.is_in(made.points["point_id"][:17].implode()))
+    diverged = (name == "rPSNR") & (at == "cfg-p8c8-s0")
+    rows = rows.with_columns(value=pl.when(diverged).then(None).otherwise("value"))
+    rows = rows.filter(~((name == "rSSIM") & (at == "cfg-p8c16-s1")))
     return replace(made, point_metrics=rows)
 
 
 def one_protocol() -> Results:
     """Both data sets under the same protocols: they share panels."""
     made = quickstart()
-    rows = made.point_metrics.assign(
-        protocol=made.point_metrics["protocol"].str.replace("; photos-.*", "", regex=True)
-    )
-    return replace(made, point_metrics=rows)
+    return replace(made, point_metrics=made.point_metrics.with_columns(
+        pl.col("protocol").str.replace("; photos-.*", "")
+    ))  # fmt: skip
+
+
+def as_published() -> Results:
+    """Ours under the names and protocols of Figure 2: they share axes with the paper's points."""
+    made = quickstart(resolution=256, datasets=("imagenet1k",), seeds=(0, 1), floor=False)
+    names = {FRECHET: "rFID", "rIS[efficientnet-lite0]": "rIS"}
+    return replace(made, point_metrics=made.point_metrics.with_columns(
+        pl.col("metric").replace(names),
+        protocol=pl.lit("published: ViTok, arXiv 2501.09755, Figure 2"),
+    )).with_published()  # fmt: skip
 
 
 CASES = {
@@ -60,20 +70,35 @@ CASES = {
     "full scale": lambda: draw(quickstart(resolution=256, datasets=("imagenet1k-val",))),
     "partial": lambda: draw(partial()),
     "missing metric": lambda: draw(without("rSSIM")),
+    "video": lambda: draw(quickstart(frames=16, stride=4, seeds=(0,))),
+    "512p": lambda: draw(quickstart(resolution=512, channels=(16,)), "e_vs_metrics_512p"),
+    "generation": lambda: draw(quickstart(cfg=(1.5, 3.0)), "e_vs_generation"),
+    "four CFG scales": lambda: draw(quickstart(cfg=(1.0, 2.0, 3.0, 4.0)), "e_vs_generation"),
+    "published": lambda: draw(load_published()),
+    "published panel": lambda: draw(load_published(), "e_vs_rfid"),
+    "published 512p": lambda: draw(load_published(), "e_vs_metrics_512p"),
+    "published generation": lambda: draw(load_published(), "e_vs_generation"),
+    "both": lambda: draw(quickstart().with_published()),
+    "both, one panel": lambda: draw(quickstart().with_published(), "e_vs_rfid"),
+    "both, generation": lambda: draw(
+        quickstart(cfg=(1.5, 3.0)).with_published(), "e_vs_generation"
+    ),
+    "both, other CFG": lambda: draw(quickstart(cfg=(2.0,)).with_published(), "e_vs_generation"),
+    "ours over theirs": lambda: draw(as_published()),
 }
 
 
 def equal_sizes() -> Results:
     made = quickstart(seeds=(0,))
-    points = made.points[made.points["E"] == 256]
-    return replace(made, points=points, point_metrics=made.point_metrics[
-        made.point_metrics["point_id"].isin(points["point_id"])
-    ])  # fmt: skip
+    points = made.points.filter(pl.col("E") == 256)
+    return replace(made, points=points, point_metrics=made.point_metrics.join(
+        points, on="point_id", how="semi"
+    ))  # fmt: skip
 
 
 def without(metric: str) -> Results:
     made = quickstart()
-    return replace(made, point_metrics=made.point_metrics[made.point_metrics["metric"] != metric])
+    return replace(made, point_metrics=made.point_metrics.filter(pl.col("metric") != metric))
 
 
 @cache
@@ -82,51 +107,14 @@ def case(name: str) -> Figure:
     return CASES[name]().canvas
 
 
-def texts(figure: Figure) -> Iterator[tuple[str, Bbox]]:
-    """Every piece of visible text with the box that it covers."""
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    outside = {
-        id(label)
-        for axes in figure.axes
-        for axis, low, high in ((axes.xaxis, *axes.get_xlim()), (axes.yaxis, *axes.get_ylim()))
-        for tick in axis.get_major_ticks()
-        for label in (tick.label1, tick.label2)
-        if not low <= tick.get_loc() <= high
-    }
-    for text in figure.findobj(Text):
-        if text.get_visible() and text.get_text() and id(text) not in outside:
-            yield text.get_text(), text.get_window_extent(renderer)
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_text_is_whole_and_never_overlaps(name: str) -> None:
-    figure = case(name)
-    with style.look():
-        figure.canvas.draw()
-        boxes = list(texts(figure))
-    assert len(boxes) > 8
-    page = figure.bbox
-    for said, box in boxes:
-        assert box.x0 >= 0, said
-        assert box.y0 >= 0, said
-        assert box.x1 <= page.x1, said
-        assert box.y1 <= page.y1, said
-    for (said, box), (other, against) in combinations(boxes, 2):
-        common = Bbox.intersection(box, against)
-        assert common is None or min(common.width, common.height) < 1.5, (said, other)
+    assert_text_is_whole(case(name))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_mark_and_line_is_inside_its_panel(name: str) -> None:
-    for axes in case(name).axes:
-        (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-        for line in axes.lines:
-            x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
-            assert np.all((left <= x) & (x <= right))
-            assert np.all((low <= y) & (y <= high)), (axes.get_title(), line)
-        if axes.lines:
-            assert 2 <= sum(low <= tick <= high for tick in axes.get_yticks()) <= 10
-            assert 1 <= sum(left <= tick <= right for tick in axes.get_xticks()) <= 10
+    assert_marks_are_inside(case(name))
 
 
 def test_the_paper_s_four_panels_over_powers_of_two() -> None:
@@ -144,15 +132,16 @@ def test_the_paper_s_four_panels_over_powers_of_two() -> None:
 def test_protocols_stand_on_the_axes_and_whole_in_the_caption() -> None:
     drawing = draw(quickstart())
     said = [text.get_text() for text in drawing.canvas.findobj(Text)]
-    for panel, protocol in drawing.data[["panel", "protocol"]].drop_duplicates().to_numpy():
+    for name, protocol in drawing.data.select("metric", "protocol").unique().rows():
         assert axis_protocol(protocol) in said
         whole = " ".join(said)
-        assert all(word in whole for word in f"{panel}: {protocol}.".split())
+        assert all(word in whole for word in f"{name}: {protocol}.".split())
 
 
 def test_a_protocol_is_never_read_as_mathematics() -> None:
     made = quickstart(seeds=(0,))
-    rows = made.point_metrics.assign(protocol="costs $5 and $6^_; x" + " and more" * 9)
+    odd = pl.lit("costs $5 and $6^_; x" + " and more" * 9)
+    rows = made.point_metrics.with_columns(protocol=odd)
     draw(replace(made, point_metrics=rows)).canvas.canvas.draw()
 
 
@@ -161,13 +150,12 @@ def test_the_data_is_what_is_drawn() -> None:
     (axes,) = drawing.canvas.axes
     marks = [line for line in axes.lines if line.get_linestyle() == "None"]
     drawn = np.concatenate([np.column_stack(line.get_data()) for line in marks])
-    trained = drawing.data[drawing.data["series"] == "trained"]
-    floor = drawing.data[drawing.data["series"] == "floor"]
-    means = trained.groupby("config_id").agg(
-        E=("E", "first"), value=("value", lambda v: 2 ** np.log2(v).mean())
-    )
+    trained = drawing.data.filter(pl.col("series") == "trained")
+    floor = drawing.data.filter(pl.col("series") == "floor")
+    means = trained.group_by("config_id").agg(pl.col("E").first(), pl.col("value").log(2).mean())
+    means = means.with_columns(value=2.0 ** pl.col("value"))
     expected = np.concatenate(
-        [frame[["E", "value"]].to_numpy(float) for frame in (trained, floor, means)]
+        [frame.select("E", "value").to_numpy().astype(float) for frame in (trained, floor, means)]
     )
     np.testing.assert_allclose(_sorted(drawn), _sorted(expected), rtol=1e-12)
 
@@ -199,7 +187,8 @@ def test_without_rfid_the_offline_distance_says_so() -> None:
     assert drawing.canvas.axes[0].get_ylabel() == f"{FRECHET}, not FID"
     assert any("no rFID" in note and "not FID" in note for note in drawing.notes)
     made = quickstart()
-    rows = made.point_metrics[made.point_metrics["metric"] == FRECHET].assign(metric="rFID")
+    rows = made.point_metrics.filter(pl.col("metric") == FRECHET)
+    rows = rows.with_columns(metric=pl.lit("rFID"))
     true = draw(replace(made, point_metrics=rows), "e_vs_rfid")
     assert true.canvas.axes[0].get_ylabel() == "rFID"
     assert not [note for note in true.notes if "not FID" in note]
@@ -228,8 +217,8 @@ def test_nothing_to_draw_is_told() -> None:
 
 def test_floors_alone_are_not_drawn() -> None:
     made = quickstart(seeds=(0,))
-    diverged = made.point_metrics["kind"] == "reconstruct"
-    rows = made.point_metrics.assign(value=made.point_metrics["value"].mask(diverged))
+    kept = pl.when(pl.col("kind") == "floor").then("value")
+    rows = made.point_metrics.with_columns(value=kept)
     with pytest.raises(UserError, match="nothing to draw"):
         draw(replace(made, point_metrics=rows))
 
@@ -237,7 +226,7 @@ def test_floors_alone_are_not_drawn() -> None:
 def test_an_unknown_figure_names_the_nearest() -> None:
     with pytest.raises(UserError, match=r"'e-vs-metric', did you mean e_vs_metrics\?"):
         find("e-vs-metric")
-    with pytest.raises(UserError, match="there are: e_vs_rfid, e_vs_metrics"):
+    with pytest.raises(UserError, match="there are: e_vs_rfid, e_vs_metrics, "):
         find("zebra")
 
 
@@ -246,17 +235,22 @@ def test_an_unknown_figure_names_the_nearest() -> None:
     [
         ("n=512", "n=512"),
         ("a network with a very long name 0.1.0 (sha256 1234), n=512, uint8", "n=512, uint8, …"),
-        ("x" * 60, "x" * 41 + "…"),
+        ("x" * 60, "x" * 44 + "…"),
     ],
 )
 def test_a_short_protocol_is_made_of_whole_parts(protocol: str, expected: str) -> None:
     assert short(protocol) == expected
 
 
-def _only(metric: str) -> pd.DataFrame:
-    rows = quickstart().point_metrics
-    return rows[rows["metric"] == metric]
+def _only(metric: str) -> pl.DataFrame:
+    return quickstart().point_metrics.filter(pl.col("metric") == metric)
 
 
 def _sorted(rows: np.ndarray) -> np.ndarray:
     return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+
+
+def test_the_style_is_seaborns() -> None:
+    theirs = seaborn.axes_style("ticks")
+    unused = {"image.cmap", "font.family", "font.sans-serif"}
+    assert {name: theirs[name] for name in theirs if name not in unused} == style.TICKS

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
+import polars as pl
 import pytest
+import statsmodels.api as sm
 
-from analysis.fits import LineFit, configuration_means, fit_lines, line
+from analysis.fits import Line, LineFit, configuration_means, fit_lines, line
 from analysis.metrics import choose, metric
-from analysis.ols import NoFit
+from analysis.published import fits as published_fits
+from analysis.published.measured import measured
+from analysis.stats.ols import NoFit
 
-FIGURE2 = pd.read_csv(Path(__file__).parent.parent / "data" / "figure2.csv", comment="#")
 # What the paper prints in Figure 2, and the same to four decimals from the published points.
 PRINTED = {
     ("rFID", "coco2017"): ("0.92", 0.9159),
@@ -25,19 +25,15 @@ PRINTED = {
 }
 
 
-def published(panel: str, dataset: str) -> pd.DataFrame:
-    rows = FIGURE2[(FIGURE2["panel"] == panel) & (FIGURE2["dataset"] == dataset)]
+def published(panel: str, dataset: str) -> pl.DataFrame:
+    rows = measured("2").filter(pl.col("metric") == panel, pl.col("dataset") == dataset)
     assert len(rows) == 15
     return rows
 
 
-def observations(frame: pd.DataFrame, seeds: int = 1) -> pd.DataFrame:
-    """Tidy rows, one configuration each, repeated over seeds."""
-    rows = frame.assign(
-        series="trained", q=1, L=1, protocol="as published",
-        config_id=[f"p{p}c{c}" for p, c in zip(frame["p"], frame["c"], strict=True)],
-    )  # fmt: skip
-    return pd.concat([rows.assign(seed=seed) for seed in range(seeds)], ignore_index=True)
+def repeated(frame: pl.DataFrame, seeds: int) -> pl.DataFrame:
+    """The same rows once for every seed."""
+    return pl.concat([frame.with_columns(seed=pl.lit(seed, pl.Int64)) for seed in range(seeds)])
 
 
 @pytest.mark.parametrize(("panel", "dataset"), PRINTED)
@@ -70,19 +66,19 @@ def test_a_shuffled_size_explains_nothing(panel: str, dataset: str) -> None:
     assert np.quantile(r2, 0.99) < 0.5
 
 
-def one(frame: pd.DataFrame) -> LineFit:
+def one(frame: pl.DataFrame) -> LineFit:
     (fit,) = fit_lines(frame)
     return fit
 
 
 def test_seeds_are_averaged_not_counted() -> None:
-    rows = observations(published("rPSNR", "imagenet1k"), seeds=3)
-    noise = np.random.default_rng(0).normal(0, 0.2, len(rows))
-    noise -= pd.Series(noise).groupby(rows["config_id"]).transform("mean").to_numpy()
-    rows["value"] += noise  # three seeds around each published value
-    fit, alone = one(rows), one(observations(published("rPSNR", "imagenet1k")))
+    rows = repeated(published("rPSNR", "imagenet1k"), seeds=3)
+    noise = np.random.default_rng(0).normal(0, 0.2, (3, 15))
+    noise -= noise.mean(axis=0)
+    rows = rows.with_columns(pl.col("value") + noise.ravel())  # three seeds around each value
+    fit, alone = one(rows), one(published("rPSNR", "imagenet1k"))
     assert fit.n == alone.n == 15
-    assert fit.seeds == (0, 1, 2)
+    assert (fit.seeds, alone.seeds) == ((0, 1, 2), ())
     assert fit.seeds_per_configuration == (3, 3)
     assert fit.model is not None
     assert alone.model is not None
@@ -92,16 +88,18 @@ def test_seeds_are_averaged_not_counted() -> None:
 
 
 def test_fid_is_averaged_where_it_is_fitted() -> None:
-    rows = observations(published("rFID", "imagenet1k"), seeds=2)
-    rows["value"] *= np.where(rows["seed"] == 0, 0.5, 2.0)
-    means = configuration_means(rows).set_index("config_id")["value"]
-    expected = observations(published("rFID", "imagenet1k")).set_index("config_id")["value"]
-    np.testing.assert_allclose(means, expected[means.index], rtol=1e-12)
+    rows = repeated(published("rFID", "imagenet1k"), seeds=2)
+    halved = pl.when(pl.col("seed") == 0).then(0.5).otherwise(2.0)
+    rows = rows.with_columns(value=pl.col("value") * halved)
+    means = configuration_means(rows).sort("config_id")
+    expected = published("rFID", "imagenet1k").sort("config_id")
+    assert means["config_id"].to_list() == expected["config_id"].to_list()
+    np.testing.assert_allclose(means["value"], expected["value"], rtol=1e-12)
     assert one(rows).between_seed_sd == pytest.approx(np.sqrt(2))
 
 
 def test_the_band_comes_back_in_the_metric_s_own_scale() -> None:
-    fit = one(observations(published("rFID", "imagenet1k")))
+    fit = one(published("rFID", "imagenet1k"))
     assert fit.model is not None
     mean, low, high = fit.band([4096])
     scaled = [np.log2(end) for end in (mean, low, high)]
@@ -110,7 +108,7 @@ def test_the_band_comes_back_in_the_metric_s_own_scale() -> None:
 
 
 def test_the_record_is_what_scripts_read() -> None:
-    fit = one(observations(published("rFID", "imagenet1k"))).record()
+    fit = one(published("rFID", "imagenet1k")).record()
     assert fit["panel"] == "rFID"
     assert (fit["x_transform"], fit["y_transform"], fit["form"]) == ("log2", "log2", "linear")
     assert fit["coefficients"]["slope"] == pytest.approx(-1.3828901, rel=1e-6)
@@ -138,8 +136,7 @@ def test_no_silent_number(E: list[float], values: list[float], message: str) -> 
 
 
 def test_two_configurations_give_a_fit_that_says_why_there_is_none() -> None:
-    rows = observations(published("rPSNR", "imagenet1k").head(2), seeds=3)
-    fit = one(rows)
+    fit = one(repeated(published("rPSNR", "imagenet1k").head(2), seeds=3))
     assert (fit.model, fit.r2, fit.slope, fit.n) == (None, None, None, 2)
     assert "3 configurations" in fit.note
     assert fit.record()["coefficients"] is None
@@ -148,11 +145,111 @@ def test_two_configurations_give_a_fit_that_says_why_there_is_none() -> None:
 
 
 def test_equal_values_have_no_r2() -> None:
-    rows = observations(published("rPSNR", "imagenet1k"))
-    rows["value"] = 20.0
+    rows = published("rPSNR", "imagenet1k").with_columns(value=pl.lit(20.0))
     record = one(rows).record()
     assert record["r2"] is None
     assert "R²" in record["note"]
+
+
+# Every line and curve that a legend of the paper gives an R², by what our columns call its axes.
+OVER = {
+    "Floating Points, E": "E", "Channel Width, c": "c", "Pixels Per Channel": "pixels_per_channel",
+    "Encoder Size (M)": "encoder_params_m", "Decoder Size (M)": "decoder_params_m",
+}  # fmt: skip
+DRAWN = published_fits().filter(
+    pl.col("source") == "drawn", pl.col("x_variable").is_in(list(OVER))
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("row", range(len(DRAWN)))
+def test_every_printed_r2_over_a_size_comes_out(row: int) -> None:
+    drawn = DRAWN.row(row, named=True)
+    wanted = Line(drawn["form"], OVER[drawn["x_variable"]], drawn["x_transform"])
+    rows = measured(drawn["figure"]).filter(
+        pl.col("metric") == drawn["panel"],
+        pl.col("dataset") == drawn["dataset"],
+        pl.col("cfg_scale").eq_missing(pl.lit(drawn["cfg_scale"], pl.Float64)),
+    )
+    (fit,) = fit_lines(rows, wanted)
+    assert fit.metric.transform == drawn["y_transform"]
+    assert fit.n == drawn["n_points"]
+    assert fit.r2 == pytest.approx(drawn["r2_recomputed"], abs=1e-6)
+    assert f"{fit.r2:.2f}" == f"{drawn['r2_annotated']:.2f}"
+    assert fit.r2_printed == drawn["r2_annotated"]
+    assert fit.model is not None
+    expected = [drawn[name] for name in ("c0", "c1", "c2") if drawn[name] is not None]
+    if drawn["figure"] == "4":  # drawn over a quarter of the true E
+        expected[0] -= 2 * expected[1]
+    np.testing.assert_allclose(fit.model.coefficients, expected, rtol=2e-6, atol=2e-6)
+
+
+def test_every_line_over_a_size_is_tried() -> None:
+    assert len(DRAWN) == 54  # of the 58; the other four are Figure 10's, metric over metric
+
+
+def test_a_curve_for_every_patch_has_the_extremum_of_our_own_records() -> None:
+    recorded = published_fits().filter(pl.col("source") != "drawn", pl.col("panel") == "gFID")
+    fits = fit_lines(
+        measured("5").filter(pl.col("metric") == "gFID"), Line("quadratic", by=("p",))
+    )  # fmt: skip
+    assert len(fits) == len(recorded) == 6
+    for fit in fits:
+        ((_, p),) = fit.group
+        row = recorded.filter(
+            pl.col("subset") == f"p={p}", pl.col("cfg_scale") == fit.cfg_scale
+        ).row(0, named=True)
+        assert fit.vertex is not None
+        assert fit.vertex["type"] == row["vertex_type"]
+        assert np.log2(fit.vertex["x"]) == pytest.approx(row["vertex_x"], rel=1e-6)
+        assert fit.vertex["value"] == pytest.approx(row["vertex_value"], rel=1e-6)
+        assert fit.r2_printed is None
+
+
+def test_an_optimum_has_the_interval_of_statsmodels_or_none() -> None:
+    found = {}
+    for fit in fit_lines(measured("5"), Line("quadratic", by=("p",))):
+        ((_, p),) = fit.group
+        rows = measured("5").filter(
+            pl.col("metric") == fit.panel, pl.col("cfg_scale") == fit.cfg_scale, pl.col("p") == p
+        )
+        x, y = np.log2(rows["E"]), fit.metric.scale(rows["value"])
+        theirs = sm.OLS(y, sm.add_constant(np.column_stack([x, x**2]))).fit()
+        assert fit.vertex is not None
+        found[fit.panel, fit.cfg_scale, p] = fit.vertex
+        # The set has two ends where the curvature is told from zero at 5%.
+        assert fit.vertex["bounded"] == (theirs.pvalues[2] < 0.05)
+        for end in fit.vertex["interval"]:
+            # At an end the slope is just told from zero.
+            at = None if end is None else theirs.t_test([0, 1, 2 * np.log2(end)]).pvalue
+            assert at == (pytest.approx(0.05, rel=1e-5) if fit.vertex["bounded"] else None)
+    assert {one["bounded"] for one in found.values()} == {True, False}
+    assert found["gFID", 1.5, 16]["place"] == "inside"
+    assert found["gFID", 1.5, 8]["place"] == "edge"
+    assert found["gFID", 3.0, 8]["place"] == "outside"
+
+
+def test_a_turn_too_far_away_for_a_number_is_null() -> None:
+    E = [16, 32, 64, 128, 256]
+    wiggle = -1e-9 * np.array([1.0, 0, 0, 0, 1])
+    made = published("rPSNR", "imagenet1k").head(5).with_columns(
+        E=pl.Series(E), value=pl.Series(np.log2(E) + wiggle)
+    )  # fmt: skip
+    (fit,) = fit_lines(made, Line("quadratic"))
+    assert fit.vertex is not None
+    assert fit.vertex["x"] is None
+    assert fit.vertex["place"] == "outside"
+
+
+@pytest.mark.parametrize(
+    ("E", "message"),
+    [
+        ([16, 32, 64], "a quadratic with an error needs 4 configurations"),
+        ([16, 16, 64, 64], "E has two values only"),
+    ],
+)
+def test_no_curvature_from_too_little(E: list[float], message: str) -> None:
+    with pytest.raises(NoFit, match=message):
+        line(E, np.arange(1.0, len(E) + 1), "rPSNR", "quadratic")
 
 
 @pytest.mark.parametrize(

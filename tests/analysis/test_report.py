@@ -6,17 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import polars as pl
 import pytest
 import typer
+from polars.testing import assert_frame_equal
 from synthetic import FRECHET, quickstart, write_root
 from typer.testing import CliRunner
 
 import analysis
 from analysis.frames import CURVES, POINT_METRICS, POINTS
+from analysis.measurements import SCHEMA
 from analysis.report import draw
 from sweep.cli import reporting
 from vitok_core.errors import UserError
@@ -41,25 +44,33 @@ def invoke(*arguments: object) -> Any:
 
 def test_load_reads_the_views(root: Path) -> None:
     loaded = analysis.load(root)
-    assert tuple(loaded.points.columns) == POINTS
-    assert tuple(loaded.point_metrics.columns) == POINT_METRICS
-    assert tuple(loaded.curves.columns) == CURVES
+    assert tuple(loaded.points.columns) == tuple(POINTS)
+    assert tuple(loaded.point_metrics.columns) == tuple(POINT_METRICS)
+    assert tuple(loaded.curves.columns) == tuple(CURVES)
     assert len(loaded.points) == 45
-    made = quickstart()
     keys = ["point_id", "kind", "dataset", "metric"]
-    ours, theirs = (
-        frame.set_index(keys)["value"].sort_index()
-        for frame in (loaded.point_metrics, made.point_metrics)
+    ours, made = (
+        frame.point_metrics.select(*keys, "value").sort(keys) for frame in (loaded, quickstart())
     )
-    pd.testing.assert_series_equal(ours, theirs)
-    assert len(loaded.curves) == 120  # a line of loss per job: 45 × 2 trained, 15 × 2 floors
+    assert_frame_equal(ours, made)
+    assert dict(loaded.point_metrics.schema) == POINT_METRICS
+    # A line of loss per job: 45 tokenizers, each scored twice, and 15 × 2 floors.
+    assert len(loaded.curves) == 45 + 90 + 30
+
+
+def test_measurements_survive_the_journals(root: Path) -> None:
+    ids = ["job_id", "tokenizer"]  # as the launcher would have named them
+    loaded, made = (one.measurements for one in (analysis.load(root), quickstart()))
+    assert loaded.schema == SCHEMA
+    assert_frame_equal(loaded.drop(ids), made.drop(ids))
+    assert loaded["tokenizer"].n_unique() == made["tokenizer"].n_unique() == 45 + 30
 
 
 def test_load_of_one_sweep(root: Path) -> None:
     loaded = analysis.load(root, sweep="p16_only")
     assert set(loaded.points["p"]) == {16}
     assert set(loaded.point_metrics["point_id"]) == set(loaded.points["point_id"])
-    assert len(loaded.curves) == 40
+    assert len(loaded.curves) == 15 + 30 + 10
 
 
 def test_load_of_a_database_url(root: Path) -> None:
@@ -67,16 +78,34 @@ def test_load_of_a_database_url(root: Path) -> None:
     from_url = analysis.load(f"sqlite:///{root / 'results.db'}", sweep="quickstart")
     assert len(from_url.points) == 45
     elsewhere = analysis.load(root, db=f"sqlite:///{root / 'mine.db'}")
-    pd.testing.assert_frame_equal(elsewhere.point_metrics, analysis.load(root).point_metrics)
+    assert_frame_equal(elsewhere.point_metrics, analysis.load(root).point_metrics)
 
 
 def test_wide_has_a_row_per_point(root: Path) -> None:
     wide = analysis.load(root).wide(dataset="photos-heldout")
     assert len(wide) == 45
-    assert tuple(wide.columns[: len(POINTS)]) == POINTS
-    value = wide.set_index("point_id").loc["cfg-p8c4-s1", "rPSNR"]
-    rows = quickstart().point_metrics.set_index(["point_id", "kind", "dataset", "metric"])["value"]
-    assert value == rows["cfg-p8c4-s1", "reconstruct", "photos-heldout", "rPSNR"]
+    assert tuple(wide.columns[: len(POINTS)]) == tuple(POINTS)
+    at = {"point_id": "cfg-p8c4-s1"}
+    row = {"kind": "reconstruct", "dataset": "photos-heldout", "metric": "rPSNR"}
+    (made,) = quickstart().point_metrics.filter(**at, **row)["value"]
+    assert wide.filter(**at)["rPSNR"].item() == made
+    assert set(wide["form"]) == {"simple"}
+    assert wide["figure"].is_null().all()
+    floor = analysis.load(root).wide(kind="floor", dataset="photos-heldout")
+    assert len(floor) == 45
+    assert floor["form"].is_null().all()
+
+
+def test_wide_has_one_protocol_in_a_column(root: Path) -> None:
+    """Also where every point has one number: half of them measured in another way."""
+    loaded = analysis.load(root)
+    other = pl.when(pl.col("point_id").str.contains("p16")).then(
+        pl.concat_str(pl.lit("other; "), "protocol")
+    )
+    changed = loaded.point_metrics.with_columns(protocol=other.otherwise("protocol"))
+    mixed = replace(loaded, point_metrics=changed)
+    with pytest.raises(UserError, match=r"rPSNR on photos-heldout .*several protocols.*other; "):
+        mixed.wide(dataset="photos-heldout", metrics=["rPSNR"])
 
 
 def test_wide_never_mixes(root: Path) -> None:
@@ -127,11 +156,8 @@ def test_a_figure_leaves_its_files(root: Path) -> None:
     ]  # fmt: skip
     assert len(fits) == 8
     assert {fit["n"] for fit in fits} == {15}
-    plotted = pd.read_csv(folder / "e_vs_metrics.csv")
-    assert list(plotted.columns) == [
-        "panel", "dataset", "series", "point_id", "config_id", "seed", "p", "q", "c", "L", "E",
-        "metric", "protocol", "value",
-    ]  # fmt: skip
+    plotted = pl.read_csv(folder / "e_vs_metrics.csv")
+    assert plotted.columns == list(SCHEMA)
     assert len(plotted) == 4 * (45 + 15)
     for fit in fits:  # the printed number is the file's
         assert f"{fit['r2']:.3f}" in done.stdout
@@ -212,6 +238,7 @@ def test_json_holds_what_is_printed(root: Path) -> None:
     ("arguments", "message"),
     [
         (["--figure", "e_vs_metric"], "did you mean e_vs_metrics"),
+        (["--figure", "e_vs_generation"], "no generation has been scored yet"),
         (["--figure", "e_vs_rfid", "--format", "pdf,gif"], "no format 'gif'"),
         (["--figure", "e_vs_rfid", "--format", ","], "names no format"),
         (["--figure", "e_vs_rfid", "--dataset", "photos-held"], "did you mean photos-heldout"),
@@ -246,12 +273,15 @@ def test_a_write_that_fails_leaves_the_old_file(
 
 def test_import_is_cheap_and_nothing_meets_torch(root: Path) -> None:
     code = (
-        "import sys, analysis; heavy = {'pandas', 'matplotlib', 'scipy', 'sqlalchemy', 'torch'}\n"
+        "import sys, analysis\n"
+        "heavy = {'pandas', 'polars', 'matplotlib', 'scipy', 'sqlalchemy', 'torch'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         "from analysis.report import draw, overview\n"
         "from pathlib import Path\n"
         f"loaded = analysis.load({str(root)!r}); overview(loaded)\n"
         "draw(loaded, 'e_vs_rfid', Path(sys.argv[1]), formats=['svg'])\n"
+        "draw(loaded.with_published(), 'e_vs_rfid', Path(sys.argv[1]), formats=['svg'])\n"
+        "draw(analysis.load_published(), 'e_vs_rfid', Path(sys.argv[1]), formats=['svg'])\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, root / "reports" / "cheap"], cwd=REPO, check=True)

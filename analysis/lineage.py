@@ -1,0 +1,125 @@
+"""What stands behind a score: the tokenizer that was scored, its stage and its losses.
+
+A scoring job's parents lead to the train jobs before it (kinds `tokenizer` and `finetune`). Values
+that equal their default are not in a job's configuration, so defaults are taken from the classes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from vitok_core.config import LossConfig, TokenizerConfig
+from vitok_core.cost import tower_parameters
+from vitok_core.variants import SIZES, Tower
+
+SCHEMA = {
+    "job_id": pl.String, "tokenizer": pl.String, "form": pl.String,
+    "encoder_params_m": pl.Float64, "decoder_params_m": pl.Float64, "stage": pl.Int64,
+    "loss": pl.String, "gan_weight": pl.Float64, "disc_lr": pl.Float64,
+    "full_finetune": pl.Boolean, "step": pl.Int64, "job_resolution": pl.Int64,
+    "job_frames": pl.Int64, "generator": pl.String,
+}  # fmt: skip
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Job:
+    kind: str
+    config: Json
+
+
+def lineage(jobs: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
+    """One row per job that has a tokenizer before it or scores something; columns: SCHEMA.
+
+    `tokenizer` is the stage-1 job, whose encoder all later stages share: measurements with the
+    same one are not independent. `form` is simple, latent, mask_simple or mask_latent. `generator`
+    says which one made the samples, by what it is and not by its seed.
+    """
+    known = {job: _Job(kind, json.loads(config)) for job, kind, config in jobs.rows()}
+    parents: dict[str, list[str]] = {}
+    for job, parent in edges.rows():
+        parents.setdefault(job, []).append(parent)
+    rows = [_facts(job, known, parents) for job in known]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def tower_millions(name: str) -> float | None:
+    """Parameters (millions, Table 1's count) of a tower that is known by its name alone."""
+    return _millions(SIZES[name]) if name in SIZES else None
+
+
+def loss_label(loss: Json, *, adversarial: bool = False) -> str:
+    """A loss as Figure 10 calls it: `L1`, `L2 + 0.5*LP`, `L2+LP+GAN`."""
+    base = str(loss.get("reconstruction", LossConfig().reconstruction)).upper()
+    weight = float(loss.get("perceptual_weight", LossConfig().perceptual_weight))
+    if adversarial:
+        return "+".join([base, *(["LP"] if weight else []), "GAN"])
+    return f"{base} + {weight}*LP" if weight else base
+
+
+def _facts(
+    job: str, known: Mapping[str, _Job], parents: Mapping[str, list[str]]
+) -> tuple[Any, ...]:
+    line = [each for each in _line(job, parents) if each in known]
+    trains = [each for each in line if known[each].kind in ("tokenizer", "finetune")]
+    root = next((each for each in trains if known[each].kind == "tokenizer"), None)
+    scored = known[job].config
+    own = (
+        scored.get("step"), scored.get("resolution"), scored.get("frames"), _generator(line, known)
+    )  # fmt: skip
+    if root is None:
+        return (job, None, None, None, None, None, None, None, None, None, *own)
+    tokenizer: Json = known[root].config.get("tokenizer", {})
+    nearest = known[trains[0]]
+    stage = 2 if nearest.kind == "finetune" else 1
+    loss = {**known[root].config.get("loss", {}), **nearest.config.get("loss", {})}
+    gan = float(loss.get("gan_weight", 0.0)) if stage == 1 else loss.get("gan_weight")
+    return (
+        job,
+        root,
+        str(tokenizer.get("variant", TokenizerConfig.model_fields["variant"].default)),
+        _tower(tokenizer.get("encoder")),
+        _tower(tokenizer.get("decoder")),
+        stage,
+        loss_label(loss, adversarial=stage == 2 and gan != 0),
+        gan,
+        loss.get("disc_lr"),
+        bool(nearest.config.get("full_finetune", False)),
+        *own,
+    )
+
+
+def generator_label(config: Json) -> str:
+    """A generator by its model and its training: `DiT-L, 500000 steps`."""
+    model = config.get("generator", {}).get("model", "DiT")
+    steps = config.get("train", {}).get("steps")
+    return str(model) if steps is None else f"{model}, {steps} steps"
+
+
+def _generator(line: Sequence[str], known: Mapping[str, _Job]) -> str | None:
+    """The nearest one; None of what no generator made."""
+    found = (known[each] for each in line if known[each].kind == "generator")
+    nearest = next(found, None)
+    return None if nearest is None else generator_label(nearest.config)
+
+
+def _line(job: str, parents: Mapping[str, list[str]]) -> list[str]:
+    """The job and its ancestors, the nearest first, each once."""
+    found = [job]
+    for each in found:
+        found += [parent for parent in parents.get(each, ()) if parent not in found]
+    return found
+
+
+def _tower(config: Json | None) -> float | None:
+    return None if config is None else _millions(Tower.model_validate(dict(config)))
+
+
+def _millions(tower: Tower) -> float:
+    return tower_parameters(tower) / 1e6

@@ -1,0 +1,155 @@
+"""From results to `report.html`: content, template, and a policy that shuts the network out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from analysis.claims import judge
+from analysis.figures.style import replace
+from analysis.figures.words import metric_notes
+from analysis.fits import LineFit
+from analysis.frames import Results
+from analysis.measurements import distinct
+from analysis.page.charts import Pictures, chart_data
+from analysis.page.ledger import Ledger
+from analysis.page.lines import fits_table
+from analysis.page.origin import cost, provenance
+from analysis.page.overview import summarise
+from analysis.page.pictures import LIMIT, Gallery, gallery
+from analysis.page.runs import run_table
+from analysis.page.verdicts import claims_table, counted
+from analysis.report import overview
+from vitok_core.errors import UserError
+
+NAME = "report.html"
+_STYLES = ("page.css", "tables.css", "charts.css")
+_SCRIPTS = ("table.js", "scale.js", "chart.js", "tip.js", "charts.js", "page.js")
+
+
+@dataclass(frozen=True)
+class Page:
+    """What was written."""
+
+    path: Path
+    size: int  # bytes
+    notes: tuple[str, ...]
+
+
+def write_page(
+    results: Results, out: Path, ledger: Ledger | None = None, *, picture_limit: int = LIMIT
+) -> Page:
+    """Write `out/report.html`, replaced as a whole; the same results give the same bytes.
+
+    Args:
+        results: loaded results: ours, the paper's or both.
+        ledger: what the index says of jobs, for states, pictures, provenance and cost.
+        picture_limit: characters of pictures (data URIs) that the page may hold.
+
+    Raises:
+        UserError: a folder that cannot be written.
+    """
+    fits, said = _fits(results)
+    rows = _measured(results)
+    notes = (*metric_notes(rows), *said)
+    slugs = dict(results.points.select("point_id", "slug").rows())
+    shown = gallery(rows, slugs, ledger, picture_limit)
+    text = _render(results, rows, ledger, fits, shown, notes).encode()
+    path = out / NAME
+    try:
+        replace(path, text)
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
+    return Page(path, len(text), (*notes, *shown.notes))
+
+
+def _render(
+    results: Results,
+    rows: pl.DataFrame,
+    ledger: Ledger | None,
+    fits: Sequence[LineFit],
+    shown: Gallery,
+    notes: Sequence[str],
+) -> str:
+    """The whole page as text."""
+    runs = run_table(results, rows, ledger)
+    pictures = Pictures(
+        {one.job_id: n for n, one in enumerate(shown.pictures)},
+        {one.point_id: n for n, one in reversed(list(enumerate(shown.pictures)))},
+    )
+    judged = judge(results)
+    style = "".join(_file(name) for name in _STYLES)
+    script = "".join(_file(name) for name in _SCRIPTS)
+    return _template().render(
+        title=_title(results),
+        sources=results.sources,
+        policy=_policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
+        notes=notes,
+        summary=summarise(results, rows, runs.points, ledger),
+        runs=runs,
+        gallery=shown,
+        claims=claims_table(judged),
+        verdicts=counted(judged),
+        fits=fits_table(fits),
+        provenance=provenance(ledger, results.points) if ledger is not None else [],
+        cost=cost(ledger) if ledger is not None else None,
+        data=chart_data(rows, fits, runs.rows, pictures),
+    )
+
+
+def _measured(results: Results) -> pl.DataFrame:
+    """Each number once, reconstructions before generations."""
+    return distinct(results.measurements).sort(pl.col("kind") == "generate", maintain_order=True)
+
+
+def _fits(results: Results) -> tuple[list[LineFit], tuple[str, ...]]:
+    """Every line; or, where nothing has been scored yet, the reason why there is none."""
+    try:
+        seen = overview(results)
+    except UserError as reason:
+        return [], (str(reason),)
+    return seen.fits, seen.notes
+
+
+def _title(results: Results) -> str:
+    if results.sources == ("published",):
+        return "The paper's numbers"
+    return f"Sweep {results.sweep}" if results.sweep else "All sweeps"
+
+
+def _policy(style: str, script: str) -> str:
+    """Only our own script and style, known by their hashes; pictures from the page itself."""
+    return (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+
+
+def _file(name: str) -> str:
+    return resources.files("analysis.page").joinpath("template", name).read_text("utf-8")
+
+
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("analysis.page", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return environment.get_template("page.html")

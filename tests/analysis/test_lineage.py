@@ -1,0 +1,100 @@
+"""What stands behind a score: stages, losses, towers, by the jobs' own configurations."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+
+from analysis.frames import EDGES, JOBS
+from analysis.lineage import generator_label, lineage, loss_label, tower_millions
+from vitok_core.config import ReconstructJob, TokenizerJob
+from vitok_core.variants import SIZES
+
+TOKENIZER = TokenizerJob.model_validate({
+    "tokenizer": {"encoder": SIZES["S"], "decoder": SIZES["B"], "patch": 16, "channels": 16},
+    "data": {"name": "imagenet1k-train", "resolution": 256},
+    "loss": {"perceptual": "lpips-vgg", "perceptual_weight": 1.0},
+    "train": {"steps": 10, "batch": 2},
+})  # fmt: skip
+RECONSTRUCT = ReconstructJob(dataset="imagenet1k-val", resolution=512)
+
+
+def facts(jobs: dict[str, tuple[str, dict[str, Any]]], *edges: tuple[str, str]) -> dict[str, Any]:
+    """By job: its lineage."""
+    rows = [(job, kind, json.dumps(config)) for job, (kind, config) in jobs.items()]
+    frame = lineage(
+        pl.DataFrame(rows, schema=dict(JOBS), orient="row"),
+        pl.DataFrame(edges, schema=dict(EDGES), orient="row"),
+    )
+    return {row["job_id"]: row for row in frame.to_dicts()}
+
+
+def short(config: Any) -> dict[str, Any]:
+    """As job.json has it: without what equals its default."""
+    dumped: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True)
+    return dumped
+
+
+def test_a_reconstruction_of_stage_1() -> None:
+    found = facts(
+        {"t": ("tokenizer", short(TOKENIZER)), "r": ("reconstruct", short(RECONSTRUCT))},
+        ("r", "t"),
+    )["r"]
+    assert found["tokenizer"] == "t"
+    assert (found["form"], found["stage"], found["loss"]) == ("simple", 1, "L2 + 1.0*LP")
+    assert f"{found['encoder_params_m']:.1f} {found['decoder_params_m']:.1f}" == "43.3 85.8"
+    assert (found["gan_weight"], found["full_finetune"]) == (0.0, False)
+    assert (found["job_resolution"], found["job_frames"]) == (512, None)
+
+
+def test_all_that_follows_a_tokenizer_shares_it() -> None:
+    tuned = {"loss": {"gan_weight": 0.05, "disc_lr": 2e-5}}
+    found = facts(
+        {
+            "t": ("tokenizer", short(TOKENIZER)),
+            "f": ("finetune", tuned),
+            "r": ("reconstruct", {}),
+            "l": ("latents", {}),
+            "d": ("generator", {"generator": {"model": "DiT-S"}, "train": {"steps": 90}}),
+            "g": ("generate", {"cfg_scale": 1.5}),
+        },
+        *[("f", "t"), ("r", "f"), ("l", "t"), ("d", "l"), ("g", "d"), ("g", "t")],
+    )
+    assert {each["tokenizer"] for each in found.values()} == {"t"}
+    assert [found[job]["stage"] for job in "trg"] == [1, 2, 1]
+    made = {job: each["generator"] for job, each in found.items()}
+    assert made == dict.fromkeys("tfrl") | dict.fromkeys("dg", "DiT-S, 90 steps")
+    assert found["r"]["loss"] == "L2+LP+GAN"
+    assert (found["r"]["gan_weight"], found["r"]["disc_lr"]) == (0.05, 2e-5)
+
+
+def test_a_generator_is_known_whatever_its_seed() -> None:
+    assert generator_label({"generator": {"model": "DiT-L"}, "seed": 3}) == "DiT-L"
+    longer = {"generator": {"model": "DiT-L"}, "train": {"steps": 500_000}, "seed": 1}
+    assert generator_label(longer) == generator_label(longer | {"seed": 2})
+    assert generator_label(longer) == "DiT-L, 500000 steps"
+
+
+def test_a_floor_has_none() -> None:
+    assert facts({"f": ("floor", {})})["f"]["tokenizer"] is None
+
+
+@pytest.mark.parametrize(
+    ("loss", "label"),
+    [
+        ({}, "L2"),
+        ({"reconstruction": "l1"}, "L1"),
+        ({"perceptual_weight": 0.5}, "L2 + 0.5*LP"),
+        ({"reconstruction": "l1", "perceptual_weight": 1}, "L1 + 1.0*LP"),
+    ],
+)
+def test_losses_as_figure_10_calls_them(loss: dict[str, Any], label: str) -> None:
+    assert loss_label(loss) == label
+
+
+def test_a_size_is_known_by_its_name() -> None:
+    assert [round(tower_millions(name) or 0, 1) for name in "SBL"] == [43.3, 85.8, 383.7]
+    assert tower_millions("w128b2h4") is None

@@ -1,0 +1,491 @@
+"""The report page as a file: what it holds, what it refuses, and that it says so."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+import subprocess
+import sys
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import typer
+from ledgers import draw_sheet, ledger
+from PIL import Image
+from synthetic import FRECHET, quickstart, results, write_root
+from typer.testing import CliRunner
+
+import analysis
+from analysis.claims import judge
+from analysis.claims.verdict import Region, Verdict, Word
+from analysis.fits import Line, fit_lines
+from analysis.frames import Results
+from analysis.page import render, write_page
+from analysis.page.lines import fits_table
+from analysis.page.origin import cost
+from analysis.page.pictures import WIDTH, thumbnail
+from analysis.page.runs import run_table
+from analysis.page.verdicts import claims_table
+from analysis.published.measured import measured
+from sweep.cli import reporting
+from vitok_core.errors import UserError
+
+REPO = Path(__file__).parent.parent.parent
+
+
+class Reader(HTMLParser):
+    """A page's tags, its text by section, and the bodies of style and script."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.sections: dict[str, list[str]] = {}
+        self.raw: dict[str, str] = {}
+        self._at, self._in = "", ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = dict(attrs)
+        self.tags.append((tag, told))
+        if tag == "section":
+            self._at = str(told["id"])
+        self._in = {"style": "style", "script": str(told.get("type"))}.get(tag, "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._in:
+            self.raw[self._in] = self.raw.get(self._in, "") + data
+        elif data.strip():
+            self.sections.setdefault(self._at, []).append(data.strip())
+
+    def said(self, section: str) -> str:
+        return " ".join(self.sections[section])
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.raw["application/json"])
+
+
+@pytest.fixture(scope="module")
+def made() -> Results:
+    return quickstart(cfg=(1.5, 3.0))
+
+
+@pytest.fixture(scope="module")
+def page(made: Results, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    folder = tmp_path_factory.mktemp("page")
+    return read(write_page(made, folder, ledger(made, folder, sheets=3, failed=2)).path)
+
+
+def read(path: Path) -> Reader:
+    return Reader(path.read_text("utf-8"))
+
+
+def invoke(*arguments: object) -> Any:
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    reporting.register(app)
+    return CliRunner().invoke(app, ["report", *map(str, arguments)])
+
+
+def targets(reader: Reader) -> Iterator[str]:
+    for tag, attributes in reader.tags:
+        for name in ("src", "href", "srcset", "action", "data", "poster"):
+            if attributes.get(name) is not None:
+                yield str(attributes[name])
+        assert tag not in ("iframe", "object", "embed", "base"), tag
+        assert not [name for name in attributes if name.startswith("on")]
+
+
+def test_it_refers_to_nothing_outside_itself(page: Reader) -> None:
+    assert {target.partition(":")[0] for target in targets(page) if target[0] != "#"} == {"data"}
+    assert "url(" not in page.raw["style"]
+    assert "@import" not in page.raw["style"]
+    assert not re.search(r"\bfetch\(|XMLHttpRequest|WebSocket|\bimport\(", page.raw["module"])
+
+
+def test_its_policy_names_its_own_script_and_style_only(page: Reader) -> None:
+    (policy,) = [
+        str(attributes["content"])
+        for tag, attributes in page.tags
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    for rule, body in (("script-src", "module"), ("style-src", "style")):
+        digest = hashlib.sha256(page.raw[body].encode()).digest()
+        assert rules[rule] == f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def test_the_overview_counts(page: Reader) -> None:
+    said = page.said("overview")
+    # 45 tokenizers, each scored on two data sets and at two CFG scales, and 15 × 2 floors.
+    for words in ("points of ours 45", "configurations 15", "jobs 255", "253 done", "2 failed"):
+        assert words in said
+    # 6 metrics × 2 data sets × (45 + 15), 2 metrics × 2 scales × 45
+    assert "numbers measured 900" in said
+
+
+def test_charts_hold_every_number_once(page: Reader, made: Results) -> None:
+    data = page.data
+    panels = {(one["metric"], one["dataset"]): one for one in data["panels"]}
+    assert len(panels) == len(data["panels"]) == 6 * 2 + 2 * 2
+    shown = panels["rPSNR", "photos-heldout"]
+    series = [data["places"]["series"][place] for place in shown["at"]]
+    ours = [value for value, name in zip(shown["value"], series, strict=True) if name == "trained"]
+    where = {"kind": "reconstruct", "metric": "rPSNR", "dataset": "photos-heldout"}
+    np.testing.assert_allclose(
+        sorted(ours), made.point_metrics.filter(**where)["value"].sort(), rtol=1e-6
+    )
+    assert series.count("PCA floor") == 15
+    assert panels[FRECHET, "photos-tune"]["log"]
+    assert data["metrics"][0]["name"] == FRECHET  # reconstructions before generations
+    assert panels["gFD[efficientnet-lite0]", "photos-train, CFG 3"]["cfg"] == 3
+
+
+def test_a_drawn_line_is_the_fit(page: Reader, made: Results) -> None:
+    (panel,) = [
+        one
+        for one in page.data["panels"]
+        if (one["metric"], one["dataset"]) == ("rPSNR", "photos-heldout")
+    ]
+    means = (
+        made.wide(dataset="photos-heldout").group_by("config_id").agg(
+            pl.col("E").first(), pl.col("rPSNR").mean()
+        )
+    )  # fmt: skip
+    slope, intercept = np.polyfit(np.log2(means["E"]), means["rPSNR"], 1)
+    (line,) = [one for one in panel["lines"] if one["series"] == "trained"]
+    np.testing.assert_allclose(line["y"], intercept + slope * np.log2(line["x"]), rtol=2e-3)
+    assert (line["x"][0], line["x"][-1]) == (16, 4096)
+    assert "n = 15" in line["text"]
+
+
+def test_marks_know_their_row_and_their_picture(page: Reader) -> None:
+    data = page.data
+    rows = [t for t in page.tags if t[0] == "img"]
+    assert len(rows) == 45 + 15
+    (panel,) = [
+        one
+        for one in data["panels"]
+        if (one["metric"], one["dataset"]) == ("rSSIM", "photos-heldout")
+    ]
+    alts = [str(attributes["alt"]) for _, attributes in rows]
+    for place, picture in zip(panel["at"], panel["picture"], strict=True):
+        if data["places"]["series"][place] == "trained":
+            p, c, seed = (data["places"][name][place] for name in ("p", "c", "seed"))
+            assert alts[picture].endswith(f"differences of p{p}-c{c}-s{seed}")
+        else:
+            assert "PCA floor of" in alts[picture]
+
+
+def test_the_run_table_says_how_each_point_stands(made: Results, tmp_path: Path) -> None:
+    rows = made.measurements.unique(["job_id", "metric", "protocol"], maintain_order=True)
+    table = run_table(made, rows, ledger(made, tmp_path, failed=2)).table
+    at = {column.label: n for n, column in enumerate(table.columns)}
+    assert len(table.rows) == 45
+    states = [row[at["state"]].text for row in table.rows]
+    assert states.count("done") == 43
+    # A tokenizer, a reconstruction on each of two data sets, a generation at each of two scales.
+    assert states.count("failed (4 of 5 jobs done)") == 2
+    assert "encoder" not in at  # the same for all
+    wide = made.wide(dataset="photos-heldout").filter(point_id="cfg-p8c16-s1")
+    (row,) = [row for row in table.rows if row[0].text == "p8-c16-s1"]
+    scored = [n for n, one in enumerate(table.columns) if one.note == "photos-heldout"]
+    shown = {table.columns[n].label.split()[0]: row[n].value for n in scored}
+    assert shown == wide.select(*shown).to_dicts()[0]
+    assert len(shown) == 6
+    assert row[at["E"]].text == "1024"
+
+
+def test_cost_adds_up(made: Results, tmp_path: Path) -> None:
+    table = cost(ledger(made, tmp_path, failed=2))
+    at = {column.label: n for n, column in enumerate(table.columns)}
+    rows = {row[0].text: row for row in table.rows}
+    assert rows["tokenizer"][at["finished"]].value == 43
+    assert rows["tokenizer"][at["median job"]].text == "90 s"
+    hours = (45 * 90 + 90 * 4 + 30 * 2 + 90 * 2) / 3600
+    assert rows["all"][at["device-hours"]].value == pytest.approx(hours)
+    lost = rows["all"][at["of these without a result"]].value
+    assert lost == pytest.approx(2 * 90 / 3600)
+
+
+def test_provenance_names_code_packages_machines_and_data(page: Reader) -> None:
+    said = page.said("provenance")
+    for word in ("6d7cb091b7100c54", "torch 2.6.0", "node1", "fp32", "photos-train 1", "ab" * 32):
+        assert word in said
+    assert "0 15 15 1 15 15 2 15 15" in said  # seeds: points, configurations
+
+
+def test_pictures_are_small_and_cut_at_the_limit(made: Results, tmp_path: Path) -> None:
+    uri, size = thumbnail(draw_sheet(tmp_path / "sheet.png", 0))
+    assert size == (WIDTH, round(400 * WIDTH / 1156))
+    limit = 10 * len(uri) + 1000
+    known = ledger(made, tmp_path, sheets=1)
+    written = write_page(made, tmp_path, known, picture_limit=limit)
+    shown = [attributes["src"] for tag, attributes in read(written.path).tags if tag == "img"]
+    assert shown == [uri] * 10
+    (note,) = [note for note in written.notes if "left out" in note]
+    assert note.startswith("50 of 60 sheets are left out")
+    assert note in read(written.path).said("reconstructions")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n" + bytes(40)])
+def test_a_damaged_picture_is_said_not_shown(content: bytes, made: Results, tmp_path: Path) -> None:
+    known = ledger(made, tmp_path, sheets=2)
+    (tmp_path / "sheet-0.png").write_bytes(content)  # hard links: half of all
+    written = write_page(made, tmp_path, known)
+    assert "30 of 60 sheets could not be read." in written.notes
+
+
+def test_a_path_out_of_the_job_s_folder_is_not_followed(made: Results, tmp_path: Path) -> None:
+    known = ledger(made, tmp_path / "root", sheets=1)
+    draw_sheet(tmp_path / "secret.png", 9)
+    for path in ("../../../secret.png", str(tmp_path / "secret.png")):
+        known.sheets[0, "path"] = path
+        written = write_page(made, tmp_path, known)
+        assert "1 of 60 sheets could not be read." in written.notes
+
+
+def test_names_from_outside_stay_text(tmp_path: Path) -> None:
+    bad = "</script><script>hit</script>\"'&"
+    plain = quickstart(patches=(16,), channels=(16,), seeds=(0,))
+    metrics = plain.point_metrics.with_columns(metric=bad + pl.col("metric"), dataset=pl.lit(bad))
+    made = results(plain.points.with_columns(slug=pl.lit(bad)).to_dicts(), metrics.to_dicts())
+    reader = read(write_page(made, tmp_path, ledger(made, tmp_path)).path)
+    assert [attributes for tag, attributes in reader.tags if tag == "script"] == [
+        {"type": "application/json", "id": "data"}, {"type": "module"},
+    ]  # fmt: skip
+    assert reader.said("runs").count(bad) >= 2
+    assert reader.data["panels"][0]["dataset"] == bad
+
+
+def test_the_same_results_give_the_same_bytes(made: Results, tmp_path: Path) -> None:
+    known = ledger(made, tmp_path, sheets=3)
+    first = write_page(made, tmp_path, known).path.read_bytes()
+    assert write_page(made, tmp_path, known).path.read_bytes() == first
+
+
+def test_of_a_sweep_without_scores_the_page_says_so(tmp_path: Path) -> None:
+    plain = quickstart(patches=(16,), channels=(4, 16), seeds=(0,))
+    made = results(plain.points.to_dicts(), [])
+    written = write_page(made, tmp_path, ledger(made, tmp_path))
+    reader = read(written.path)
+    assert any("no reconstruction has been scored yet" in note for note in written.notes)
+    assert "p16-c4-s0" in reader.said("runs")
+    assert "Nothing to fit yet" in reader.said("fits")
+    assert reader.data["panels"] == []
+
+
+def test_the_paper_alone_needs_no_results(tmp_path: Path) -> None:
+    reader = read(write_page(analysis.load_published(), tmp_path).path)
+    assert "S-B/8 c4 256p" in reader.said("runs")
+    assert "0.94" in reader.said("fits").split()  # Figure 2 prints it, and the fit gives it
+    first = reader.data["metrics"][0]
+    main = [reader.data["panels"][n] for n in first["main"]]
+    assert [(one["metric"], one["protocol"][-8:]) for one in main] == [("rFID", "Figure 2")] * 2
+
+
+@pytest.mark.parametrize(
+    ("cfg", "p", "said"),
+    [
+        (1.5, 16, "min 6.12 at E = 3487 (3334 … 3635)"),
+        (1.5, 8, "min 5.56 at E = 5063 (4623 … 5465), at the edge of the grid"),
+        (3.0, 8, "max 21.2 at E = 2765, not established: no finite 95% interval"),
+    ],
+)
+def test_an_optimum_is_said_with_its_interval(cfg: float, p: int, said: str) -> None:
+    rows = measured("5").filter(pl.col("metric") == "gFID", cfg_scale=cfg, p=p)
+    table = fits_table(fit_lines(rows, Line("quadratic")))
+    at = [column.label for column in table.columns].index("optimum")
+    assert [row[at].text for row in table.rows] == [said]
+
+
+def test_other_protocols_have_panels_of_their_own(made: Results, tmp_path: Path) -> None:
+    reader = read(write_page(made.with_published(), tmp_path).path)
+    panels, menu = reader.data["panels"], {m["name"]: m for m in reader.data["metrics"]}
+    for one in panels:
+        assert one["protocol"]
+    keys = [(p["metric"], p["dataset"], p["source"], p["protocol"]) for p in panels]
+    assert len(set(keys)) == len(keys)
+    beside = [panels[n] for n in menu["rPSNR"]["main"]]
+    assert {one["source"] for one in beside} == {"db", "published"}
+    # The paper's rFID stands beside our offline distance, and gFID beside none of them.
+    assert {panels[n]["metric"] for n in menu[FRECHET]["main"]} == {FRECHET, "rFID"}
+
+
+CLAIM = Verdict(
+    id="e-predicts-rfid", statement="log E predicts <rFID>", paper="§3.1", family="E",
+    kind="effect", source="published", verdict=Word.SUPPORTED, statistic=0.9432,
+    unit="R² of a line", interval=(0.88, math.inf), threshold=Region(0.8), margin="four fifths",
+    needs="", n=15, tokenizers=15, runs=("S-B/16 c16",), metric="rFID", power=0.9,
+    note="least sure: coco2017",
+)  # fmt: skip
+
+
+def test_claims_are_shown_as_they_were_judged(
+    made: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubted = replace(CLAIM, id="z", verdict=Word.CONTRADICTED, statistic=math.nan, runs=())
+    open_ = replace(CLAIM, id="y", verdict=Word.INCONCLUSIVE, source="db", power=0.53)
+    monkeypatch.setattr(render, "judge", lambda _: [CLAIM, doubted, open_])
+    reader = read(write_page(made, tmp_path).path)
+    said = reader.said("claims")
+    assert "1 contradicted 1 inconclusive 1 supported" in said
+    statistic = "0.9432 (0.88 … inf), claimed > 0.8 R² of a line; rFID"
+    assert f"e-predicts-rfid log E predicts <rFID> §3.1 paper's supported {statistic} 15" in said
+    assert f"ours inconclusive {statistic} 53% 15" in said  # power: of an open test alone
+    titles = [attributes.get("title") for tag, attributes in reader.tags if tag == "td"]
+    assert titles.count("least sure: coco2017") == titles.count("four fifths") == 3
+    assert titles.count("rests on S-B/16 c16") == 2
+    marks = [attributes.get("class") for tag, attributes in reader.tags if tag == "td"]
+    assert "verdict-contradicted" in marks
+
+
+def test_every_published_verdict_has_its_row() -> None:
+    judged = judge(analysis.load_published())
+    rows = {row[0].text: [cell.text for cell in row] for row in claims_table(judged).rows}
+    assert len(rows) == len(judged)
+    for one in judged:
+        row = rows[one.id]
+        assert row[4] == one.verdict
+        assert one.unit in row[6]
+        assert one.metric is None or row[6].endswith(one.metric)
+    assert rows["e-straight-rssim"][5] == "0.6842 (0.262 … 1.11), claimed -0.5 … 0.5"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = quickstart(patches=(16,), channels=(4, 8, 16), seeds=(0, 1))
+    folder = write_root(tmp_path_factory.mktemp("results"), made)
+    return write_root(folder, quickstart(patches=(16,), channels=(4,), seeds=(0,)), "small")
+
+
+def test_the_command_writes_it(root: Path) -> None:
+    done = invoke("--results", root, "--html", "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    path = root / "reports" / "all" / "report.html"
+    assert told["page"] == str(path)
+    assert told["bytes"] == path.stat().st_size
+    said = read(path).said("overview")
+    # 6 tokenizers, each scored twice, and 3 × 2 floors.
+    assert "24 done" in said
+    assert "small" in said
+
+
+def test_the_command_keeps_one_sweep_s(root: Path, tmp_path: Path) -> None:
+    done = invoke("--results", root, "--sweep", "small", "--html", "--out", tmp_path)
+    assert done.stdout.strip() == str(tmp_path / "report.html")
+    said = read(tmp_path / "report.html").said("overview")
+    assert "5 done" in said
+    assert "quickstart" not in said
+
+
+def test_the_command_opens_a_browser(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: not seen.append(url))
+    invoke("--source", "published", "--html", "--open", "--out", tmp_path)
+    assert seen == [(tmp_path / "report.html").as_uri()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--open"], "--open opens the page of --html"),
+        (["--html", "--figure", "e_vs_rfid"], "leave out --figure, --all, --table, --dataset"),
+        (["--html", "--dataset", "photos-heldout"], "leave out --figure, --all, --table"),
+        (["--html", "--all"], "leave out --figure, --all"),
+        (["--html", "--format", "svg"], "--dataset, --format"),
+        (["--claims", "--html"], "--claims stands alone"),
+        (["--html", "--out", "/dev/null/x"], "cannot write to /dev/null/x"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(root: Path, arguments: list[str], message: str) -> None:
+    done = invoke("--results", root, *arguments)
+    assert isinstance(done.exception, UserError)
+    assert message in str(done.exception)
+    assert "\n" not in str(done.exception)
+
+
+def test_it_meets_no_torch(root: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['vitok-sweep', 'report', '--html', *sys.argv[1:]]\n"
+        "from sweep.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "assert 'torch' not in sys.modules"
+    )
+    command = [sys.executable, "-c", code, "--results", str(root), "--out", str(tmp_path)]
+    subprocess.run(command, cwd=REPO, check=True)
+
+
+def test_what_is_no_picture_or_not_the_job_s_is_left_out(made: Results, tmp_path: Path) -> None:
+    """Damaged, as large as a bomb, a link out of the folder: said, and the page is written."""
+    known = ledger(made, tmp_path, sheets=1)
+    sheets = sorted(tmp_path.glob("jobs/*/artifacts/*.png"))
+    assert len(sheets) > 4
+    whole = sheets[0].read_bytes()
+    at = whole.index(b"IDAT") - 4
+    for sheet in sheets[1:5]:
+        sheet.unlink()  # they may be one file under several names
+    sheets[1].write_bytes(whole[:at] + bytes(4) + whole[at + 4 :])
+    header = whole.index(b"IHDR") + 4
+    huge = (60_000).to_bytes(4, "big") * 2
+    chunk = b"IHDR" + huge + whole[header + 8 : header + 13]
+    crc = zlib.crc32(chunk).to_bytes(4, "big")
+    sheets[2].write_bytes(whole[: header - 4] + chunk + crc + whole[header + 17 :])
+    secret = draw_sheet(tmp_path / "secret.png", 0)
+    sheets[3].symlink_to(secret)
+    Image.new("RGB", (1, 30_000)).save(sheets[4])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        written = write_page(made, tmp_path, known)
+    assert any(note.startswith("3 of 60 sheets could not be read") for note in written.notes)
+
+
+def test_what_figures_warn_of_stands_first(made: Results, tmp_path: Path) -> None:
+    """512 images do not span the 1280 features of the synthetic protocols; 112 they do."""
+    written = write_page(made, tmp_path)
+    read = Reader(written.path.read_text("utf-8"))
+    first = read.said("overview")
+    assert f"{FRECHET} is the Fréchet distance of an offline network; it is not FID" in first
+    assert "rIS[efficientnet-lite0] is of an offline network; it is not IS" in first
+    assert first.count("512 images for 1280 features") == 2  # of rFD and gFD
+    assert "images for 112 features" not in first
+    assert f"{FRECHET} is biased: 512 images for 1280 features; compare within a run" in (
+        written.notes
+    )
+
+
+def test_the_paper_s_own_fid_is_no_warning(tmp_path: Path) -> None:
+    assert "FID" not in " ".join(write_page(analysis.load_published(), tmp_path).notes)
+
+
+def test_lines_of_variants_are_told_apart_and_span_their_own_marks(tmp_path: Path) -> None:
+    paper = analysis.load_published()
+    data = Reader(write_page(paper, tmp_path).path.read_text("utf-8")).data
+    (panel,) = [
+        one for one in data["panels"]
+        if one["metric"] == "rFID" and one["protocol"].endswith("Figure 20")
+    ]  # fmt: skip
+    texts = [line["text"].partition(":")[0] for line in panel["lines"]]
+    assert texts == ["trained, mask latent", "trained, mask simple", "trained, simple"]
+    for line, variant in zip(panel["lines"], ("mask_latent", "mask_simple", "simple"), strict=True):
+        sizes = paper.measurements.filter(figure="20", metric="rFID", variant=variant)["E"]
+        assert [line["x"][0], line["x"][-1]] == pytest.approx([sizes.min(), sizes.max()])

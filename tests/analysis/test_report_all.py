@@ -1,0 +1,143 @@
+"""`report --all`: every figure that has data, why the others have none; the same bytes again."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from synthetic import quickstart, write_root
+from typer.testing import CliRunner
+
+from analysis.figures import FIGURES
+from sweep.cli import reporting
+from vitok_core.errors import UserError
+
+REPO = Path(__file__).parent.parent.parent
+SIZED = {"e_vs_rfid", "e_vs_metrics", "e_vs_metrics_512p", "e_vs_metrics_detailed"}
+
+
+def invoke(*arguments: object) -> Any:
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    reporting.register(app)
+    return CliRunner().invoke(app, ["report", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = quickstart(seeds=(0,), patches=(8, 16), channels=(4, 8, 16))
+    return write_root(tmp_path_factory.mktemp("results"), made)
+
+
+def test_what_has_data_is_drawn_and_the_rest_is_named(root: Path) -> None:
+    done = invoke("--results", root, "--all", "--format", "svg")
+    assert done.exit_code == 0, done.output
+    files = {path.name for path in (root / "reports" / "all").iterdir()}
+    drawn = {name.removesuffix(".svg") for name in files if name.endswith(".svg")}
+    assert drawn >= SIZED
+    assert files == {f"{name}.{end}" for name in drawn for end in ("svg", "csv", "fits.json")}
+    _, _, missing = done.stdout.partition("Not drawn\n")
+    reasons = dict(line.split(maxsplit=1) for line in missing.splitlines())
+    assert set(reasons) == set(FIGURES) - drawn
+    assert "no generation has been scored yet" in reasons["e_vs_generation"]
+    assert "no reconstruction along a fine-tuning" in reasons["gan_ablation"]
+
+
+def test_json_names_the_rest_too(root: Path, tmp_path: Path) -> None:
+    done = invoke("--results", root, "--all", "--format", "svg", "--json", "--out", tmp_path)
+    album = json.loads(done.stdout)
+    drawn = {one["figure"] for one in album["figures"]}
+    assert drawn >= SIZED
+    assert set(album["missing"]) == set(FIGURES) - drawn
+
+
+def test_nothing_at_all_is_an_error(tmp_path: Path) -> None:
+    made = quickstart(seeds=(0,), patches=(16,))
+    write_root(tmp_path, replace(made, point_metrics=made.point_metrics.clear()))
+    done = invoke("--results", tmp_path, "--all")
+    assert isinstance(done.exception, UserError)
+    assert "no figure has data" in str(done.exception)
+    assert "scored yet" in str(done.exception)
+
+
+def test_all_and_one_exclude_each_other(root: Path) -> None:
+    done = invoke("--results", root, "--all", "--figure", "e_vs_rfid")
+    assert isinstance(done.exception, UserError)
+    assert "leave out --figure" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--claims", "--out", "folder"], "--claims stands alone, on stdout"),
+        (["--claims", "--format", "png"], "--claims stands alone, on stdout"),
+        (["--out", "folder"], "--out and --format are for files"),
+        (["--format", "svg"], "--out and --format are for files"),
+        (["--source", "published", "--sweep", "quickstart", "--all"], "leave out --sweep"),
+        (["--all", "--table", "3", "--json"], "ask for one of them at a time"),
+    ],
+)
+def test_an_option_without_effect_is_refused(arguments: list[str], message: str) -> None:
+    """Before anything is read: there are no results here."""
+    done = invoke("--results", "missing", *arguments)
+    assert isinstance(done.exception, UserError)
+    assert message in str(done.exception)
+
+
+def test_all_figures_and_a_table_in_formats_of_their_own(root: Path, tmp_path: Path) -> None:
+    done = invoke(
+        "--results", root, "--all", "--table", "3", "--format", "svg,csv", "--out", tmp_path
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names >= {"table3.csv", "e_vs_metrics.svg"}
+    assert not any(name.endswith((".pdf", ".png", ".md")) for name in names)
+
+
+def test_a_second_run_gives_the_same_bytes(tmp_path: Path) -> None:
+    """In processes of their own, with other hash seeds: joined marks, placed names, pairs."""
+    code = (
+        "import sys, analysis; from pathlib import Path; from analysis.report import draw\n"
+        "for name in ('loss_tradeoff', 'gan_ablation', 'video_pq'):\n"
+        "    draw(analysis.load_published(), name, Path(sys.argv[1]), formats=['pdf', 'svg'])"
+    )
+    for run in ("1", "2"):
+        subprocess.run(
+            [sys.executable, "-c", code, tmp_path / run],
+            env={**os.environ, "PYTHONHASHSEED": run},
+            cwd=REPO,
+            check=True,
+        )
+    first = sorted((tmp_path / "1").iterdir())
+    assert len(first) == 3 * 4
+    for path in first:
+        assert path.read_bytes() == (tmp_path / "2" / path.name).read_bytes(), path.name
+        if path.suffix == ".pdf":
+            assert b"/FontFile2" in path.read_bytes()
+            assert b"/Type3" not in path.read_bytes()
+
+
+@pytest.mark.slow
+def test_all_that_is_published_is_drawn_within_a_minute(tmp_path: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = "from sweep.cli.app import main; main()"
+    arguments = ["report", "--source", "published", "--all", "--out", str(tmp_path)]
+    subprocess.run(
+        [sys.executable, "-c", command, *arguments], cwd=REPO, check=True, capture_output=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    pictures = "analysis.figures.sheets:"  # the paper's are not among its numbers
+    published = {
+        one.id for one in FIGURES.values() if one.paper and not one.function.startswith(pictures)
+    }
+    assert {f"{name}.pdf" for name in published} <= {path.name for path in tmp_path.iterdir()}
+    # Of the processor, not of the clock: others may be using the machine.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 60
