@@ -3,11 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RESULTS ?= results
-# Which tests: everything but the slow ones; `make test MARKS=slow` runs those.
-MARKS ?= not slow
+# Which tests: those that take seconds and need no server; `make test MARKS=slow` runs the slow ones.
+MARKS ?= not (slurm or postgres or browser or slow or longest)
+
+# How many tests at once; 0: one after the other, as those on one Slurm must.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test chaos lint bench notebooks clean
 
 help: ## list the targets
 	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,15 +40,27 @@ demo: install ## train the quickstart (15 tokenizers on real photos) and draw it
 	@$(BIN)/vitok-sweep report --sweep quickstart --figure e_vs_metrics --results $(RESULTS)
 
 test: $(VENV)/installed-test ## run the tests (a few minutes)
-	@$(BIN)/python -m pytest -m "$(MARKS)"
+	@$(BIN)/python -m pytest -m "$(MARKS)" -n $(WORKERS)
+
+chaos: $(VENV)/installed-test ## the longest tests: hundreds of jobs on a Slurm under faults
+	@test -n "$$VITOK_TEST_SLURM" || \
+	  { echo 'error: no Slurm to test on; say eval "$$(tests/servers/slurm.sh up)"'; exit 2; }
+	@$(BIN)/python -m pytest -m longest
 
 lint: $(VENV)/installed-lint ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: install ## speed of planning, syncing and training; writes benchmarks/results.md
+$(VENV)/installed-bench: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -e ".[bench]"
+	@touch $@
+
+bench: $(VENV)/installed-bench ## speed beside the peers; writes benchmarks/results.md
 	$(BIN)/python benchmarks/run.py
+
+notebooks: $(VENV)/installed-test ## run the notebooks over RESULTS and store what they show
+	VITOK_RESULTS=$(if $(filter /%,$(RESULTS)),,../)$(RESULTS) $(BIN)/python tests/analysis/notebook_forms.py
 
 clean: ## remove the environment and caches (never results)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

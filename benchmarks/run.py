@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import cluster
+import fits
+import loggers
 import numpy as np
+import page
 import scipy.linalg
+import store
 import torch
 from timing import Row, compare
 from torch import nn
 
-from sweep.journal import Journal
-from sweep.layout import Root
-from sweep.store import open_store, sync
 from vitok_core.metrics.frechet import frechet_distance
 from vitok_core.models.tubelets import to_tubelets
 
 HERE = Path(__file__).parent
-ROWS = 100_000
 HEAD = """# Benchmarks
 
 Written by `make bench`: medians of interleaved runs in one process; the ratio is peer over ours.
@@ -63,8 +62,11 @@ def measure() -> Iterator[Row]:
             vitok_sweep_plan=_command("plan", str(large)),
             import_torch=_python("import torch"),
         )
-        yield _journal(folder)
-        yield _sync(folder)
+        yield from store.measure(folder)
+        yield from loggers.measure(folder)
+        yield from cluster.measure(folder)
+        yield from page.measure(folder)
+    yield from fits.measure()
     yield _tubelets()
     yield _frechet()
 
@@ -88,50 +90,6 @@ def _large_sweep() -> str:
         + ", ".join(f"{1e-5 * (1 + i):.6g}" for i in range(100))
         + "]}\nseeds: 0..9\nstages: [{train: stage1}, {reconstruct: [imagenet1k-val]}]\n"
     )
-
-
-def _journal(folder: Path) -> Row:
-    """Durable-on-demand lines against committed rows."""
-    numbers = iter(range(1000))
-
-    def ours() -> None:
-        journal = Journal(folder / f"append-{next(numbers)}.jsonl")
-        for step in range(2000):
-            journal.write("metric", step=step, name="loss", value=0.5)
-        journal.close()
-
-    def sqlite() -> None:
-        base = sqlite3.connect(folder / f"append-{next(numbers)}.db", isolation_level=None)
-        base.execute("PRAGMA journal_mode = WAL")
-        base.execute("PRAGMA synchronous = OFF")  # the journal does not sync metrics either
-        base.execute("CREATE TABLE metric (step, name, value)")
-        for step in range(2000):
-            base.execute("INSERT INTO metric VALUES (?, 'loss', 0.5)", (step,))
-        base.close()
-
-    return compare("2,000 metric rows, one by one", 5, journal=ours, sqlite_autocommit=sqlite)
-
-
-def _sync(folder: Path) -> Row:
-    job = folder / "root" / "jobs" / "tokenizer-x-0123456789ab"
-    (job / "journal").mkdir(parents=True)
-    spec = {"id": "0123456789ab", "kind": "tokenizer", "revision": 1, "slug": "tokenizer-x"}
-    (job / "job.json").write_text(json.dumps({**spec, "config": {}, "parents": []}))
-    journal = Journal(job / "journal" / "1.jsonl")
-    for step in range(ROWS):
-        journal.write("metric", step=step, name="loss", value=0.5)
-    journal.close()
-    root, numbers = Root(folder / "root"), iter(range(1000))
-
-    def ours() -> None:
-        sync(open_store(root, f"sqlite:///{folder}/sync-{next(numbers)}.db"), root)
-
-    def parse() -> None:
-        with (job / "journal" / "1.jsonl").open() as file:
-            for line in file:
-                json.loads(line)
-
-    return compare(f"sync of {ROWS:,} rows", 3, sync=ours, json_loads_alone=parse)
 
 
 def _tubelets() -> Row:

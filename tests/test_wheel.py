@@ -1,4 +1,4 @@
-"""The built wheel is whole: it plans and runs the quickstart from an empty folder."""
+"""The built wheel is whole: it plans, runs and reports from an empty folder."""
 
 from __future__ import annotations
 
@@ -63,3 +63,9 @@ def test_the_wheel_runs_the_quickstart_from_an_empty_folder(unpacked: Path, tmp_
     report = run(unpacked, tmp_path, "report", "--sweep", "quickstart", "--figure", "e_vs_metrics")
     assert report.returncode == 0, report.stderr
     assert (tmp_path / "results" / "reports" / "quickstart" / "e_vs_metrics.pdf").exists()
+
+    paper = run(unpacked, tmp_path, "report", "--source", "published", "--figure", "e_vs_rfid")
+    assert paper.returncode == 0, paper.stderr
+    assert (tmp_path / "reports" / "published" / "e_vs_rfid.pdf").exists()
+    for number in range(1, 8):
+        assert (unpacked / "analysis" / "published" / f"table{number}.csv").exists()
