@@ -28,12 +28,28 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 class TokenizerConfig(Science):
     """A ViTok auto-encoder (§2.1): tubelets of stride×patch×patch pixels, `channels` per token."""
 
-    variant: Literal["simple"] = "simple"
+    variant: Literal["simple", "latent", "mask_simple", "mask_latent"] = Field(
+        "simple",
+        description="simple: the code stands on the tubelets' tokens; latent: on latent tokens of "
+        "its own; mask_*: its tail is masked in training, so that any length decodes (§8.3)",
+    )
     encoder: Tower
     decoder: Tower
     patch: Positive = Field(description="spatial patch p, in pixels")
     stride: Positive = Field(1, description="temporal stride q, in frames")
     channels: Positive = Field(description="channels c per token of the latent code")
+    latents: Positive | None = Field(
+        None, description="number of latent tokens, for the variants latent and mask_latent"
+    )
+    lengths: tuple[Positive, ...] = Field(
+        (), description="token counts that masking keeps in training, for the variants mask_*"
+    )
+    gate: Literal["silu", "gelu"] = Field(
+        "silu", description="of the gated feed-forward: SwiGLU (paper) or GEGLU (released code)"
+    )
+    rope: Literal["3d", "1d"] = Field(
+        "3d", description="rotary positions: axial (paper) or by raster index (released code)"
+    )
     init: Literal["standard", "pca"] = Field(
         "standard",
         description="standard: Xavier; pca: embedding, latent heads and unembedding start as the "
@@ -42,8 +58,25 @@ class TokenizerConfig(Science):
     final_norm: bool = Field(True, description="LayerNorm after each tower's last block")
 
     @model_validator(mode="after")
+    def _variant_has_its_fields(self) -> TokenizerConfig:
+        for name, needed in (
+            ("latents", self.variant in ("latent", "mask_latent")),
+            ("lengths", self.variant in ("mask_simple", "mask_latent")),
+        ):
+            if needed != bool(getattr(self, name)):
+                said = "needs" if needed else "takes no"
+                raise ValueError(f"variant {self.variant} {said} {name}")
+        if self.lengths and any(length & (length - 1) for length in self.lengths):
+            raise ValueError(f"lengths must be powers of two, not {list(self.lengths)}")
+        if list(self.lengths) != sorted(set(self.lengths)):
+            raise ValueError(f"lengths must rise, not {list(self.lengths)}")
+        return self
+
+    @model_validator(mode="after")
     def _pca_is_linear(self) -> TokenizerConfig:
         if self.init == "pca":
+            if self.variant != "simple":
+                raise ValueError(f"init: pca is for the variant simple, not {self.variant}")
             if self.final_norm:
                 raise ValueError("init: pca needs final_norm: false (a norm bends the linear path)")
             if self.channels > min(self.encoder.width, self.decoder.width):
@@ -74,11 +107,20 @@ class DataConfig(Science):
 
 
 class LossConfig(Science):
-    """Eq. 1: L = REC + kl·KL + perceptual_weight·LPIPS. KL is the mean over the code's elements."""
+    """Eq. 1: L = REC + kl·KL + perceptual_weight·LPIPS; the adversarial term is `GanConfig`'s."""
 
-    reconstruction: Literal["l2"] = "l2"
-    kl: float = Field(1e-3, ge=0, description="β, on the KL averaged over the L·c code elements")
-    perceptual: Literal["lpips-vgg"] | None = Field(None, description="network of the LPIPS term")
+    reconstruction: Literal["l1", "l2"] = Field(
+        "l2", description="mean absolute or mean squared error"
+    )
+    kl: float = Field(1e-3, ge=0, description="β, on the KL reduced as `kl_reduction` says")
+    kl_reduction: Literal["mean", "sum"] = Field(
+        "mean", description="over the L·c code elements; the paper's β = 1e-3 means the mean"
+    )
+    perceptual: Literal["lpips-vgg", "efficientnet-lite0"] | None = Field(
+        None,
+        description="network of the perceptual term; lpips-vgg is the paper's, the offline "
+        "efficientnet-lite0 is no LPIPS and has a scale of its own",
+    )
     perceptual_weight: float = Field(0.0, ge=0, description="η")
 
     @model_validator(mode="after")
@@ -100,10 +142,51 @@ class TrainConfig(Science):
     weight_decay: float = Field(1e-4, ge=0)
     clip_norm: float | None = Field(1.0, gt=0, description="global gradient norm; null: none")
     precision: Literal["fp32", "bf16"] = Field("bf16", description="autocast of the forward pass")
+    milestones: tuple[Positive, ...] = Field(
+        (), description="steps whose weights are kept, for evaluation along the training"
+    )
+
+    @model_validator(mode="after")
+    def _milestones_lie_on_the_way(self) -> TrainConfig:
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError(f"milestones must rise, not {list(self.milestones)}")
+        if self.milestones and self.milestones[-1] >= self.steps:
+            raise ValueError(
+                f"milestones lie before the last step, {self.steps}; not {self.milestones[-1]}"
+            )
+        return self
 
     def peak_lr(self, frames: int) -> float:
         """The paper's linear rule (§2.3): base_lr × (batch × frames) / 256."""
         return self.base_lr * self.batch * frames / 256
+
+
+class FinetuneConfig(TrainConfig):
+    """Stage 2's optimisation (§2.3): the decoder alone, or everything, with weights averaged."""
+
+    scope: Literal["decoder", "full"] = Field(
+        "decoder", description="what is trained: the decoder behind a frozen encoder, or both"
+    )
+    ema: float = Field(
+        0.9999, ge=0, lt=1, description="decay per step of the averaged weights; 0: none"
+    )
+
+
+class GanConfig(Science):
+    """Stage 2's adversarial term λ·GAN (Eq. 1, §8.2) and its discriminator, StyleGAN's.
+
+    Steps of `start`, `ramp` and `disc_warmup` are steps of 256 clips: at another batch they scale
+    by 256/batch.
+    """
+
+    weight: float = Field(0.05, ge=0, description="λ; §8.2's best, while §2.3 says 1.0")
+    loss: Literal["hinge", "non_saturating"] = "hinge"
+    disc_lr: float = Field(2e-5, gt=0, description="peak learning rate of the discriminator")
+    disc_warmup: int = Field(25_000, ge=0, description="steps of its linear warm-up")
+    start: int = Field(5_000, ge=0, description="steps before the tokenizer sees the GAN term")
+    ramp: int = Field(50_000, ge=0, description="steps over which its weight then rises")
+    r1: float = Field(0.0, ge=0, description="weight of the R1 gradient penalty on real clips")
+    width: Positive = Field(64, description="discriminator channels at full resolution")
 
 
 class EvaluationConfig(Science):
@@ -124,12 +207,36 @@ class TokenizerJob(Science):
 
     @model_validator(mode="after")
     def _tubelets_tile_the_clip(self) -> TokenizerJob:
-        p, q = self.tokenizer.patch, self.tokenizer.stride
-        if self.data.resolution % p:
-            raise ValueError(f"patch {p} does not divide data.resolution {self.data.resolution}")
-        if self.data.frames % q:
-            raise ValueError(f"stride {q} does not divide data.frames {self.data.frames}")
+        _check_tiling(self.tokenizer, self.data)
         return self
+
+
+class FinetuneJob(Science):
+    """Stage 2: fine-tune the parent tokenizer with an adversarial term (§2.3)."""
+
+    tokenizer: TokenizerConfig
+    data: DataConfig
+    loss: LossConfig = LossConfig()
+    gan: GanConfig = GanConfig()
+    finetune: FinetuneConfig
+    seed: int = Field(0, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def _tubelets_tile_the_clip(self) -> FinetuneJob:
+        _check_tiling(self.tokenizer, self.data)
+        return self
+
+
+def _check_tiling(tokenizer: TokenizerConfig, data: DataConfig) -> None:
+    """Whole tubelets, and no kept length beyond the code's tokens; ValueError otherwise."""
+    p, q = tokenizer.patch, tokenizer.stride
+    if data.resolution % p:
+        raise ValueError(f"patch {p} does not divide data.resolution {data.resolution}")
+    if data.frames % q:
+        raise ValueError(f"stride {q} does not divide data.frames {data.frames}")
+    tokens = tokenizer.latents or (data.frames // q) * (data.resolution // p) ** 2
+    if tokenizer.lengths and tokenizer.lengths[-1] > tokens:
+        raise ValueError(f"lengths reach {tokenizer.lengths[-1]}, the code has {tokens} tokens")
 
 
 class ReconstructJob(Science):
@@ -140,6 +247,12 @@ class ReconstructJob(Science):
     resolution: Positive
     frames: Positive = 1
     evaluation: EvaluationConfig = EvaluationConfig()
+    length: Positive | None = Field(
+        None, description="code tokens kept, of a masked variant; null: all"
+    )
+    step: Positive | None = Field(
+        None, description="the parent's milestone that is scored; null: its final weights"
+    )
 
 
 class FloorJob(Science):
