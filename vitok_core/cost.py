@@ -34,18 +34,23 @@ _VGG16 = (
 
 @dataclass(frozen=True)
 class Shape:
-    """What is encoded (T×H×W pixels) and how: tubelets of q×p×p, c channels per token."""
+    """What is encoded (T×H×W pixels) and how: tubelets of q×p×p, c channels per token.
+
+    `latents`: the code's tokens where they are not the tubelets' (latent variants, §8.3).
+    """
 
     resolution: int
     patch: int
     channels: int
     frames: int = 1
     stride: int = 1
+    latents: int | None = None
 
     @property
     def tokens(self) -> int:
-        """L = T/q · H/p · W/p."""
-        return (self.frames // self.stride) * (self.resolution // self.patch) ** 2
+        """L = T/q · H/p · W/p, or the number of latent tokens."""
+        tubelets = (self.frames // self.stride) * (self.resolution // self.patch) ** 2
+        return self.latents or tubelets
 
     @property
     def code(self) -> int:
@@ -118,3 +123,19 @@ def vgg16_macs(resolution: int, frames: int = 1) -> int:
         9 * inputs * outputs * (resolution >> halvings) ** 2 for inputs, outputs, halvings in _VGG16
     )
     return per_frame * frames
+
+
+def discriminator_macs(width: int, resolution: int, frames: int = 1) -> int:
+    """Multiply-accumulates of StyleGAN's residual discriminator on one sample's frames.
+
+    Convolutions alone: `width` channels at full resolution, twice as many at each halving up to
+    512, down to 4×4 pixels.
+    """
+    side, channels = resolution, width
+    macs = 3 * channels * side * side
+    while side >= 8:
+        wider = min(2 * channels, max(512, width))
+        half = (side // 2) ** 2
+        macs += 9 * channels * channels * side * side + 10 * channels * wider * half
+        side, channels = side // 2, wider
+    return (macs + 9 * channels * channels * side * side) * frames

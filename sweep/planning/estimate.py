@@ -2,8 +2,11 @@
 
 FLOPs are true FLOPs, 2 per multiply-accumulate. A training step counts the tokenizer's forward
 pass three times (forward, and a backward of twice that); a frozen perceptual network costs two
-forwards (original and reconstruction) and one backward of the same size (to its input alone). The
-optimizer, data loading and activation checkpointing's second forward are not counted.
+forwards (original and reconstruction) and one backward of the same size (to its input alone).
+Stage 2 with a frozen encoder counts the encoder's forward once and the decoder three times; its
+discriminator eight forwards: on the reconstruction with a backward to its input for the tokenizer
+(2), and on both images with their backwards for itself (3 each). The optimizer, data loading, the
+R1 penalty and activation checkpointing's second forward are not counted.
 
 Device-hours are an order of magnitude to plan by, not a promise: FLOPs / (peak × utilisation), on
 one device (a job on 8 devices takes an eighth of it in wall time).
@@ -18,16 +21,26 @@ from sweep.spec.problems import nearest
 from vitok_core.config import (
     DataConfig,
     EvaluationConfig,
+    FinetuneJob,
     FloorJob,
+    LossConfig,
     ReconstructJob,
     TokenizerConfig,
     TokenizerJob,
 )
-from vitok_core.cost import Shape, tokenizer_macs, vgg16_macs
+from vitok_core.cost import (
+    Shape,
+    decoder_macs,
+    discriminator_macs,
+    encoder_macs,
+    tokenizer_macs,
+    vgg16_macs,
+)
 from vitok_core.errors import UserError
 
 _BACKWARD = 2  # a backward pass in forwards: gradients of inputs and of weights
 _PERCEPTUAL_PASSES = 3  # two forwards and one backward, which needs no gradients of weights
+_DISCRIMINATOR_PASSES = 8  # see above
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,7 @@ _OTHER_SET = 1_000
 # One forward pass on one image, in multiply-accumulates. Only reconstructions are counted: the
 # originals' features are shared by all jobs of a results root.
 _NETWORK_MACS = {"efficientnet-lite0": 0.407e9}
+_NETWORK_SIDE = 224  # pixels of that image
 
 
 def device(name: str) -> Device:
@@ -99,20 +113,48 @@ def device(name: str) -> Device:
 def shape_of(tokenizer: TokenizerConfig, data: DataConfig) -> Shape:
     """The shape of a point's code."""
     return Shape(
-        data.resolution, tokenizer.patch, tokenizer.channels, data.frames, tokenizer.stride
+        data.resolution,
+        tokenizer.patch,
+        tokenizer.channels,
+        data.frames,
+        tokenizer.stride,
+        tokenizer.latents,
     )
 
 
 def train_flops(job: TokenizerJob, macs: int) -> float:
     """True FLOPs of a whole training; `macs`: one sample's forward pass."""
-    per_sample = macs * (1 + _BACKWARD)
-    if job.loss.perceptual_weight > 0:
-        per_sample += vgg16_macs(job.data.resolution, job.data.frames) * _PERCEPTUAL_PASSES
+    per_sample = macs * (1 + _BACKWARD) + _perceptual_macs(job.loss, job.data)
     return 2.0 * per_sample * job.train.batch * job.train.steps
 
 
+def finetune_flops(job: FinetuneJob) -> float:
+    """True FLOPs of a whole stage 2. Without a GAN term there is no discriminator."""
+    shape, tokenizer = shape_of(job.tokenizer, job.data), job.tokenizer
+    full = job.finetune.scope == "full"
+    per_sample = encoder_macs(tokenizer.encoder, shape) * (1 + (_BACKWARD if full else 0))
+    per_sample += decoder_macs(tokenizer.decoder, shape) * (1 + _BACKWARD)
+    discriminator = discriminator_macs(job.gan.width, job.data.resolution, job.data.frames)
+    adversarial = discriminator * _DISCRIMINATOR_PASSES if job.gan.weight > 0 else 0
+    whole = per_sample + adversarial + _perceptual_macs(job.loss, job.data)
+    return 2.0 * whole * job.finetune.batch * job.finetune.steps
+
+
+def _perceptual_macs(loss: LossConfig, data: DataConfig) -> float:
+    """Of one sample's perceptual term and its gradient, at the data's own resolution."""
+    if loss.perceptual is None:
+        return 0.0
+    if loss.perceptual == "lpips-vgg":
+        return float(vgg16_macs(data.resolution, data.frames) * _PERCEPTUAL_PASSES)
+    per_frame = _NETWORK_MACS[loss.perceptual] * (data.resolution / _NETWORK_SIDE) ** 2
+    return per_frame * data.frames * _PERCEPTUAL_PASSES
+
+
 def reconstruct_flops(job: ReconstructJob, macs: int) -> float:
-    """True FLOPs of reconstructing and scoring one data set."""
+    """True FLOPs of reconstructing and scoring one data set.
+
+    A shortened code costs what a whole one does: mask tokens fill it up before the decoder.
+    """
     return (
         2.0
         * (macs + _scoring_macs(job.evaluation, job.frames))
