@@ -131,11 +131,10 @@ def discriminator_macs(width: int, resolution: int, frames: int = 1) -> int:
     Convolutions alone: `width` channels at full resolution, twice as many at each halving up to
     512, down to 4×4 pixels.
     """
-    side, channels = resolution, width
+    side, channels = resolution, min(512, width)
     macs = 3 * channels * side * side
     while side >= 8:
-        wider = min(2 * channels, max(512, width))
-        half = (side // 2) ** 2
+        wider, half = min(512, 2 * channels), (side // 2) ** 2
         macs += 9 * channels * channels * side * side + 10 * channels * wider * half
         side, channels = side // 2, wider
     return (macs + 9 * channels * channels * side * side) * frames

@@ -203,11 +203,12 @@ def _diff_jobs(old: str, new: str, results: Path, db: str | None) -> Difference:
         specs[job] = json.loads(folder.spec.read_bytes())
     sides = []
     for name in (old, new):
-        # A point is compared by its first job, the training that the others stem from.
-        known = [job for job in resolve_jobs(store, name) if job in specs]
+        known = [specs[job] for job in resolve_jobs(store, name) if job in specs]
         if not known:
             raise UserError(f"{name}: its jobs are not launched yet; compare the sweep files")
-        sides.append(specs[known[0]])
+        # A point is compared by its last training, which has the earlier one as its parent.
+        trained = [spec for spec in known if spec["kind"] in ("tokenizer", "finetune")]
+        sides.append(trained[-1] if trained else known[0])
     return diff_jobs(sides[0], sides[1], specs)
 
 

@@ -57,7 +57,7 @@ def _axis(path: str, node: Node, place: str, reader: Reader) -> Axis | None:
             sound = False
             continue
         value = tuple(given.value for given in choice.values())
-        if value in seen:
+        if value in seen and place == "axes":  # in zip, the other lists may tell points apart
             message = f"{shown(item.plain())} stands twice: points would repeat"
             reader.problems.add(item.mark, where, message)
         seen.add(value)
