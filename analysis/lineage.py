@@ -2,6 +2,7 @@
 
 A scoring job's parents lead to the train jobs before it (kinds `tokenizer` and `finetune`). Values
 that equal their default are not in a job's configuration, so defaults are taken from the classes.
+`step` is a milestone's; after stage 2 the final weights have that of its last step.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from vitok_core.config import LossConfig, TokenizerConfig
+from vitok_core.config import FinetuneConfig, GanConfig, LossConfig, Science, TokenizerConfig
 from vitok_core.cost import tower_parameters
 from vitok_core.variants import SIZES, Tower
 
@@ -78,8 +79,10 @@ def _facts(
     tokenizer: Json = known[root].config.get("tokenizer", {})
     nearest = known[trains[0]]
     stage = 2 if nearest.kind == "finetune" else 1
-    loss = {**known[root].config.get("loss", {}), **nearest.config.get("loss", {})}
-    gan = float(loss.get("gan_weight", 0.0)) if stage == 1 else loss.get("gan_weight")
+    gan = _default(GanConfig, nearest.config.get("gan", {})) if stage == 2 else {"weight": 0.0}
+    tuned = _default(FinetuneConfig, nearest.config.get("finetune", {}))
+    if stage == 2 and known[job].kind == "reconstruct" and own[0] is None:
+        own = (tuned.get("steps"), *own[1:])  # the final weights, the last of those along the way
     return (
         job,
         root,
@@ -87,12 +90,19 @@ def _facts(
         _tower(tokenizer.get("encoder")),
         _tower(tokenizer.get("decoder")),
         stage,
-        loss_label(loss, adversarial=stage == 2 and gan != 0),
-        gan,
-        loss.get("disc_lr"),
-        bool(nearest.config.get("full_finetune", False)),
+        loss_label(nearest.config.get("loss", {}), adversarial=gan["weight"] != 0),
+        float(gan["weight"]),
+        gan.get("disc_lr") if gan["weight"] else None,
+        stage == 2 and tuned["scope"] == "full",
         *own,
     )
+
+
+def _default(section: type[Science], config: Json) -> dict[str, Any]:
+    """A section of a job's configuration with its defaults."""
+    fields = section.model_fields.items()
+    given = {name: info.default for name, info in fields if not info.is_required()}
+    return {**given, **config}
 
 
 def generator_label(config: Json) -> str:

@@ -64,7 +64,8 @@ def build(
                 edges.append((f"f {identity}", trained))
             for at, values in _scored(run, noise, datasets):
                 job = f"r {identity} {at}"
-                step = {"step": at["step"]} if at["step"] else {}
+                last = at["step"] in (None, run.steps[-1])  # the final weights: no milestone
+                step = {} if last else {"step": at["step"]}
                 jobs.append((job, "reconstruct", json.dumps(step)))
                 edges.append((job, f"f {identity}" if run.tuned is not None else trained))
                 rows += _rows(identity, job, "reconstruct", at, values)
@@ -110,19 +111,27 @@ def losses(**changes: Any) -> Results:
         )
         for base, weight in kinds
     ]  # fmt: skip
-    tuned = {"loss": {"gan_weight": 0.05, "disc_lr": 2e-5}}
+    tuned = {"loss": _PERCEPTUAL}
     return build([*runs, Run(loss=_PERCEPTUAL, tuned=tuned, shift=1.5)], **changes)
 
 
 def finetunings(**changes: Any) -> Results:
     settings: list[dict[str, Any]] = [
-        {"loss": {"gan_weight": 0.0}},
-        *({"loss": {"gan_weight": 0.05, "disc_lr": lr}} for lr in (1e-5, 2e-5, 4e-5)),
-        {"loss": {"gan_weight": 0.1, "disc_lr": 1e-5}},
-        {"loss": {"gan_weight": 0.05, "disc_lr": 2e-5}, "full_finetune": True},
+        {"gan": {"weight": 0.0}},
+        *({"gan": {"disc_lr": lr}} for lr in (1e-5, 2e-5, 4e-5)),
+        {"gan": {"weight": 0.1, "disc_lr": 1e-5}},
+        {"finetune": {"scope": "full"}},
     ]
     steps = tuple(range(10_000, 100_001, 10_000))
-    return build([Run(loss=_PERCEPTUAL, tuned=each, steps=steps) for each in settings], **changes)
+    runs = [
+        Run(
+            loss=_PERCEPTUAL, steps=steps,
+            tuned={**each, "loss": _PERCEPTUAL,
+                   "finetune": {**each.get("finetune", {}), "steps": steps[-1]}},
+        )
+        for each in settings
+    ]  # fmt: skip
+    return build(runs, **changes)
 
 
 def latents(**changes: Any) -> Results:

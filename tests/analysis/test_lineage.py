@@ -10,7 +10,14 @@ import pytest
 
 from analysis.frames import EDGES, JOBS
 from analysis.lineage import generator_label, lineage, loss_label, tower_millions
-from vitok_core.config import ReconstructJob, TokenizerJob
+from vitok_core.config import (
+    FinetuneConfig,
+    FinetuneJob,
+    GanConfig,
+    LossConfig,
+    ReconstructJob,
+    TokenizerJob,
+)
 from vitok_core.variants import SIZES
 
 TOKENIZER = TokenizerJob.model_validate({
@@ -19,6 +26,12 @@ TOKENIZER = TokenizerJob.model_validate({
     "loss": {"perceptual": "lpips-vgg", "perceptual_weight": 1.0},
     "train": {"steps": 10, "batch": 2},
 })  # fmt: skip
+FINETUNE = FinetuneJob(
+    tokenizer=TOKENIZER.tokenizer,
+    data=TOKENIZER.data,
+    loss=TOKENIZER.loss,
+    finetune=FinetuneConfig(steps=100, batch=2, milestones=(40,)),
+)
 RECONSTRUCT = ReconstructJob(dataset="imagenet1k-val", resolution=512)
 
 
@@ -51,24 +64,46 @@ def test_a_reconstruction_of_stage_1() -> None:
 
 
 def test_all_that_follows_a_tokenizer_shares_it() -> None:
-    tuned = {"loss": {"gan_weight": 0.05, "disc_lr": 2e-5}}
+    tuned = short(FINETUNE)
     found = facts(
         {
             "t": ("tokenizer", short(TOKENIZER)),
             "f": ("finetune", tuned),
             "r": ("reconstruct", {}),
+            "m": ("reconstruct", {"step": 40}),
             "l": ("latents", {}),
             "d": ("generator", {"generator": {"model": "DiT-S"}, "train": {"steps": 90}}),
             "g": ("generate", {"cfg_scale": 1.5}),
         },
-        *[("f", "t"), ("r", "f"), ("l", "t"), ("d", "l"), ("g", "d"), ("g", "t")],
+        *[("f", "t"), ("r", "f"), ("m", "f"), ("l", "t"), ("d", "l"), ("g", "d"), ("g", "t")],
     )
     assert {each["tokenizer"] for each in found.values()} == {"t"}
     assert [found[job]["stage"] for job in "trg"] == [1, 2, 1]
     made = {job: each["generator"] for job, each in found.items()}
-    assert made == dict.fromkeys("tfrl") | dict.fromkeys("dg", "DiT-S, 90 steps")
+    assert made == dict.fromkeys("tfrml") | dict.fromkeys("dg", "DiT-S, 90 steps")
     assert found["r"]["loss"] == "L2+LP+GAN"
-    assert (found["r"]["gan_weight"], found["r"]["disc_lr"]) == (0.05, 2e-5)
+    assert (found["r"]["gan_weight"], found["r"]["disc_lr"]) == (0.05, 2e-5), "the defaults"
+    assert [found[job]["step"] for job in "trmg"] == [None, 100, 40, None]
+    assert not found["r"]["full_finetune"]
+
+
+def test_settings_of_stage_2_are_its_own() -> None:
+    changed = FINETUNE.model_copy(
+        update={
+            "loss": LossConfig(),
+            "gan": GanConfig(weight=0.0),
+            "finetune": FINETUNE.finetune.model_copy(update={"scope": "full"}),
+        }
+    )
+    jobs = {
+        "t": ("tokenizer", short(TOKENIZER)),
+        "f": ("finetune", short(changed)),
+        "r": ("reconstruct", short(RECONSTRUCT)),
+    }
+    found = facts(jobs, ("f", "t"), ("r", "f"))["r"]
+    assert found["loss"] == "L2", "a default of stage 2 is not stage 1's value"
+    assert (found["stage"], found["gan_weight"], found["disc_lr"]) == (2, 0.0, None)
+    assert found["full_finetune"]
 
 
 def test_a_generator_is_known_whatever_its_seed() -> None:
