@@ -33,8 +33,8 @@ POINTS: Schema = {
 }  # fmt: skip
 POINT_METRICS: Schema = {
     "point_id": pl.String, "job_id": pl.String, "kind": pl.String, "dataset": pl.String,
-    "cfg_scale": pl.Float64, "stage": pl.Int64, "step": pl.Int64, "eval_length": pl.Int64, "eval_E": pl.Int64, "metric": pl.String,
-    "protocol": pl.String, "value": pl.Float64,
+    "cfg_scale": pl.Float64, "stage": pl.Int64, "step": pl.Int64, "eval_length": pl.Int64,
+    "eval_E": pl.Int64, "metric": pl.String, "protocol": pl.String, "value": pl.Float64,
 }  # fmt: skip
 # What else tells the points of `wide` apart: columns of `measurements`, whose `variant` is `form`
 # here, for a point's `variant` is its name (S-B/16).

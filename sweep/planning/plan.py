@@ -153,7 +153,9 @@ class _Jobs:
         key = _train_id("finetune", tuned.parts, draft.seed, parents)
         if key not in self.planned:
             slug, config = f"finetune-{draft.slug}", _seeded(tuned.config, draft)
-            self._add(key, "finetune", slug, config, parents, draft, train, tuned.flops, tuned.flops)
+            self._add(
+                key, "finetune", slug, config, parents, draft, train, tuned.flops, tuned.flops
+            )
         return _Parent(key, draft.slug, train)
 
     def _reconstructions(self, draft: Draft, stage: Stage, parent: _Parent) -> Iterator[str]:

@@ -10,9 +10,7 @@ from sweep.spec.stages import Stage
 from vitok_core.config import TrainConfig
 
 
-def check_scored(
-    stages: tuple[Stage, ...], trained: Trained, finetuned: Finetuned | None
-) -> None:
+def check_scored(stages: tuple[Stage, ...], trained: Trained, finetuned: Finetuned | None) -> None:
     """Whether the lengths and steps that stages name are there; Faulty names those that are not."""
     if not any(stage.lengths.values or stage.steps.values for stage in stages):
         return
@@ -46,8 +44,8 @@ def _lengths(stage: Stage, trained: Trained) -> Iterator[Fault]:
     if not tokenizer.lengths:
         yield (
             *where,
-            f"a code of the variant {tokenizer.variant} is always {tokens} tokens long; "
-            "lengths are for mask_simple and mask_latent",
+            f"a code of the variant {tokenizer.variant} has one length; lengths are for "
+            "mask_simple and mask_latent",
         )
         return
     for length in stage.lengths.values:

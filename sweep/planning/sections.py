@@ -162,9 +162,11 @@ def _expected(path: str) -> str:
 
 
 def place(message: str, name: str, given: Mapping[str, Given], row: Row, here: Mark) -> Fault:
-    """Where a fault of a whole section is told of: a field that it names, a swept one first."""
+    """Where a fault of a whole section is told of: a field that it names, a swept one first, then
+    one of the file rather than of a base."""
     words = re.findall(r"[a-z_.]+", message)
     named = [path for word in words for path in (word, f"{name}.{word}") if path in given]
-    for path in sorted(named, key=lambda path: path not in row.values):
+    order = {path: (path not in row.values, given[path].mark.place != here.place) for path in named}
+    for path in sorted(named, key=lambda path: order[path]):
         return given[path].mark, path, message
     return here, name, message

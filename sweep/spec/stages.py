@@ -161,8 +161,6 @@ def _check_order(stages: tuple[Stage, ...], place: str, problems: Problems) -> N
         if stage.name == "train":
             if stage.arguments == ("stage2",) and "stage1" not in trained:
                 problems.add(stage.mark, f"{place}.train", _NEEDED["train"])
-            elif stage.arguments == ("stage1",) and "stage2" in trained:
-                problems.add(stage.mark, f"{place}.train", "stage1 stands before stage2")
         elif stage.name == "reconstruct" and not trained:
             problems.add(stage.mark, f"{place}.reconstruct", _NEEDED["reconstruct"])
         scored = trained if stage.name == "reconstruct" else ()  # anew after each training

@@ -71,7 +71,8 @@ FROM (
     JOIN points p ON p.point_id = pj.point_id
     JOIN jobs j ON j.job_id = pj.job_id
     LEFT JOIN (
-        SELECT e.job_id, MAX(CASE t.kind WHEN 'finetune' THEN 2 WHEN 'tokenizer' THEN 1 END) AS stage
+        SELECT e.job_id,
+            MAX(CASE t.kind WHEN 'finetune' THEN 2 WHEN 'tokenizer' THEN 1 END) AS stage
         FROM edges e JOIN jobs t ON t.job_id = e.parent_id
         GROUP BY e.job_id
     ) trained ON trained.job_id = pj.job_id
