@@ -223,11 +223,16 @@ def _limit(
 
 
 def _resolved(document: Document, stage2: bool) -> dict[str, Any]:
-    """The merged document with the defaults of every section filled in; reads back as itself."""
+    """The merged document with the defaults of every section filled in; reads back as itself.
+
+    Without what a protocol says of a stage 2 that no point trains.
+    """
     plain = document.root.plain()
     resolved: dict[str, Any] = {}
     for key in TOP_KEYS:
-        if key in SECTIONS and (stage2 or key not in STAGE2):
+        if key in STAGE2 and not stage2:
+            continue
+        if key in SECTIONS:
             resolved[key] = dict(plain.get(key, {}))
             for name, info in SECTIONS[key].model_fields.items():
                 if not info.is_required() and name not in resolved[key]:

@@ -224,7 +224,7 @@ def test_json_and_filters(plan: Plan, tmp_path: Path) -> None:
 def test_the_resolved_file_has_stage_2_where_it_runs(plan: Plan) -> None:
     assert plan.document["gan"]["disc_lr"] == 2e-5
     assert plan.document["finetune"]["ema"] == 0.9999
-    assert "gan" not in plan_file("quickstart").document
+    assert "gan" not in plan_file("bottleneck_256p").document, "though its protocol has it"
 
 
 def test_what_stage_2_costs(tmp_path: Path) -> None:
