@@ -68,7 +68,9 @@ def build(
                 step = {} if last else {"step": at["step"]}
                 jobs.append((job, "reconstruct", json.dumps(step)))
                 edges.append((job, f"f {identity}" if run.tuned is not None else trained))
-                rows += _rows(identity, job, "reconstruct", at, values)
+                stage = 1 if run.tuned is None else 2
+                where = {**at, "step": None, "stage": stage, **step}
+                rows += _rows(identity, job, "reconstruct", where, values)
             for scale in cfg:
                 at = {"dataset": "photos-train", "cfg_scale": scale}
                 job = f"g {identity} {scale}"
@@ -187,7 +189,8 @@ def _scored(
 def _rows(
     point_id: str, job: str, kind: str, at: dict[str, Any], values: dict[str, float]
 ) -> list[dict[str, Any]]:
-    known = {name: at.get(name) for name in ("dataset", "cfg_scale", "eval_length", "eval_E")}
+    names = ("dataset", "cfg_scale", "eval_length", "eval_E", "stage", "step")
+    known = {name: at.get(name) for name in names}
     return [
         {
             "point_id": point_id, "job_id": job, "kind": kind, **known, "metric": name,
