@@ -6,7 +6,7 @@ from torch import nn
 
 from vitok_core.config import TokenizerConfig
 from vitok_core.cost import Shape, tokenizer_parameters
-from vitok_core.models.blocks import Block, swiglu_width
+from vitok_core.models.blocks import Block, gated_width
 from vitok_core.models.initialise import init_standard
 from vitok_core.models.tokenizer import ViTok
 from vitok_core.models.tubelets import Grid, from_tubelets, to_tubelets
@@ -44,7 +44,7 @@ def test_parameters_are_the_papers(name: str, millions: float) -> None:
 
 
 def test_feed_forward_width() -> None:
-    assert [swiglu_width(d) for d in (768, 1152, 128)] == [2048, 3072, 344]
+    assert [gated_width(d) for d in (768, 1152, 128)] == [2048, 3072, 344]
 
 
 @pytest.mark.parametrize(("stride", "patch"), [(1, 8), (2, 4), (4, 16)])
