@@ -25,6 +25,9 @@ PCA_LOGVAR = -10.0
 def init_standard(model: ViTok, generator: torch.Generator) -> None:
     """Xavier-uniform linear maps, zero biases, unit norms (§2.1; released code); learned tokens.
 
+    Mask tokens are drawn with unit variance: a tower's first norm divides the gradient by the size
+    of its token, and a zero or tiny mask token would drown all other gradients.
+
     Raises TypeError for a module with parameters of its own that it does not know.
     """
     for module in model.modules():
@@ -38,16 +41,13 @@ def init_standard(model: ViTok, generator: torch.Generator) -> None:
         elif isinstance(module, LatentViTok):
             _init_tokens(module, generator)
         elif isinstance(module, CodeMask):
-            nn.init.zeros_(module.token)  # the prior's mean: what is known of a code unseen
+            nn.init.normal_(module.token, generator=generator)  # like a token of the prior
         elif any(True for _ in module.parameters(recurse=False)):
             raise TypeError(f"no initialisation is known for {type(module).__name__}")
 
 
 def _init_tokens(model: LatentViTok, generator: torch.Generator) -> None:
-    """Sin-cos latent tokens (§8.3) and places of the code; a mask token of unit variance.
-
-    The mask token is alone in its place: were it small, the first norm would blow up its gradient.
-    """
+    """Sin-cos latent tokens (§8.3) and places of the code; a mask token of unit variance."""
     for parameter in (model.latents, model.code_positions):
         parameter.copy_(sincos(*parameter.shape))
     nn.init.normal_(model.mask_token, generator=generator)

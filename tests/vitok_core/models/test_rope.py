@@ -62,3 +62,35 @@ def test_rotation_keeps_lengths_and_type() -> None:
     rotation = Rotations(64).at(Grid(1, 4, 4), torch.device("cpu"))
     torch.testing.assert_close(rotate(x, rotation).norm(dim=-1), x.norm(dim=-1))
     assert rotate(x.bfloat16(), rotation).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("shift", [1, 200])
+def test_one_axis_scores_depend_on_the_distance_in_raster_order(shift: int) -> None:
+    q, k = torch.randn(2, 64, generator=torch.Generator().manual_seed(0))
+    positions = grid_positions(Grid(2, 3, 3), "1d")
+    assert positions[:, 0].tolist() == list(range(18))
+    here = scores(q, k, positions)
+    torch.testing.assert_close(here, scores(q, k, positions + shift), atol=1e-4, rtol=1e-4)
+    for offset in (-5, 0, 7):
+        diagonal = here.diagonal(offset)
+        torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal), atol=1e-4, rtol=0)
+    assert not torch.equal(here, scores(q, k, grid_positions(Grid(2, 3, 3))))
+
+
+def test_one_axis_is_the_rotation_of_the_rope_paper() -> None:
+    """Su et al. 2021, Eq. 15: pair i at position m turns by m · 10000^(-2i/D)."""
+    x = torch.randn(1, 30, 2, 8, generator=torch.Generator().manual_seed(0))
+    frequency = 10_000.0 ** (-2 * torch.arange(4, dtype=torch.float64) / 8)
+    turn = torch.polar(torch.ones(()).double(), torch.arange(30)[:, None, None] * frequency)
+    turned = torch.complex(*x.double().chunk(2, dim=-1)) * turn
+    expected = torch.cat((turned.real, turned.imag), dim=-1).float()
+    rotation = Rotations(8, "1d").at(Grid(1, 5, 6), torch.device("cpu"))
+    torch.testing.assert_close(rotate(x, rotation), expected)
+
+
+def test_tokens_behind_the_grid_stand_still() -> None:
+    cpu, grid = torch.device("cpu"), Grid(2, 3, 3)
+    alone, more = Rotations(64).at(grid, cpu), Rotations(64, still=5).at(grid, cpu)
+    assert all(torch.equal(a, b[:18]) for a, b in zip(alone, more, strict=True))
+    x = torch.randn(1, 18 + 5, 2, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(rotate(x, more)[:, 18:], x[:, 18:])
