@@ -102,7 +102,7 @@ class Transformer(nn.Module):
         self._rotations = Rotations(tower.width // tower.heads, config.rope, config.latents or 0)
 
     def forward(self, x: Tensor, grid: Grid) -> Tensor:
-        """Tokens (b, l, d): those at the places of `grid`, then the latent ones, not turned."""
+        """Tokens (b, l, d): those at the places of `grid`, then the latent ones, spread over it."""
         rotation = self._rotations.at(grid, x.device)
         for block in self.blocks:
             x = self._apply_block(block, x, rotation)

@@ -4,11 +4,12 @@ Encoder: learned latent tokens follow the tubelets' tokens; after the last block
 dropped. Decoder: one learned mask token at each place of the grid, followed by the projected code;
 pixels are predicted from the mask tokens alone.
 
-Positions are our choice, for the paper states none. Tubelet and mask tokens carry the grid's rotary
-positions. Latent tokens are not turned; they are told apart by an embedding, learned from a 1D
-sin-cos start, in the decoder too, so that the code has an order. A turned token beside one that
-stands still is seen at its absolute place: by this alone do the mask tokens, which are all equal,
-know where they are.
+Positions are our choice, for the paper states none. Tubelet and mask tokens carry the rotary
+positions of the grid, and the latent tokens those of places spread evenly over it (as many latents
+as tubelets: the very same places). They are told apart by an embedding too, learned from a 1D
+sin-cos start, which the decoder adds to the projected code. The other plain choice, no rotation for
+latent tokens, learns much more slowly: 16.5 against 19.5 dB after 600 steps of batch 16 on photos
+(32 px, p 8, 16 latents of 16 channels, width 64).
 """
 
 from __future__ import annotations

@@ -49,6 +49,14 @@ def grid_positions(grid: Grid, rope: Rope = "3d") -> Tensor:
     return torch.cartesian_prod(*ranges)
 
 
+def spread(places: Tensor, count: int) -> Tensor:
+    """The places (count, axes) of tokens spread evenly over the raster order of `places`.
+
+    As many tokens as places stand at the very places; more share them.
+    """
+    return places[(2 * torch.arange(count) + 1) * len(places) // (2 * count)]
+
+
 class Rotations:
     """Cosines and sines of a grid, kept once computed: a model meets few grids in its life.
 
@@ -57,20 +65,22 @@ class Rotations:
     Args:
         head_width: D.
         rope: how the grid's tokens are placed.
-        still: how many tokens follow the grid's without a place: they are not turned at all.
+        latents: how many latent tokens follow the grid's; they are spread over its places.
     """
 
-    def __init__(self, head_width: int, rope: Rope = "3d", still: int = 0) -> None:
-        self.head_width, self.rope, self.still = head_width, rope, still
+    def __init__(self, head_width: int, rope: Rope = "3d", latents: int = 0) -> None:
+        self.head_width, self.rope, self.latents = head_width, rope, latents
         self._cache: dict[tuple[Grid, torch.device], tuple[Tensor, Tensor]] = {}
 
     def at(self, grid: Grid, device: torch.device) -> tuple[Tensor, Tensor]:
-        """(cos, sin) of `grid`, each (l + still, 1, D/2) float32, broadcast over the heads."""
+        """(cos, sin) of `grid`, each (l + latents, 1, D/2) float32, broadcast over heads."""
         if (grid, device) not in self._cache:
             # A tensor born in inference mode would break a training step that met it later.
             with torch.inference_mode(False):
-                turn = angles(grid_positions(grid, self.rope), self.head_width)
-                turn = torch.nn.functional.pad(turn, (0, 0, 0, self.still))[:, None]
+                places = grid_positions(grid, self.rope)
+                if self.latents:
+                    places = torch.cat((places, spread(places, self.latents)))
+                turn = angles(places, self.head_width)[:, None]
                 self._cache[grid, device] = (
                     turn.cos().float().to(device),
                     turn.sin().float().to(device),

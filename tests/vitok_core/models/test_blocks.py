@@ -35,7 +35,7 @@ def test_attention_with_rotation_is_the_sum_written_out(rope: str) -> None:
     head = width // heads
     attention, grid = Attention(width, heads), Grid(1, 2, 2)
     x = normal(1, grid.tokens + 1, width)
-    cos, sin = Rotations(head, rope, still=1).at(grid, CPU)  # type: ignore[arg-type]
+    cos, sin = Rotations(head, rope, latents=1).at(grid, CPU)  # type: ignore[arg-type]
     turns = torch.complex(cos, sin)[:, 0]  # (l, head/2)
     q, k, v = attention.qkv(x)[0].unflatten(-1, (3, heads, head)).unbind(1)  # (l, h, head)
 

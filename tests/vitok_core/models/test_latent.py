@@ -53,7 +53,7 @@ def test_the_code_has_an_order_and_mask_tokens_know_their_place() -> None:
     assert largest(turned - model.decode(z)) > 1e-3
     patches = model.decode(z)[0, :, 0].unfold(1, 8, 8).unfold(2, 8, 8).permute(1, 2, 0, 3, 4)
     different = torch.cdist(patches.flatten(0, 1).flatten(1), patches.flatten(0, 1).flatten(1))
-    assert float(different[~torch.eye(4, dtype=torch.bool)].min()) > 1e-3
+    assert float(different.detach()[~torch.eye(4, dtype=torch.bool)].min()) > 1e-3
 
 
 def test_the_encoder_tells_where_a_patch_stands() -> None:

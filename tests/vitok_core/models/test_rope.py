@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vitok_core.models.rope import Rotations, angles, grid_positions, rotate, split_pairs
+from vitok_core.models.rope import Rope, Rotations, angles, grid_positions, rotate, split_pairs
 from vitok_core.models.tubelets import Grid
 
 
@@ -88,9 +88,17 @@ def test_one_axis_is_the_rotation_of_the_rope_paper() -> None:
     torch.testing.assert_close(rotate(x, rotation), expected)
 
 
-def test_tokens_behind_the_grid_stand_still() -> None:
-    cpu, grid = torch.device("cpu"), Grid(2, 3, 3)
-    alone, more = Rotations(64).at(grid, cpu), Rotations(64, still=5).at(grid, cpu)
-    assert all(torch.equal(a, b[:18]) for a, b in zip(alone, more, strict=True))
-    x = torch.randn(1, 18 + 5, 2, 64, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(rotate(x, more)[:, 18:], x[:, 18:])
+@pytest.mark.parametrize("rope", ["3d", "1d"])
+def test_latent_tokens_are_spread_over_the_grid(rope: Rope) -> None:
+    cpu, grid = torch.device("cpu"), Grid(2, 3, 4)
+    alone = Rotations(64, rope).at(grid, cpu)
+    for latents, places in (
+        (24, range(24)),
+        (4, [3, 9, 15, 21]),
+        (48, [j // 2 for j in range(48)]),
+        (1, [12]),
+    ):
+        both = Rotations(64, rope, latents).at(grid, cpu)
+        for found, expected in zip(both, alone, strict=True):
+            assert torch.equal(found[:24], expected)
+            assert torch.equal(found[24:], expected[list(places)])
