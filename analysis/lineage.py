@@ -79,30 +79,35 @@ def _facts(
     tokenizer: Json = known[root].config.get("tokenizer", {})
     nearest = known[trains[0]]
     stage = 2 if nearest.kind == "finetune" else 1
-    gan = _default(GanConfig, nearest.config.get("gan", {})) if stage == 2 else {"weight": 0.0}
-    tuned = _default(FinetuneConfig, nearest.config.get("finetune", {}))
+    gan, disc_lr, full = _tuning(nearest.config) if stage == 2 else (0.0, None, False)
     if stage == 2 and known[job].kind == "reconstruct" and own[0] is None:
-        own = (tuned.get("steps"), *own[1:])  # the final weights, the last of those along the way
+        own = (nearest.config.get("finetune", {}).get("steps"), *own[1:])
     return (
         job,
         root,
-        str(tokenizer.get("variant", TokenizerConfig.model_fields["variant"].default)),
+        str(tokenizer.get("variant", _default(TokenizerConfig, "variant"))),
         _tower(tokenizer.get("encoder")),
         _tower(tokenizer.get("decoder")),
         stage,
-        loss_label(nearest.config.get("loss", {}), adversarial=gan["weight"] != 0),
-        float(gan["weight"]),
-        gan.get("disc_lr") if gan["weight"] else None,
-        stage == 2 and tuned["scope"] == "full",
+        loss_label(nearest.config.get("loss", {}), adversarial=gan > 0),
+        gan,
+        disc_lr,
+        full,
         *own,
     )
 
 
-def _default(section: type[Science], config: Json) -> dict[str, Any]:
-    """A section of a job's configuration with its defaults."""
-    fields = section.model_fields.items()
-    given = {name: info.default for name, info in fields if not info.is_required()}
-    return {**given, **config}
+def _tuning(config: Json) -> tuple[float, float | None, bool]:
+    """Of stage 2: λ, the discriminator's rate (None without one), whether the encoder moved too."""
+    gan: Json = config.get("gan", {})
+    weight = float(gan.get("weight", _default(GanConfig, "weight")))
+    rate = float(gan.get("disc_lr", _default(GanConfig, "disc_lr")))
+    scope = config.get("finetune", {}).get("scope", _default(FinetuneConfig, "scope"))
+    return weight, rate if weight > 0 else None, scope == "full"
+
+
+def _default(config: type[Science], name: str) -> Any:
+    return config.model_fields[name].default
 
 
 def generator_label(config: Json) -> str:

@@ -97,10 +97,10 @@ _WHOLE_SET = {
 }
 _OTHER_SET = 1_000
 
-# One forward pass on one image, in multiply-accumulates. Only reconstructions are counted: the
-# originals' features are shared by all jobs of a results root.
+# One forward pass on one image of so many pixels a side, in multiply-accumulates. In scoring only
+# reconstructions are counted: the originals' features are shared by all jobs of a results root.
 _NETWORK_MACS = {"efficientnet-lite0": 0.407e9}
-_NETWORK_SIDE = 224  # pixels of that image
+_NETWORK_INPUT = 224
 
 
 def device(name: str) -> Device:
@@ -118,7 +118,8 @@ def shape_of(tokenizer: TokenizerConfig, data: DataConfig) -> Shape:
 
 def train_flops(job: TokenizerJob, macs: int) -> float:
     """True FLOPs of a whole training; `macs`: one sample's forward pass."""
-    per_sample = macs * (1 + _BACKWARD) + _perceptual_macs(job.loss, job.data)
+    per_sample: float = macs * (1 + _BACKWARD)
+    per_sample += _perceptual_macs(job.loss, job.data) * _PERCEPTUAL_PASSES
     return 2.0 * per_sample * job.train.batch * job.train.steps
 
 
@@ -130,18 +131,8 @@ def finetune_flops(job: FinetuneJob) -> float:
     per_sample += decoder_macs(tokenizer.decoder, shape) * (1 + _BACKWARD)
     discriminator = discriminator_macs(job.gan.width, job.data.resolution, job.data.frames)
     adversarial = discriminator * _DISCRIMINATOR_PASSES if job.gan.weight > 0 else 0
-    whole = per_sample + adversarial + _perceptual_macs(job.loss, job.data)
-    return 2.0 * whole * job.finetune.batch * job.finetune.steps
-
-
-def _perceptual_macs(loss: LossConfig, data: DataConfig) -> float:
-    """Of one sample's perceptual term and its gradient, at the data's own resolution."""
-    if loss.perceptual is None:
-        return 0.0
-    if loss.perceptual == "lpips-vgg":
-        return float(vgg16_macs(data.resolution, data.frames) * _PERCEPTUAL_PASSES)
-    per_frame = _NETWORK_MACS[loss.perceptual] * (data.resolution / _NETWORK_SIDE) ** 2
-    return per_frame * data.frames * _PERCEPTUAL_PASSES
+    perceptual = _perceptual_macs(job.loss, job.data) * _PERCEPTUAL_PASSES
+    return 2.0 * (per_sample + adversarial + perceptual) * job.finetune.batch * job.finetune.steps
 
 
 def reconstruct_flops(job: ReconstructJob, macs: int) -> float:
@@ -170,6 +161,16 @@ def device_hours(flops: float, on: Device, precision: str, training: bool) -> fl
     """Hours on one device."""
     share = on.training if training else on.scoring
     return flops / (on.peak[precision] * share) / 3600
+
+
+def _perceptual_macs(loss: LossConfig, data: DataConfig) -> float:
+    """One sample's frames through the loss's network, which takes them at their own size."""
+    if loss.perceptual is None:
+        return 0.0
+    if loss.perceptual == "lpips-vgg":
+        return vgg16_macs(data.resolution, data.frames)
+    macs = _NETWORK_MACS[loss.perceptual]
+    return macs * (data.resolution / _NETWORK_INPUT) ** 2 * data.frames
 
 
 def _scoring_macs(evaluation: EvaluationConfig, frames: int) -> float:
