@@ -23,16 +23,12 @@ _LEAST_RESOLUTION = 11  # pixels: SSIM's Gaussian window
 def missing(plan: Plan, site: Site) -> list[str]:
     """Everything that the plan's jobs need and this machine lacks; empty when all is here."""
     lines = [sources.missing(name, site.data) for name in data_sets(plan)]
-    lines += [_perceptual(name, site) for name in perceptual_networks(plan)]
+    lines += [_NOT_BUILT.get(name) for name in perceptual_networks(plan)]
     lines += [networks.missing(name, site.weights) for name in feature_networks(plan)]
     lines += [_several_gpus(job) for job in plan.jobs]
     lines += [_uncounted_gpus(job) for job in plan.jobs]
     lines += [line for job in plan.jobs for line in _unsupported(job)]
     return list(dict.fromkeys(line for line in lines if line))
-
-
-def _perceptual(name: str, site: Site) -> str | None:
-    return _NOT_BUILT.get(name) or networks.missing(name, site.weights)
 
 
 def _several_gpus(job: PlannedJob) -> str | None:

@@ -113,27 +113,22 @@ def losses(**changes: Any) -> Results:
         )
         for base, weight in kinds
     ]  # fmt: skip
-    tuned = {"loss": _PERCEPTUAL}
+    tuned = {"loss": _PERCEPTUAL, "gan": {"weight": 0.05, "disc_lr": 2e-5}}
     return build([*runs, Run(loss=_PERCEPTUAL, tuned=tuned, shift=1.5)], **changes)
 
 
 def finetunings(**changes: Any) -> Results:
     settings: list[dict[str, Any]] = [
         {"gan": {"weight": 0.0}},
-        *({"gan": {"disc_lr": lr}} for lr in (1e-5, 2e-5, 4e-5)),
+        *({"gan": {"weight": 0.05, "disc_lr": lr}} for lr in (1e-5, 2e-5, 4e-5)),
         {"gan": {"weight": 0.1, "disc_lr": 1e-5}},
-        {"finetune": {"scope": "full"}},
+        {"gan": {"weight": 0.05, "disc_lr": 2e-5}, "finetune": {"scope": "full"}},
     ]
     steps = tuple(range(10_000, 100_001, 10_000))
-    runs = [
-        Run(
-            loss=_PERCEPTUAL, steps=steps,
-            tuned={**each, "loss": _PERCEPTUAL,
-                   "finetune": {**each.get("finetune", {}), "steps": steps[-1]}},
-        )
-        for each in settings
-    ]  # fmt: skip
-    return build(runs, **changes)
+    tuned = [{"loss": _PERCEPTUAL, **each} for each in settings]
+    for each in tuned:
+        each["finetune"] = {**each.get("finetune", {}), "steps": steps[-1]}
+    return build([Run(loss=_PERCEPTUAL, tuned=each, steps=steps) for each in tuned], **changes)
 
 
 def latents(**changes: Any) -> Results:
