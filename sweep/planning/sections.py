@@ -62,7 +62,8 @@ class Sections:
             section = path.partition(".")[0]
             if section in own:
                 own[section].append((path, given))
-        if trains(row.stages or self._spec.stages, "stage2"):
+        stages = row.stages or self._spec.stages
+        if not stages or trains(stages, "stage2"):  # none: they could not be read
             return {name: self._section(name, own[name], row) for name in SECTIONS}
         found = {n: self._section(n, own[n], row) for n in SECTIONS if n not in STAGE2}
         idle: dict[str, Section | list[Fault]] = {

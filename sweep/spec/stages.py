@@ -57,15 +57,16 @@ def trains(stages: tuple[Stage, ...], stage: str) -> bool:
 
 
 def read_stages(node: Node, place: str, problems: Problems) -> tuple[Stage, ...]:
-    """The list of stages; wrong ones are left out and told of."""
+    """The list of stages; empty where one cannot be read, which is told of."""
     if not node.is_list or not node.value:
         message = f"expected a list of stages ({', '.join(STAGES)}), got {shown(node.plain())}"
         problems.add(node.mark, place, message)
         return ()
     read = [_stage(entry, place, problems) for entry in node.value]
     stages = tuple(stage for stage in read if stage is not None)
-    if len(stages) == len(read):  # a stage that could not be read is not missed a second time
-        _check_order(stages, place, problems)
+    if len(stages) < len(read):
+        return ()  # what it stands for is not missed a second time
+    _check_order(stages, place, problems)
     return stages
 
 

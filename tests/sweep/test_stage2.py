@@ -151,6 +151,13 @@ def test_an_include_alone_may_have_a_stage_2(tmp_path: Path) -> None:
         plan_file(write(tmp_path, twice))
 
 
+def test_a_stage_that_cannot_be_read_is_the_only_mistake(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        plan_file(write(tmp_path, TUNED.replace("stage2", "stage3")))
+    assert len(str(caught.value).splitlines()) == 1
+    assert "sweep.yaml:12: stages.train: cannot train 'stage3'" in str(caught.value)
+
+
 def test_seeds_reach_both_stages(tmp_path: Path) -> None:
     plan = plan_file(write(tmp_path, TUNED), ["seeds=[0, 1]"])
     assert len({point.config_id for point in plan.points}) == 2
