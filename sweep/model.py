@@ -52,6 +52,9 @@ class Resources(ClusterOptions):
     micro_batch: int | None = Field(None, ge=1, description="samples per forward pass")
     checkpoint_every: int | None = Field(None, ge=1, description="optimizer steps")
     compile: bool = False
+    corrupt_share: float = Field(
+        0.01, ge=0, le=1, description="share of corrupt training files above which a job fails"
+    )
     chain: bool = Field(
         False, description="run the jobs of one point in one process (short jobs: one start-up)"
     )

@@ -21,6 +21,7 @@ class Machine:
     micro_batch: int | None = None  # samples per forward pass; None: the whole batch
     checkpoint_every: int | None = None  # steps; None: only on a stop and at the end
     compile: bool = False
+    corrupt_share: float = 0.01  # of samples: more corrupt training files fail the job
 
 
 @dataclass(frozen=True)

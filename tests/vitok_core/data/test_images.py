@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vitok_core.data.decode import Images
 from vitok_core.data.folders import Folder
 from vitok_core.data.images import CorruptImage, ImageSource, MissingData, open_source
 from vitok_core.data.sources import UnknownDataSet
@@ -107,13 +108,13 @@ def test_exif_orientation_turns_the_image(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # stored lying on its side
     picture(0, height=40, width=56).save(tmp_path / "a.jpg", exif=exif)
-    assert Folder(tmp_path, "flat").image(0).shape == (56, 40, 3)
+    assert Images(Folder(tmp_path, "flat")).image(0).shape == (56, 40, 3)
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_other_colour_modes_become_rgb(tmp_path: Path, mode: str) -> None:
     picture(0).convert(mode).save(tmp_path / "a.jpg")
-    assert Folder(tmp_path, "flat").image(0).shape == (40, 56, 3)
+    assert Images(Folder(tmp_path, "flat")).image(0).shape == (40, 56, 3)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 300])
@@ -121,11 +122,11 @@ def test_a_broken_file_is_named(coco: Path, keep: int) -> None:
     broken = coco / "000000000001.jpg"
     broken.write_bytes(broken.read_bytes()[:keep])
     with pytest.raises(CorruptImage, match=broken.name):
-        Folder(coco, "flat").image(1)
+        Images(Folder(coco, "flat")).image(1)
 
 
 def test_a_file_that_vanished_is_named(coco: Path) -> None:
-    source = Folder(coco, "flat")
+    source = Images(Folder(coco, "flat"))
     (coco / "000000000001.jpg").unlink()
     with pytest.raises(CorruptImage, match=r"000000000001\.jpg"):
         source.image(1)
