@@ -8,7 +8,7 @@ every machine.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,35 +59,40 @@ class _Scene:
     """What stands in video i, and where at a time."""
 
     def __init__(self, i: int) -> None:
-        draws = uniforms(0, "synthetic", i, 16 + 6 * _SHAPES)
-        self._shapes = draws[16:].reshape(_SHAPES, 6)
+        draws = uniforms(0, "synthetic", i, 9 + 6 * _SHAPES)
+        self._shapes = draws[9:].reshape(_SHAPES, 6)
         self._hue = (i % CLASSES) / CLASSES
-        y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
-        self._y, self._x = y / HEIGHT, x / HEIGHT
-        corners = (255 * draws[:12]).reshape(4, 3).astype(np.float32)
-        across = corners[0] + (corners[1] - corners[0]) * (self._x / self._x.max())[..., None]
-        self._ground = across + (corners[2] - corners[0]) * 0.5 * self._y[..., None]
-        self._ground += _grain(i)
+        corner, along, down = (256 * draws[:9]).reshape(3, 1, 1, 3)
+        y, x = (np.arange(n)[:, None] / n for n in (HEIGHT, WIDTH))
+        ground = corner + (down - corner) * y[:, None] * 0.5 + (along - corner) * x * 0.5
+        self._ground = (ground + _grain(i)).clip(0, 255).astype(np.uint8)
 
     def at(self, time: float) -> Pixels:
         """The frame at a time, in seconds: (h, w, 3) uint8."""
         frame = self._ground.copy()
-        for k, (y, x, dy, dx, size, shade) in enumerate(self._shapes):
-            up = self._y - _bounced(y + 0.4 * (dy - 0.5) * time)
-            along = self._x - 1.25 * _bounced(x + 0.4 * (dx - 0.5) * time)
-            radius = 0.06 + 0.16 * size
-            disc = up * up + along * along < radius * radius
-            square = (abs(up) < radius) & (abs(along) < radius)
-            frame[disc if k % 2 else square] = _colour(self._hue, shade)
-        pixels: Pixels = frame.clip(0, 255).astype(np.uint8)
-        return pixels
+        for k, (y, x, dy, dx, size, shade) in enumerate(self._shapes.tolist()):
+            radius = round((0.06 + 0.16 * size) * HEIGHT)
+            top = round(_bounced(y + 0.4 * (dy - 0.5) * time) * HEIGHT) - radius
+            left = round(_bounced(x + 0.4 * (dx - 0.5) * time) * WIDTH) - radius
+            rows, columns = (slice(max(0, at), at + 2 * radius + 1) for at in (top, left))
+            box = frame[rows, columns]
+            within = _disc(radius)[max(0, -top) :, max(0, -left) :][: len(box), : box.shape[1]]
+            box[within if k % 2 else ...] = _colour(self._hue, shade)
+        return frame
 
 
-def _grain(i: int) -> NDArray[np.float32]:
+@lru_cache(maxsize=64)
+def _disc(radius: int) -> NDArray[np.bool_]:
+    """(2r + 1, 2r + 1): where a disc is."""
+    steps = np.arange(-radius, radius + 1) ** 2
+    return steps[:, None] + steps <= radius**2
+
+
+def _grain(i: int) -> NDArray[np.float64]:
     """Noise on a grid of 4 pixels: fine enough to be hard, coarse enough to be seen."""
     rows, columns = HEIGHT // 4, WIDTH // 4
     words = bits(0, "synthetic grain", i, rows * columns) % np.uint64(2 * _GRAIN)
-    coarse = words.astype(np.float32).reshape(rows, columns) - _GRAIN
+    coarse = words.astype(np.float64).reshape(rows, columns) - _GRAIN
     return coarse.repeat(4, 0).repeat(4, 1)[..., None]
 
 
@@ -97,10 +102,11 @@ def _bounced(at: float) -> float:
     return 2.0 - at if at > 1.0 else at
 
 
-def _colour(hue: float, shade: float) -> NDArray[np.float32]:
+def _colour(hue: float, shade: float) -> NDArray[np.uint8]:
     """A saturated colour of a hue in [0, 1)."""
     ramp = np.abs((6 * hue + np.array([0.0, 4.0, 2.0])) % 6.0 - 3.0) - 1.0
-    return ((0.5 + 0.5 * shade) * 255 * ramp.clip(0, 1)).astype(np.float32)
+    colour: NDArray[np.uint8] = ((0.5 + 0.5 * shade) * 255 * ramp.clip(0, 1)).astype(np.uint8)
+    return colour
 
 
 def _checked(i: int) -> int:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image
 
 from vitok_core.data.images import CorruptImage, MissingData, Pixels
 from vitok_core.data.scenes import Collector, Rate, Shown, there_and_back
@@ -86,11 +85,7 @@ def _film(path: Path) -> tuple[list[Pixels], float]:
         raise CorruptImage(f"{path}: not the listed film; install {PACKAGE} 1.1.11")
     with av.open(BytesIO(data), "r") as container:
         (stream,) = container.streams.video
-        frames = [_shrunk(Image.fromarray(rgb(frame))) for frame in container.decode(stream)]
+        factor = SHORT_SIDE / min(stream.height, stream.width)
+        size = (round(stream.width * factor), round(stream.height * factor))
+        frames = [rgb(frame, size) for frame in container.decode(stream)]
         return frames, float(stream.average_rate or 0)
-
-
-def _shrunk(image: Image.Image) -> Pixels:
-    factor = SHORT_SIDE / min(image.size)
-    size = (round(image.width * factor), round(image.height * factor))
-    return np.asarray(image.resize(size, Image.Resampling.BICUBIC))

@@ -156,7 +156,10 @@ def _look(frame: VideoFrame) -> Look:
     return look
 
 
-def rgb(frame: VideoFrame) -> Pixels:
-    """(h, w, 3) uint8, turned upright as the file says."""
-    picture: Any = frame.reformat(format="rgb24", interpolation=_COLOUR, threads=1).to_ndarray()
+def rgb(frame: VideoFrame, size: tuple[int, int] | None = None) -> Pixels:
+    """(h, w, 3) uint8, turned upright as the file says; shrunk to `size`, (width, height)."""
+    how = _COLOUR if size is None else _SHRINK
+    width, height = size or (frame.width, frame.height)
+    converted = frame.reformat(width, height, "rgb24", interpolation=how, threads=1)
+    picture: Any = converted.to_ndarray()
     return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))
