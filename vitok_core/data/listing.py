@@ -24,7 +24,7 @@ SUFFIXES: dict[Media, tuple[str, ...]] = {
 # a million files must not be listed.
 GLANCE = 64
 
-_BRACES = re.compile(r"\{([^{}]*)\}")
+_BRACES = re.compile(r"\{([^{}]*,[^{}]*|\d+\.\.\d+)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 
@@ -85,7 +85,10 @@ def shard_files(path: str) -> list[str]:
 
 
 def expand_braces(text: str) -> Iterator[str]:
-    """`a{0..2}` → a0 a1 a2; `{x,y}` → x y; zeros in front keep their width, as in a shell."""
+    """`a{0..2}` → a0 a1 a2; `{x,y}` → x y; zeros in front keep their width, as in a shell.
+
+    Braces around anything else stand for themselves. There are none within braces.
+    """
     match = _BRACES.search(text)
     if match is None:
         yield text

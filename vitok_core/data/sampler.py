@@ -85,16 +85,15 @@ class TrainCrops(Crops):
 
     def read(self, i: int) -> Example:
         """Sample i; CorruptImage when `_MOST_TRIES` files in a row are corrupt."""
-        passed_over: list[str] = []
-        while len(passed_over) < min(_MOST_TRIES, len(self.source)):
-            image = self.image_index(i, len(passed_over))
+        corrupt: str | None = None
+        tries = min(_MOST_TRIES, len(self.source))
+        for passed_over in range(tries):
+            image = self.image_index(i, passed_over)
             try:
-                label = self.source.label(image)
-                return Example(self._crop(i, image), label, tuple(passed_over))
+                return Example(self._crop(i, image), self.source.label(image), corrupt)
             except CorruptImage as error:
-                passed_over.append(str(error))
-        count = len(passed_over)
-        raise CorruptImage(f"{count} corrupt files in a row, the last: {passed_over[-1]}")
+                corrupt = corrupt or str(error)
+        raise CorruptImage(f"{tries} corrupt files in a row, the first: {corrupt}")
 
     def label(self, i: int) -> int:
         """Class of the image that sample i is cut from if none is corrupt."""
@@ -102,24 +101,24 @@ class TrainCrops(Crops):
 
     def samples(self, indices: Iterable[int]) -> torch.Tensor:
         """As `Crops.samples`; corrupt files are told of at step 0."""
-        batch, passed_over = self.batch(list(indices))
-        self.account(len(batch.samples), passed_over, 0)
+        batch, corrupt = self.batch(list(indices))
+        self.account(len(batch.samples), corrupt, 0)
         return batch.samples
 
     def batch(self, indices: Sequence[int]) -> tuple[Batch, list[str]]:
-        """The samples of these indices with their labels, and the corrupt files on the way."""
+        """The samples of these indices with their labels, and what is wrong with corrupt files."""
         read = [self.read(i) for i in indices]
         labels = torch.tensor([example.label for example in read], dtype=torch.int64)
         samples = stacked([example.pixels for example in read])
-        passed_over = [message for example in read for message in example.passed_over]
-        return Batch(samples, labels, torch.tensor(list(indices))), passed_over
+        corrupt = [example.corrupt for example in read if example.corrupt is not None]
+        return Batch(samples, labels, torch.tensor(list(indices))), corrupt
 
-    def account(self, samples: int, passed_over: Sequence[str], step: int) -> None:
+    def account(self, samples: int, corrupt: Sequence[str], step: int) -> None:
         """Tell of a step's corrupt files; CorruptImage where they are errors."""
         if self.skips is not None:
-            self.skips.add(samples, passed_over, step)
-        elif passed_over:
-            raise CorruptImage(passed_over[0])
+            self.skips.add(samples, corrupt, step)
+        elif corrupt:
+            raise CorruptImage(corrupt[0])
 
     def _crop(self, i: int, image: int) -> Pixels:
         # All four are always drawn, so that switching the flip off moves no crop.
@@ -243,8 +242,8 @@ def loader(
     for step, found in zip(steps, made, strict=True):
         if isinstance(found, CorruptImage):
             raise found
-        batch, passed_over = found
-        crops.account(len(batch.samples), passed_over, step + 1)
+        batch, corrupt = found
+        crops.account(len(batch.samples), corrupt, step + 1)
         yield batch
 
 

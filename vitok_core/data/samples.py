@@ -16,11 +16,11 @@ from vitok_core.data.images import Pixels
 
 
 class Example(NamedTuple):
-    """One sample, and what was passed over on the way to it."""
+    """One sample."""
 
     pixels: Pixels  # (r, r, 3) or (t, r, r, 3) uint8
     label: int
-    passed_over: tuple[str, ...] = ()  # what was wrong with each corrupt file
+    corrupt: str | None = None  # what is wrong with its own file, where another stands in
 
 
 class Batch(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 
@@ -75,6 +75,7 @@ def _shown(film: list[Pixels], rate: Rate) -> Iterator[Shown]:
         yield Shown(k * rate.native, None, partial(np.asarray, pixels))
 
 
+@cache  # 60 MB for all of them, and a job opens its training set twice
 def _film(path: Path) -> tuple[list[Pixels], float]:
     """All frames of a film, shrunk, and its frames per second."""
     try:
