@@ -50,8 +50,9 @@ def decode(data: bytes, name: object) -> Pixels:
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            upright = ImageOps.exif_transpose(image)
-            return np.asarray(_eight_bits(upright).convert("RGB"))
+            ImageOps.exif_transpose(image, in_place=True)
+            whole = _eight_bits(image)
+            return np.asarray(whole if whole.mode == "RGB" else whole.convert("RGB"))
     # Pillow has no one error for a broken file: OSError, SyntaxError, struct.error, ValueError…
     except Exception as error:
         raise CorruptImage(f"{name}: not a readable image ({error}); replace the file") from error

@@ -123,9 +123,10 @@ class TrainCrops(Crops):
     def _crop(self, i: int, image: int) -> Pixels:
         # All four are always drawn, so that switching the flip off moves no crop.
         share, y, x, mirror = uniforms(self.seed, "train crops", i, 4).tolist()
-        (time,) = uniforms(self.seed, "train clips", i, 1).tolist()
         low, high = self.scale
-        cut = Cut(low + (high - low) * share, y, x, time)
+        cut = Cut(low + (high - low) * share, y, x)
+        if isinstance(self._cutter, ClipCutter):
+            cut = cut._replace(time=float(uniforms(self.seed, "train clips", i, 1)[0]))
         pixels = self._cutter.crop(image, cut, self.resolution)
         return pixels[..., ::-1, :] if self.flip and mirror < 0.5 else pixels
 

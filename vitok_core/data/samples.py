@@ -61,4 +61,8 @@ class Crops(ABC):
 
 def stacked(pixels: Sequence[Pixels]) -> torch.Tensor:
     """(n, 3, …) uint8, contiguous, of n arrays (…, 3)."""
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(np.stack(pixels), -1, 1)))
+    *inner, channels = pixels[0].shape
+    batch = np.empty((len(pixels), channels, *inner), np.uint8)
+    for row, each in zip(batch, pixels, strict=True):
+        row[:] = np.moveaxis(each, -1, 0)
+    return torch.from_numpy(batch)
