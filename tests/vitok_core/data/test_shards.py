@@ -40,6 +40,7 @@ def messy(root: Path) -> Path:
         f"{deep}/001.cls": b"5", f"{deep}/001.png": encoded(1, "PNG"),
         "notes": b"no suffix", "002.txt": b"an image is missing", "002.cls": b"6",
         "003.seg.png": encoded(9, "PNG"), "003.jpg": encoded(3), "003.cls": b"7",
+        "003.mask.png": encoded(8, "PNG"),
     })  # fmt: skip
     tar(root / "1.tar", {"y/004.webp": encoded(4, "WEBP"), "y/004.cls": b"0"})
     return root
