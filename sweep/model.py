@@ -55,6 +55,11 @@ class Resources(ClusterOptions):
     corrupt_share: float = Field(
         0.01, ge=0, le=1, description="share of corrupt training files above which a job fails"
     )
+    checkpoint_activations: bool = Field(
+        False,
+        description="keep little for the backward pass and compute it anew: less memory, "
+        "about a third more time",
+    )
     chain: bool = Field(
         False, description="run the jobs of one point in one process (short jobs: one start-up)"
     )

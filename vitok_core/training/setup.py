@@ -13,12 +13,14 @@ from vitok_core.context import Context
 from vitok_core.data.opening import training_crops
 from vitok_core.data.sampler import TrainCrops
 from vitok_core.data.sources import fingerprint
+from vitok_core.models.blocks import compile_blocks
+from vitok_core.models.build import build_tokenizer
 from vitok_core.models.initialise import init_pca, init_standard, pca_rank
 from vitok_core.models.posterior import Posterior
 from vitok_core.models.tokenizer import ViTok
 from vitok_core.training.linear import training_pca
 
-Forward = Callable[[Tensor, Tensor], tuple[Tensor, Posterior]]
+Forward = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Posterior]]
 
 
 @dataclass
@@ -30,7 +32,7 @@ class Run:
     device: torch.device
     crops: TrainCrops
     model: ViTok
-    forward: Forward  # the model, compiled where the machine asks for it
+    forward: Forward  # the model as it is called in training: (clips, noise, kept lengths)
     optimizer: torch.optim.AdamW
     step: int = 0  # optimizer steps done
 
@@ -42,14 +44,16 @@ def build_run(config: TokenizerJob, context: Context) -> Run:
     crops = training_crops(data, config.seed, context)
     context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
     model = initial_model(config, context).to(device)
-    forward: Forward = torch.compile(model) if context.machine.compile else model
-    return Run(config, context, device, crops, model, forward, make_optimizer(model, config))
+    model.checkpoint_activations(context.machine.checkpoint_activations)
+    if context.machine.compile:
+        compile_blocks(model)
+    return Run(config, context, device, crops, model, model, make_optimizer(model, config))
 
 
 def initial_model(config: TokenizerJob, context: Context) -> ViTok:
     """The tokenizer at step 0, on the CPU: a function of the configuration and its seed alone."""
     sizes, data = config.tokenizer, config.data
-    model = ViTok(sizes, data.frames, data.resolution)
+    model = build_tokenizer(sizes, data.frames, data.resolution)
     generator = torch.Generator().manual_seed(config.seed)
     if sizes.init == "pca":
         pca = training_pca(data, sizes.stride, sizes.patch, pca_rank(model), context)
