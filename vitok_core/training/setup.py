@@ -17,6 +17,7 @@ from vitok_core.errors import UserError
 from vitok_core.models.initialise import init_pca, init_standard, pca_rank
 from vitok_core.models.posterior import Posterior
 from vitok_core.models.tokenizer import ViTok
+from vitok_core.training.distributed import World
 from vitok_core.training.linear import training_pca
 
 Forward = Callable[[Tensor, Tensor], tuple[Tensor, Posterior]]
@@ -28,32 +29,43 @@ class Run:
 
     config: TokenizerJob
     context: Context
-    device: torch.device
+    world: World
     crops: TrainCrops
     model: ViTok
     forward: Forward  # the model, compiled where the machine asks for it
     optimizer: torch.optim.AdamW
     step: int = 0  # optimizer steps done
 
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        return self.world.device
 
-def build_run(config: TokenizerJob, context: Context) -> Run:
+
+def build_run(config: TokenizerJob, context: Context, world: World) -> Run:
     """Open the data, make and initialise the model, and give it its optimizer."""
     data = config.data
+    world.check_batch(config.train.batch)
     if data.frames != 1:
         raise UserError(f"data.frames: {data.frames}: this release trains on images, frames: 1")
-    device = torch.device(context.machine.device)
     source = open_source(data.name, context.paths.data)
     context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
     crops = TrainCrops(source, data.resolution, config.seed, data.crop_scale, data.flip)
-    model = initial_model(config, context).to(device)
+    model = _empty_model(config) if world.rank else initial_model(config, context)
+    model = model.to(world.device)
+    world.spread(model)
     forward: Forward = torch.compile(model) if context.machine.compile else model
-    return Run(config, context, device, crops, model, forward, make_optimizer(model, config))
+    return Run(config, context, world, crops, model, forward, make_optimizer(model, config))
+
+
+def _empty_model(config: TokenizerJob) -> ViTok:
+    return ViTok(config.tokenizer, config.data.frames, config.data.resolution)
 
 
 def initial_model(config: TokenizerJob, context: Context) -> ViTok:
     """The tokenizer at step 0, on the CPU: a function of the configuration and its seed alone."""
     sizes, data = config.tokenizer, config.data
-    model = ViTok(sizes, data.frames, data.resolution)
+    model = _empty_model(config)
     generator = torch.Generator().manual_seed(config.seed)
     if sizes.init == "pca":
         pca = training_pca(data, sizes.stride, sizes.patch, pca_rank(model), context)
