@@ -21,6 +21,7 @@ from vitok_core.errors import Stopped
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"  # how a peer's job ended
 
 _FIRST_WORD = 2.0  # seconds in which the news of the peer that failed first may be under way
+_LAST_WORD = 600.0  # seconds for the others to come to the end that rank 0 has reached
 _GRACE = 20.0  # seconds after it for rank 0 to come out of a sum that will never be complete
 
 Report = Mapping[str, Any]
@@ -180,8 +181,14 @@ class Crew(ABC):
 
     def _hear_all(self, size: int) -> PeerFailed | PeerDied | None:
         """Wait until all have reported, or one is in trouble, which is returned."""
+
+        def missing() -> list[int]:
+            return sorted(set(range(1, size)) - self._reports.keys())
+
         with self._news:
-            self._news.wait_for(lambda: self._trouble() or len(self._reports) == size - 1)
+            self._news.wait_for(lambda: self._trouble() or not missing(), _LAST_WORD)
+            if self._trouble() is None and missing():
+                return PeerDied(f"ranks {missing()} did not come to the job's end")
             return self._trouble()
 
     def _cause(self, error: Exception) -> PeerFailed | PeerDied | None:

@@ -164,7 +164,7 @@ def _arrivals(
     """The channel of every peer, once all are there; `check` is asked meanwhile, and may raise.
 
     Raises:
-        UserError: one does not come in time.
+        PeerDied: one does not come in time.
     """
     door.settimeout(_LOOK_EVERY)
     found: dict[int, Channel] = {}
@@ -177,7 +177,7 @@ def _arrivals(
         check()
         if time.monotonic() > deadline:
             missing = sorted(set(range(1, size)) - found.keys())
-            raise UserError(f"ranks {missing} did not come in {_PATIENCE:.0f} s; see their log")
+            raise PeerDied(f"ranks {missing} did not come in {_PATIENCE:.0f} s; see their log")
     return found
 
 

@@ -106,7 +106,8 @@ def test_the_job_sees_the_frozen_code_first_and_its_own_threads(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("option", "advice"),
     [("array", "leave it out"), ("job_name", "leave it out"), ("--time", "resources.hours"),
-     ("partition", "resources.partition"), ("nodes", "resources.nodes"), ("mem", "resources.memory_gb"),
+     ("partition", "resources.partition"), ("nodes", "resources.nodes"),
+     ("mem", "resources.memory_gb"),
      ("export", "leave it out"), ("clusters", "leave it out")],
 )  # fmt: skip
 def test_options_that_are_ours_are_refused(option: str, advice: str) -> None:

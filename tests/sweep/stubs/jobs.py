@@ -109,6 +109,7 @@ def _trace(kind: str, context: Any, event: str) -> None:
         "threads": context.machine.threads,
         "rank": context.machine.ranks.rank,
         "size": context.machine.ranks.size,
+        "node": os.environ.get("SLURMD_NODENAME"),
         "torch": "torch" in sys.modules,
     }
     with (folder / "trace.jsonl").open("ab", buffering=0) as file:
