@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from socket import socket
 
 from sweep.model import Resources
@@ -20,6 +21,7 @@ from vitok_core.errors import UserError
 
 PEER = "VITOK_PEER"  # what a peer that rank 0 starts is told of the meeting
 
+_PACKAGES = Path(__file__).resolve().parents[2]  # a peer imports what this process imports
 _PATIENCE = 300.0  # seconds for all to be there: a shared file system serves many starting Pythons
 _LOOK_EVERY = 0.5
 _GOODBYE = 10.0  # seconds for a peer to end by itself
@@ -150,11 +152,17 @@ def find_rank0(seat: Seat) -> Channel:
 
 def _start(rank: int, port: int, token: str) -> subprocess.Popen[bytes]:
     told = Seat(rank, rank, "127.0.0.1", [port], token)
+    path = os.pathsep.join(filter(None, [str(_PACKAGES), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
         [sys.executable, "-u", "-m", "sweep.ranks.peer"],
         stdin=subprocess.DEVNULL,
         # Not on its command line, which everybody can read.
-        env={**os.environ, PEER: json.dumps(asdict(told))},
+        env={
+            **os.environ,
+            "PYTHONPATH": path,
+            "PYTHONSAFEPATH": "1",  # else packages in the working directory would come first
+            PEER: json.dumps(asdict(told)),
+        },
     )
 
 
