@@ -35,6 +35,7 @@ def machine_for(resources: Resources, first: Mapping[str, Any] | None) -> Machin
         **{**given, **fixed},
         workers=resources.workers,
         checkpoint_every=resources.checkpoint_every,
+        checkpoint_activations=resources.checkpoint_activations,
     )
 
 

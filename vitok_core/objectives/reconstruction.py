@@ -1,8 +1,8 @@
 """Stage 1's loss: L = REC + β·KL (Eq. 1, with the perceptual and adversarial weights at zero).
 
 REC is the mean squared error over all values of clips in [-1, 1]. KL is averaged over the L·c code
-elements, which is what β = 1e-3 means in the authors' code: summed per clip it would weigh L·c
-times more and the code would collapse. Both forms are logged.
+elements, of a masked code over those that are kept. The mean is what β = 1e-3 means in the authors'
+code: summed per clip it would weigh L·c times more and the code would collapse. Both are logged.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def reconstruction_loss(
     check_supported(config)
     rec = F.mse_loss(output.float(), target)
     elements = posterior.kl()  # (b, l, c), nats
-    kl = elements.mean()
+    kl = posterior.kl_mean().mean()
     total = rec + config.kl * kl
     terms = {
         "loss": total.detach(),

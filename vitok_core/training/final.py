@@ -8,6 +8,7 @@ from pathlib import Path
 from vitok_core.config import TokenizerJob
 from vitok_core.errors import UserError
 from vitok_core.files import replace_atomically
+from vitok_core.models.build import build_tokenizer
 from vitok_core.models.tokenizer import ViTok
 from vitok_core.training.checkpoint import (
     State,
@@ -48,7 +49,7 @@ def load_tokenizer(place: Path) -> ViTok:
     """
     state = load_checkpoint(place) if place.is_file() else _lowest(place)
     config = TokenizerJob.model_validate(state["config"])
-    model = ViTok(config.tokenizer, config.data.frames, config.data.resolution)
+    model = build_tokenizer(config.tokenizer, config.data.frames, config.data.resolution)
     model.load_state_dict(state["model"])
     return model.eval().requires_grad_(False)
 

@@ -14,13 +14,15 @@ from vitok_core.data.images import open_source
 from vitok_core.data.sampler import TrainCrops
 from vitok_core.data.sources import fingerprint
 from vitok_core.errors import UserError
+from vitok_core.models.blocks import compile_blocks
+from vitok_core.models.build import build_tokenizer
 from vitok_core.models.initialise import init_pca, init_standard, pca_rank
 from vitok_core.models.posterior import Posterior
 from vitok_core.models.tokenizer import ViTok
 from vitok_core.training.distributed import World
 from vitok_core.training.linear import training_pca
 
-Forward = Callable[[Tensor, Tensor], tuple[Tensor, Posterior]]
+Forward = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Posterior]]
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Run:
     world: World
     crops: TrainCrops
     model: ViTok
-    forward: Forward  # the model, compiled where the machine asks for it
+    forward: Forward  # the model as it is called in training: (clips, noise, kept lengths)
     optimizer: torch.optim.AdamW
     step: int = 0  # optimizer steps done
 
@@ -42,8 +44,13 @@ class Run:
         return self.world.device
 
 
-def build_run(config: TokenizerJob, context: Context, world: World) -> Run:
-    """Open the data, make and initialise the model, and give it its optimizer."""
+def build_run(config: TokenizerJob, context: Context, world: World | None = None) -> Run:
+    """Open the data, make and initialise the model, and give it its optimizer.
+
+    Args:
+        world: the processes of the training; None: this one, on the context's device.
+    """
+    world = world or World(torch.device(context.machine.device))
     data = config.data
     world.check_batch(config.train.batch)
     if data.frames != 1:
@@ -54,12 +61,14 @@ def build_run(config: TokenizerJob, context: Context, world: World) -> Run:
     model = _empty_model(config) if world.rank else initial_model(config, context)
     model = model.to(world.device)
     world.spread(model)
-    forward: Forward = torch.compile(model) if context.machine.compile else model
-    return Run(config, context, world, crops, model, forward, make_optimizer(model, config))
+    model.checkpoint_activations(context.machine.checkpoint_activations)
+    if context.machine.compile:
+        compile_blocks(model)
+    return Run(config, context, world, crops, model, model, make_optimizer(model, config))
 
 
 def _empty_model(config: TokenizerJob) -> ViTok:
-    return ViTok(config.tokenizer, config.data.frames, config.data.resolution)
+    return build_tokenizer(config.tokenizer, config.data.frames, config.data.resolution)
 
 
 def initial_model(config: TokenizerJob, context: Context) -> ViTok:

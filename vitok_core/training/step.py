@@ -12,6 +12,7 @@ from vitok_core.data.counter import noise
 from vitok_core.data.pixels import to_model
 from vitok_core.errors import UserError
 from vitok_core.objectives.reconstruction import reconstruction_loss
+from vitok_core.training.lengths import kept_lengths
 from vitok_core.training.schedule import learning_rate
 from vitok_core.training.setup import Run
 
@@ -58,11 +59,11 @@ def train_step(run: Run, images: Tensor, indices: Sequence[int]) -> dict[str, fl
 def _backward(run: Run, images: Tensor, indices: Sequence[int], share: float) -> dict[str, Tensor]:
     """Add `share` of a micro-batch's gradient; returns its loss terms."""
     x = to_model(images.to(run.device, non_blocking=True))[:, :, None]  # (b, 3, 1, h, w)
-    shape = (run.model.grid.tokens, run.config.tokenizer.channels)
-    draws = noise(run.config.seed, NOISE_STREAM, indices, shape).to(run.device)  # (b, l, c)
+    draws = noise(run.config.seed, NOISE_STREAM, indices, run.model.code_shape).to(run.device)
+    kept = kept_lengths(run.config.tokenizer.lengths, run.config.seed, indices, run.device)
     half = run.config.train.precision == "bf16"
     with torch.autocast(run.device.type, torch.bfloat16, enabled=half):
-        output, posterior = run.forward(x, draws)
+        output, posterior = run.forward(x, draws, kept)
     loss = reconstruction_loss(output, x, posterior, run.config.loss)
     (share * loss.total).backward()  # type: ignore[no-untyped-call]
     return loss.terms

@@ -110,6 +110,7 @@ def _trace(kind: str, context: Any, event: str) -> None:
         "rank": context.machine.ranks.rank,
         "size": context.machine.ranks.size,
         "node": os.environ.get("SLURMD_NODENAME"),
+        "checkpoint_activations": context.machine.checkpoint_activations,
         "torch": "torch" in sys.modules,
     }
     with (folder / "trace.jsonl").open("ab", buffering=0) as file:

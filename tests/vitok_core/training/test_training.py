@@ -18,14 +18,12 @@ from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import UserError
 from vitok_core.training import step as step_module
 from vitok_core.training.checkpoint import load_checkpoint, weights_hash
-from vitok_core.training.distributed import World
 from vitok_core.training.final import load_tokenizer
 from vitok_core.training.setup import build_run, initial_model
 from vitok_core.training.step import Diverged, train_step
 from vitok_core.training.tokenizer import THROUGHPUT, train_tokenizer
 
 MakeJob = Callable[..., TokenizerJob]
-ALONE = World(torch.device("cpu"))
 PCA = {"init": "pca", "final_norm": False, "channels": 8}
 
 # The loss of `make_job()`'s first steps: what should not alter results must not move them.
@@ -95,7 +93,7 @@ def test_micro_batches_give_the_gradient_of_the_whole(make_job: MakeJob, tmp_pat
 def test_clipping_limits_the_update_it_is_given(
     make_job: MakeJob, context: RecordingContext
 ) -> None:
-    run = build_run(make_job(train={"clip_norm": 0.01}), context, ALONE)
+    run = build_run(make_job(train={"clip_norm": 0.01}), context)
     terms = train_step(run, run.crops.samples(range(4)), range(4))
     assert terms["grad_norm"] > 0.1  # what is logged is the norm before clipping
     norms = torch.stack([p.grad.norm() for p in run.model.parameters() if p.grad is not None])
@@ -105,7 +103,7 @@ def test_clipping_limits_the_update_it_is_given(
 def test_without_a_limit_gradients_are_left_alone(
     make_job: MakeJob, context: RecordingContext
 ) -> None:
-    run = build_run(make_job(train={"clip_norm": None}), context, ALONE)
+    run = build_run(make_job(train={"clip_norm": None}), context)
     terms = train_step(run, run.crops.samples(range(4)), range(4))
     norms = torch.stack([p.grad.norm() for p in run.model.parameters() if p.grad is not None])
     assert float(norms.norm()) == pytest.approx(terms["grad_norm"], rel=1e-4)
