@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cluster
+import ddp
 import fits
 import loader
 import loggers
@@ -68,6 +69,7 @@ def measure() -> Iterator[Row]:
         yield from cluster.measure(folder)
         yield from page.measure(folder)
         yield from loader.measure(folder)
+        yield from ddp.measure(folder)
     yield from fits.measure()
     yield _tubelets()
     yield _frechet()

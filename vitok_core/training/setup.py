@@ -18,6 +18,7 @@ from vitok_core.models.build import build_tokenizer
 from vitok_core.models.initialise import init_pca, init_standard, pca_rank
 from vitok_core.models.posterior import Posterior
 from vitok_core.models.tokenizer import ViTok
+from vitok_core.training.distributed import World
 from vitok_core.training.linear import training_pca
 
 Forward = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Posterior]]
@@ -29,31 +30,47 @@ class Run:
 
     config: TokenizerJob
     context: Context
-    device: torch.device
+    world: World
     crops: TrainCrops
     model: ViTok
     forward: Forward  # the model as it is called in training: (clips, noise, kept lengths)
     optimizer: torch.optim.AdamW
     step: int = 0  # optimizer steps done
 
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        return self.world.device
 
-def build_run(config: TokenizerJob, context: Context) -> Run:
-    """Open the data, make and initialise the model, and give it its optimizer."""
+
+def build_run(config: TokenizerJob, context: Context, world: World | None = None) -> Run:
+    """Open the data, make and initialise the model, and give it its optimizer.
+
+    Args:
+        world: the processes of the training; None: this one, on the context's device.
+    """
+    world = world or World(torch.device(context.machine.device))
     data = config.data
-    device = torch.device(context.machine.device)
+    world.check_batch(config.train.batch)
     crops = training_crops(data, config.seed, context)
     context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
-    model = initial_model(config, context).to(device)
+    model = _empty_model(config) if world.rank else initial_model(config, context)
+    model = model.to(world.device)
+    world.spread(model)
     model.checkpoint_activations(context.machine.checkpoint_activations)
     if context.machine.compile:
         compile_blocks(model)
-    return Run(config, context, device, crops, model, model, make_optimizer(model, config))
+    return Run(config, context, world, crops, model, model, make_optimizer(model, config))
+
+
+def _empty_model(config: TokenizerJob) -> ViTok:
+    return build_tokenizer(config.tokenizer, config.data.frames, config.data.resolution)
 
 
 def initial_model(config: TokenizerJob, context: Context) -> ViTok:
     """The tokenizer at step 0, on the CPU: a function of the configuration and its seed alone."""
     sizes, data = config.tokenizer, config.data
-    model = build_tokenizer(sizes, data.frames, data.resolution)
+    model = _empty_model(config)
     generator = torch.Generator().manual_seed(config.seed)
     if sizes.init == "pca":
         pca = training_pca(data, sizes.stride, sizes.patch, pca_rank(model), context)

@@ -29,7 +29,7 @@ def train_step(run: Run, images: Tensor, indices: Sequence[int]) -> dict[str, fl
     """One optimizer step on the global batch; returns the named terms of its learning curve.
 
     Args:
-        images: (b, 3, h, w) uint8, clips (b, 3, t, h, w).
+        images: (b, 3, h, w) uint8, clips (b, 3, t, h, w): this process's share of the batch.
         indices: the global sample index of each, from which the posterior's noise is drawn.
     """
     train = run.config.train
@@ -37,13 +37,14 @@ def train_step(run: Run, images: Tensor, indices: Sequence[int]) -> dict[str, fl
     for group in run.optimizer.param_groups:
         group["lr"] = rate
 
-    # Gradients of the whole batch, micro-batch by micro-batch.
+    # Gradients of the whole share, micro-batch by micro-batch; then those of the global batch.
     run.optimizer.zero_grad(set_to_none=True)
     terms: dict[str, float] = {}
     for part in _micro_batches(len(images), run.context.machine.micro_batch):
         share = (part.stop - part.start) / len(images)
         for name, value in _backward(run, images[part], indices[part], share).items():
             terms[name] = terms.get(name, 0.0) + share * float(value)
+    terms = run.world.average(run.model.parameters(), terms)
 
     # Clipping comes after all of backward: before it, it would do nothing.
     limit = math.inf if train.clip_norm is None else train.clip_norm

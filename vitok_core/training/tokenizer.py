@@ -7,6 +7,7 @@ has lived, so a run that was killed and resumed ends with the weights of an undi
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import torch
 
@@ -16,12 +17,15 @@ from vitok_core.data.sampler import loader
 from vitok_core.errors import Stopped
 from vitok_core.objectives.reconstruction import check_supported
 from vitok_core.training.checkpoint import (
+    Found,
     config_sha256,
     first_whole,
+    load_checkpoint,
     prune,
     save_checkpoint,
     step_path,
 )
+from vitok_core.training.distributed import World, join
 from vitok_core.training.final import save_final
 from vitok_core.training.setup import Run, build_run
 from vitok_core.training.step import train_step
@@ -41,16 +45,20 @@ def train_tokenizer(config: TokenizerJob, context: Context) -> None:
     check_supported(config.loss)
     torch.set_num_threads(context.machine.threads)
     context.checkpoints.mkdir(parents=True, exist_ok=True)
+    with join(context.machine) as world:
+        _train(config, context, world)
 
+
+def _train(config: TokenizerJob, context: Context, world: World) -> None:
     # Data, model and optimizer; then the furthest whole checkpoint, if there is one.
-    run = build_run(config, context)
+    run = build_run(config, context, world)
     _resume(run)
 
     # One pass is one optimizer step.
     total, batch = config.train.steps, config.train.batch
     meter = _Meter(run)
     for images, _, indices in loader(
-        run.crops, batch, range(run.step, total), context.machine.workers
+        run.crops, batch, range(run.step, total), context.machine.workers, world.rank, world.size
     ):
         _stop_if_asked(run)
         terms = train_step(run, images, indices.tolist())
@@ -60,8 +68,9 @@ def train_tokenizer(config: TokenizerJob, context: Context) -> None:
             _save_step(run)
 
     # The end: final weights first, only then may the optimizer's state go.
-    save_final(run)
-    prune(context.checkpoints, keep=0)
+    if world.first:
+        save_final(run)
+        prune(context.checkpoints, keep=0)
 
 
 class _Meter:
@@ -88,7 +97,7 @@ class _Meter:
 
 def _resume(run: Run) -> None:
     """Go on from the furthest whole checkpoint of this configuration."""
-    found = first_whole(run.context.earlier_checkpoints(), config_sha256(run.config))
+    found = _furthest(run)
     if found is None:
         return
     run.model.load_state_dict(found.state["model"])
@@ -99,15 +108,29 @@ def _resume(run: Run) -> None:
     run.context.resumed(run.step, found.path)
 
 
+def _furthest(run: Run) -> Found | None:
+    """Rank 0 looks for it; the others read the same file."""
+    found = None
+    if run.world.first:
+        found = first_whole(run.context.earlier_checkpoints(), config_sha256(run.config))
+    path = run.world.tell(None if found is None else str(found.path))
+    if found is None and path is not None:
+        found = Found(Path(path), load_checkpoint(Path(path)))
+    return found
+
+
 def _stop_if_asked(run: Run) -> None:
+    """All processes stop at the same step, whichever was asked to."""
     reason = run.context.check_stop(run.step)
-    if reason is not None:
+    if run.world.any(reason is not None):
         _save_step(run)
-        raise Stopped(reason, run.step)
+        raise Stopped(reason or "another process of the job was asked to stop", run.step)
 
 
 def _save_step(run: Run) -> None:
     """Checkpoint all that the next step depends on, then drop what is older than the last two."""
+    if not run.world.first:
+        return
     path = step_path(run.context.checkpoints, run.step)
     state = {
         "model": run.model.state_dict(),
