@@ -19,6 +19,7 @@ from vitok_core.config import (
     DataConfig,
     EvaluationConfig,
     FloorJob,
+    LossConfig,
     ReconstructJob,
     TokenizerConfig,
     TokenizerJob,
@@ -84,9 +85,10 @@ _WHOLE_SET = {
 }
 _OTHER_SET = 1_000
 
-# One forward pass on one image, in multiply-accumulates. Only reconstructions are counted: the
-# originals' features are shared by all jobs of a results root.
+# One forward pass on one image of so many pixels a side, in multiply-accumulates. In scoring only
+# reconstructions are counted: the originals' features are shared by all jobs of a results root.
 _NETWORK_MACS = {"efficientnet-lite0": 0.407e9}
+_NETWORK_INPUT = 224
 
 
 def device(name: str) -> Device:
@@ -105,9 +107,8 @@ def shape_of(tokenizer: TokenizerConfig, data: DataConfig) -> Shape:
 
 def train_flops(job: TokenizerJob, macs: int) -> float:
     """True FLOPs of a whole training; `macs`: one sample's forward pass."""
-    per_sample = macs * (1 + _BACKWARD)
-    if job.loss.perceptual_weight > 0:
-        per_sample += vgg16_macs(job.data.resolution, job.data.frames) * _PERCEPTUAL_PASSES
+    per_sample: float = macs * (1 + _BACKWARD)
+    per_sample += _perceptual_macs(job.loss, job.data) * _PERCEPTUAL_PASSES
     return 2.0 * per_sample * job.train.batch * job.train.steps
 
 
@@ -134,6 +135,16 @@ def device_hours(flops: float, on: Device, precision: str, training: bool) -> fl
     """Hours on one device."""
     share = on.training if training else on.scoring
     return flops / (on.peak[precision] * share) / 3600
+
+
+def _perceptual_macs(loss: LossConfig, data: DataConfig) -> float:
+    """One sample's frames through the loss's network, which takes them at their own size."""
+    if loss.perceptual is None:
+        return 0.0
+    if loss.perceptual == "lpips-vgg":
+        return vgg16_macs(data.resolution, data.frames)
+    macs = _NETWORK_MACS[loss.perceptual]
+    return macs * (data.resolution / _NETWORK_INPUT) ** 2 * data.frames
 
 
 def _scoring_macs(evaluation: EvaluationConfig, frames: int) -> float:

@@ -110,19 +110,20 @@ def losses(**changes: Any) -> Results:
         )
         for base, weight in kinds
     ]  # fmt: skip
-    tuned = {"loss": {"gan_weight": 0.05, "disc_lr": 2e-5}}
+    tuned = {"loss": _PERCEPTUAL, "gan": {"weight": 0.05, "disc_lr": 2e-5}}
     return build([*runs, Run(loss=_PERCEPTUAL, tuned=tuned, shift=1.5)], **changes)
 
 
 def finetunings(**changes: Any) -> Results:
     settings: list[dict[str, Any]] = [
-        {"loss": {"gan_weight": 0.0}},
-        *({"loss": {"gan_weight": 0.05, "disc_lr": lr}} for lr in (1e-5, 2e-5, 4e-5)),
-        {"loss": {"gan_weight": 0.1, "disc_lr": 1e-5}},
-        {"loss": {"gan_weight": 0.05, "disc_lr": 2e-5}, "full_finetune": True},
+        {"gan": {"weight": 0.0}},
+        *({"gan": {"weight": 0.05, "disc_lr": lr}} for lr in (1e-5, 2e-5, 4e-5)),
+        {"gan": {"weight": 0.1, "disc_lr": 1e-5}},
+        {"gan": {"weight": 0.05, "disc_lr": 2e-5}, "finetune": {"scope": "full"}},
     ]
     steps = tuple(range(10_000, 100_001, 10_000))
-    return build([Run(loss=_PERCEPTUAL, tuned=each, steps=steps) for each in settings], **changes)
+    tuned = [{"loss": _PERCEPTUAL, **each} for each in settings]
+    return build([Run(loss=_PERCEPTUAL, tuned=each, steps=steps) for each in tuned], **changes)
 
 
 def latents(**changes: Any) -> Results:

@@ -63,6 +63,14 @@ class ViTok(nn.Module):
         """Decode the posterior's mean: what evaluation scores."""
         return cast(Tensor, self(x)[0])
 
+    def freeze_encoder(self) -> None:
+        """Train what stands behind the code alone (§2.3): the encoder's side gets no gradients.
+
+        No module behaves otherwise in training, so this is all that evaluation mode would do.
+        """
+        for module in (self.embed, self.encoder, self.moments):
+            module.eval().requires_grad_(False)
+
     def zero_branches(self) -> None:
         """Silence every residual branch of both towers: what is left is a linear code."""
         self.encoder.zero_branches()
