@@ -59,7 +59,7 @@ class EfficientNetLite0(nn.Module):
         """Feature maps (b, k, h/s, w/s) at strides s = 2, 4, 8, 16, 32, k = 16, 24, 40, 112, 320.
 
         Args:
-            images: (b, 3, h, w) in [0, 255], of any size; gradients pass through to them.
+            images: (b, 3, h, w) in [0, 255], multiples of 32 px; gradients pass through to them.
         """
         x = (images.float() - 127.0) / 128.0
         x = F.relu6(_apply(self.stem, x.contiguous(memory_format=torch.channels_last)))

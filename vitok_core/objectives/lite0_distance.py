@@ -1,20 +1,23 @@
 """The perceptual distance that needs no download: EfficientNet-Lite0's features, unweighted.
 
 Not LPIPS: that has heads which were fitted to its own trunks. The five stages are the outputs of
-the last blocks at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input (16, 24, 40, 112 and 320 channels);
-the input keeps its size, so that the cost is that of the frames trained on and not of 224 px.
+the last blocks at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input (16, 24, 40, 112 and 320 channels).
+Frames keep their size, so that the cost is theirs and not that of 224 px; sides that 32 does not
+divide are stretched to the next multiple, for the network halves its input five times.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitok_core.metrics import efficientnet
 from vitok_core.metrics.networks import NETWORKS
 from vitok_core.objectives.perceptual import FeatureDistance
 
+_MULTIPLE = 32  # pixels
 NAME = "efficientnet-lite0"
 
 
@@ -27,13 +30,17 @@ class Stages(nn.Module):
 
     def forward(self, frames: Tensor) -> list[Tensor]:
         """Frames (n, 3, h, w) in [-1, 1], of any size."""
-        return self.network.maps((frames.float() + 1.0) * 127.5)
+        size = tuple(-(-side // _MULTIPLE) * _MULTIPLE for side in frames.shape[-2:])
+        x = frames.float()
+        if size != x.shape[-2:]:
+            x = F.interpolate(x, size, mode="bilinear", align_corners=False)
+        return self.network.maps((x + 1.0) * 127.5)
 
 
 def load(path: Path) -> FeatureDistance:
     """The distance with the classifier's weights from `path`."""
     protocol = (
         f"{NAME} {NETWORKS[NAME].sha256[:12]}, unit-length features of 5 stages, unweighted sum, "
-        "frames as they are"
+        "frames as they are (sides stretched to multiples of 32)"
     )
     return FeatureDistance(NAME, protocol, Stages(efficientnet.load(path)), None)

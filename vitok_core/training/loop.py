@@ -47,7 +47,7 @@ class Stage(Protocol):
         """All weights, averages and optimizers: what the next step depends on."""
 
     def load(self, state: State) -> None:
-        """Go on from what `state` gave and its `step`; after the last one, from what `weights` did."""
+        """Go on from what `state` gave, with its `step`; after the last one, from `weights`."""
 
     def weights(self) -> State:
         """What a finished training leaves: `model`, the weights to evaluate, and perhaps more."""
