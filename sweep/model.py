@@ -52,6 +52,11 @@ class Resources(ClusterOptions):
     micro_batch: int | None = Field(None, ge=1, description="samples per forward pass")
     checkpoint_every: int | None = Field(None, ge=1, description="optimizer steps")
     compile: bool = False
+    checkpoint_activations: bool = Field(
+        False,
+        description="keep little for the backward pass and compute it anew: less memory, "
+        "about a third more time",
+    )
     chain: bool = Field(
         False, description="run the jobs of one point in one process (short jobs: one start-up)"
     )

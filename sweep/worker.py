@@ -199,6 +199,7 @@ def _machine(resources: Resources, first: Mapping[str, Any] | None) -> Machine:
         **{**given, **fixed},
         workers=resources.workers,
         checkpoint_every=resources.checkpoint_every,
+        checkpoint_activations=resources.checkpoint_activations,
     )
 
 

@@ -20,7 +20,8 @@ class Machine:
     workers: int = 0  # data-loading processes; 0: in the training process
     micro_batch: int | None = None  # samples per forward pass; None: the whole batch
     checkpoint_every: int | None = None  # steps; None: only on a stop and at the end
-    compile: bool = False
+    compile: bool = False  # the models' blocks, by torch.compile
+    checkpoint_activations: bool = False  # compute blocks anew in the backward pass, for memory
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ biases. A SwiGLU of hidden width 8d/3 has the same three-matrix size as a 4d fee
   Not counted: softmax, activation, RoPE, the final norms.
 - Learned positions are counted for images (256 of them, whatever L: Table 4 prints the 129.0 M of
   Table 3 at 1024 tokens) and not for video. The unembedding has no bias.
+- A latent variant (§8.3) runs both towers over L + L_latent tokens; its latent tokens alone pass
+  the code's linear layers. Its learned tokens are counted: latent tokens, their places in the
+  decoder, the mask token. The c values of a masked variant's token are not.
 - The patch has 3·q·p² values. Table 5 counts q = p = 8 and 4x16 with the image's 768, which prints
   73.2 and 34.8; the true values are 73.78 and 35.68 (129.98 M and 132.34 M parameters).
 """
@@ -34,18 +37,33 @@ _VGG16 = (
 
 @dataclass(frozen=True)
 class Shape:
-    """What is encoded (T×H×W pixels) and how: tubelets of q×p×p, c channels per token."""
+    """What is encoded (T×H×W pixels) and how: tubelets of q×p×p, c channels per token.
+
+    `latents`: L_latent of the variants latent and mask_latent; None: the code has a token for each
+    tubelet.
+    """
 
     resolution: int
     patch: int
     channels: int
     frames: int = 1
     stride: int = 1
+    latents: int | None = None
+
+    @property
+    def tubelets(self) -> int:
+        """T/q · H/p · W/p."""
+        return (self.frames // self.stride) * (self.resolution // self.patch) ** 2
 
     @property
     def tokens(self) -> int:
-        """L = T/q · H/p · W/p."""
-        return (self.frames // self.stride) * (self.resolution // self.patch) ** 2
+        """L of the code: its latent tokens, else its tubelets."""
+        return self.tubelets if self.latents is None else self.latents
+
+    @property
+    def sequence(self) -> int:
+        """How many tokens a tower attends to: the tubelets and any latent tokens."""
+        return self.tubelets + (self.latents or 0)
 
     @property
     def code(self) -> int:
@@ -90,21 +108,22 @@ def tokenizer_parameters(encoder: Tower, decoder: Tower, shape: Shape) -> int:
     latent = (de * 2 * c + 2 * c) + (c * dd + dd)
     unembedding = dd * values
     blocks = _block_parameters(encoder) + _block_parameters(decoder)
-    return blocks + embedding + positions + final_norms + latent + unembedding
+    learned = 0 if shape.latents is None else shape.latents * (de + dd) + dd
+    return blocks + embedding + positions + final_norms + latent + unembedding + learned
 
 
 def encoder_macs(encoder: Tower, shape: Shape) -> int:
     """Multiply-accumulates from one sample's pixels to its code's mean and variance."""
-    tokens = shape.tokens
-    per_token = shape.patch_values * encoder.width + encoder.width * 2 * shape.channels
-    return _block_macs(encoder, tokens) + per_token * tokens
+    embedding = shape.tubelets * shape.patch_values * encoder.width
+    moments = shape.tokens * encoder.width * 2 * shape.channels
+    return embedding + _block_macs(encoder, shape.sequence) + moments
 
 
 def decoder_macs(decoder: Tower, shape: Shape) -> int:
     """Multiply-accumulates from one sample's code to its pixels."""
-    tokens = shape.tokens
-    per_token = shape.channels * decoder.width + decoder.width * shape.patch_values
-    return _block_macs(decoder, tokens) + per_token * tokens
+    projection = shape.tokens * shape.channels * decoder.width
+    unembedding = shape.tubelets * decoder.width * shape.patch_values
+    return projection + _block_macs(decoder, shape.sequence) + unembedding
 
 
 def tokenizer_macs(encoder: Tower, decoder: Tower, shape: Shape) -> int:

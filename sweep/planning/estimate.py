@@ -100,9 +100,8 @@ def device(name: str) -> Device:
 
 def shape_of(tokenizer: TokenizerConfig, data: DataConfig) -> Shape:
     """The shape of a point's code."""
-    return Shape(
-        data.resolution, tokenizer.patch, tokenizer.channels, data.frames, tokenizer.stride
-    )
+    p, q, c = tokenizer.patch, tokenizer.stride, tokenizer.channels
+    return Shape(data.resolution, p, c, data.frames, q, tokenizer.latents)
 
 
 def train_flops(job: TokenizerJob, macs: int) -> float:

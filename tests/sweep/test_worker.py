@@ -48,12 +48,14 @@ def test_later_attempts_keep_threads_and_device_of_the_first(here: Bench) -> Non
     here.behave(all={"steps": 6})
     claim(folder, {"submission": "a", "resources": resources(threads=2).model_dump()})
     assert run(folder, submission="a", limit=2) is Outcome.STOPPED
-    later = resources(threads=1, gpus=1, checkpoint_every=1)
+    later = resources(threads=1, gpus=1, checkpoint_every=1, checkpoint_activations=True)
     claim(folder, {"submission": "b", "resources": later.model_dump()})
     assert run(folder, submission="b") is Outcome.FINISHED
     given = [(each["threads"], each["device"]) for each in here.trace("began")]
     assert given == [(2, "cpu"), (2, "cpu")]
-    assert events(folder, 2).count("checkpoint") == 4  # what is no science may change
+    # What shapes no bit may change.
+    assert events(folder, 2).count("checkpoint") == 4
+    assert [each["checkpoint_activations"] for each in here.trace("began")] == [False, True]
 
 
 @pytest.mark.parametrize("user", [True, False])

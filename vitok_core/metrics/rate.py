@@ -28,8 +28,8 @@ class Rate:
         self._moments = torch.zeros(2, channels, dtype=torch.float64)
 
     def add(self, posterior: Posterior) -> None:
-        """Take in the posteriors of one batch, (b, l, c)."""
-        mean: Tensor = posterior.mean.double().flatten(0, 1).cpu()  # (b·l, c)
+        """Take in the posteriors of one batch, (b, l, c); of each the tokens that it keeps."""
+        mean: Tensor = posterior.mean[posterior.mask].double().cpu()  # (b·kept, c)
         self._images += len(posterior.mean)
         self._tokens += len(mean)
         self._nats += float(posterior.kl().double().sum())

@@ -1,4 +1,4 @@
-"""Llama-style transformer blocks (§2.1): pre-norm, SwiGLU, rotary full self-attention.
+"""Llama-style transformer blocks (§2.1): pre-norm, gated feed-forward, rotary full self-attention.
 
 As in the authors' released code the norm is LayerNorm, the query-key-value map has no bias and the
 other linear maps have one.
@@ -6,18 +6,24 @@ other linear maps have one.
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
+from vitok_core.config import TokenizerConfig
 from vitok_core.models.rope import Rotations, rotate
 from vitok_core.models.tubelets import Grid
 from vitok_core.variants import Tower
 
+Gate = Literal["silu", "gelu"]
+_GATES: dict[Gate, Callable[[Tensor], Tensor]] = {"silu": F.silu, "gelu": F.gelu}
 
-def swiglu_width(width: int) -> int:
+
+def gated_width(width: int) -> int:
     """Hidden width of the feed-forward: 8d/3, up to a multiple of 8 (768 → 2048, 1152 → 3072)."""
     return 8 * -(-width // 3)
 
@@ -42,30 +48,34 @@ class Attention(nn.Module):
         return cast(Tensor, self.out(mixed.transpose(1, 2).flatten(2)))
 
 
-class SwiGLU(nn.Module):
-    """Gated feed-forward: (SiLU(x·W_gate) ⊙ x·W_up)·W_out, the first two as one product."""
+class GatedMLP(nn.Module):
+    """Gated feed-forward: (gate(x·W_gate) ⊙ x·W_up)·W_out, the first two as one product.
 
-    def __init__(self, width: int) -> None:
+    With SiLU it is SwiGLU (the paper's), with the exact GELU it is GEGLU (the released code's).
+    """
+
+    def __init__(self, width: int, gate: Gate) -> None:
         super().__init__()
-        hidden = swiglu_width(width)
+        hidden = gated_width(width)
+        self._gate = _GATES[gate]
         self.gate_up = nn.Linear(width, 2 * hidden)
         self.out = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map the tokens (b, l, d) one by one."""
         gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return cast(Tensor, self.out(F.silu(gate) * up))
+        return cast(Tensor, self.out(self._gate(gate) * up))
 
 
 class Block(nn.Module):
     """One pre-norm block; both branches add to the residual stream."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, gate: Gate = "silu") -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(width)
         self.attention = Attention(width, heads)
         self.norm_mlp = nn.LayerNorm(width)
-        self.mlp = SwiGLU(width)
+        self.mlp = GatedMLP(width, gate)
 
     def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
         """Residual stream (b, l, d) in, residual stream out."""
@@ -80,23 +90,45 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A tower of blocks, encoder or decoder (Table 1)."""
+    """A tower of blocks, encoder or decoder (Table 1), over the tubelets' and any latent tokens."""
 
-    def __init__(self, tower: Tower, final_norm: bool) -> None:
+    def __init__(self, tower: Tower, config: TokenizerConfig) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(tower.width, tower.heads) for _ in range(tower.blocks))
-        self.norm = nn.LayerNorm(tower.width) if final_norm else nn.Identity()
-        self._rotations = Rotations(tower.width // tower.heads)
+        self.blocks = nn.ModuleList(
+            Block(tower.width, tower.heads, config.gate) for _ in range(tower.blocks)
+        )
+        self.norm = nn.LayerNorm(tower.width) if config.final_norm else nn.Identity()
+        self.checkpoint_activations = False  # keep only the blocks' inputs for the backward pass
+        self._rotations = Rotations(tower.width // tower.heads, config.rope, config.latents or 0)
 
     def forward(self, x: Tensor, grid: Grid) -> Tensor:
-        """Tokens (b, l, d) at the places of `grid`."""
+        """Tokens (b, l, d): those at the places of `grid`, then the latent ones, spread over it."""
         rotation = self._rotations.at(grid, x.device)
         for block in self.blocks:
-            x = block(x, rotation)
+            x = self._apply_block(block, x, rotation)
         return cast(Tensor, self.norm(x))
+
+    def _apply_block(self, block: nn.Module, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+        if self.checkpoint_activations and torch.is_grad_enabled():
+            # Nothing in a block is random, so there is no generator to put back.
+            out = checkpoint(block, x, rotation, use_reentrant=False, preserve_rng_state=False)
+        else:
+            out = block(x, rotation)
+        return cast(Tensor, out)
 
     def zero_branches(self) -> None:
         """Make every block the identity."""
         with torch.no_grad():
             for block in self.blocks:
                 cast(Block, block).zero_branches()
+
+
+def compile_blocks(model: nn.Module, backend: Any = "inductor") -> None:
+    """`torch.compile` every block of `model` in place, one by one.
+
+    Blocks of equal shape share one graph, so compiling takes as long for 24 blocks as for one, and
+    grids, masks and losses stay outside of it. Names in the `state_dict` do not change.
+    """
+    for module in model.modules():
+        if isinstance(module, Block):
+            module.compile(backend=backend)

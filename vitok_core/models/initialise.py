@@ -1,8 +1,9 @@
 """Explicit initialisation of a ViTok: nothing is left to the library's defaults.
 
-`standard`: Xavier-uniform weights, zero biases, as in the authors' released code. `pca`: the model
-IS the PCA code of its training patches at step 0, and training can only go on from there: a recipe
-for toy scale, where a few hundred steps from a random start do not reach the linear optimum.
+`standard`: Xavier-uniform weights, zero biases, as in the authors' released code; latent tokens
+start as 1D sin-cos (§8.3). `pca`: the model IS the PCA code of its training patches at step 0, and
+training can only go on from there: a recipe for toy scale, where a few hundred steps from a random
+start do not reach the linear optimum.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vitok_core.models.latent import LatentViTok, sincos
+from vitok_core.models.masking import CodeMask
 from vitok_core.models.pca import Pca
 from vitok_core.models.tokenizer import ViTok
 
@@ -18,8 +21,15 @@ from vitok_core.models.tokenizer import ViTok
 PCA_LOGVAR = -10.0
 
 
+@torch.no_grad()
 def init_standard(model: ViTok, generator: torch.Generator) -> None:
-    """Xavier-uniform linear maps, zero biases, unit norms (§2.1; released code)."""
+    """Xavier-uniform linear maps, zero biases, unit norms (§2.1; released code); learned tokens.
+
+    Mask tokens are drawn with unit variance: a tower's first norm divides the gradient by the size
+    of its token, and a zero or tiny mask token would drown all other gradients.
+
+    Raises TypeError for a module with parameters of its own that it does not know.
+    """
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight, generator=generator)
@@ -28,6 +38,19 @@ def init_standard(model: ViTok, generator: torch.Generator) -> None:
         elif isinstance(module, nn.LayerNorm):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
+        elif isinstance(module, LatentViTok):
+            _init_tokens(module, generator)
+        elif isinstance(module, CodeMask):
+            nn.init.normal_(module.token, generator=generator)  # like a token of the prior
+        elif any(True for _ in module.parameters(recurse=False)):
+            raise TypeError(f"no initialisation is known for {type(module).__name__}")
+
+
+def _init_tokens(model: LatentViTok, generator: torch.Generator) -> None:
+    """Sin-cos latent tokens (§8.3) and places of the code; a mask token of unit variance."""
+    for parameter in (model.latents, model.code_positions):
+        parameter.copy_(sincos(*parameter.shape))
+    nn.init.normal_(model.mask_token, generator=generator)
 
 
 @torch.no_grad()

@@ -1,8 +1,9 @@
 """The auto-encoder's part of Eq. 1: L = REC + β·KL + η·LPIPS.
 
 REC is the mean squared (or absolute) error over all values of clips in [-1, 1]. KL is averaged over
-the L·c code elements unless the configuration says otherwise, which is what β = 1e-3 means in the
-authors' code: summed per clip it weighs L·c times more and the code collapses. Both are logged.
+the L·c code elements, of a masked code over those that are kept, unless the configuration says
+otherwise. The mean is what β = 1e-3 means in the authors' code: summed per clip it weighs L·c times
+more and the code collapses. Both are logged.
 """
 
 from __future__ import annotations
@@ -43,9 +44,8 @@ def reconstruction_loss(
     if (perceptual.name if perceptual else None) != config.perceptual:
         raise ValueError(f"the loss needs the perceptual network {config.perceptual}")
     rec = _ERRORS[config.reconstruction](output.float(), target)
-    elements = posterior.kl()  # (b, l, c), nats
-    mean = elements.mean()
-    summed = elements.sum((1, 2)).mean()  # nats per clip
+    mean = posterior.kl_mean().mean()  # nats per code element
+    summed = posterior.kl().sum((1, 2)).mean()  # nats per clip
     total = rec + config.kl * (mean if config.kl_reduction == "mean" else summed)
     terms = {"loss_rec": rec, "loss_kl": mean, "kl_sum": summed}
     if perceptual is not None:

@@ -13,6 +13,7 @@ from typing import Any
 from vitok_core.config import FinetuneJob, TokenizerJob
 from vitok_core.errors import UserError
 from vitok_core.files import replace_atomically
+from vitok_core.models.build import build_tokenizer
 from vitok_core.models.tokenizer import ViTok
 from vitok_core.training.checkpoint import (
     State,
@@ -56,7 +57,7 @@ def load_tokenizer(place: Path, step: int | None = None) -> ViTok:
     state = load_checkpoint(place) if place.is_file() else _lowest(place, name)
     kind = FinetuneJob if "finetune" in state["config"] else TokenizerJob
     config = kind.model_validate(state["config"])
-    model = ViTok(config.tokenizer, config.data.frames, config.data.resolution)
+    model = build_tokenizer(config.tokenizer, config.data.frames, config.data.resolution)
     model.load_state_dict(state["model"])
     return model.eval().requires_grad_(False)
 

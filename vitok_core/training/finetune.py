@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vitok_core.config import FinetuneJob
 from vitok_core.context import Context
+from vitok_core.models.build import build_tokenizer
 from vitok_core.models.tokenizer import ViTok
 from vitok_core.objectives.perceptual import open_perceptual
 from vitok_core.training.adversary import Adversary
@@ -21,7 +22,7 @@ from vitok_core.training.ema import Ema
 from vitok_core.training.final import load_tokenizer
 from vitok_core.training.loop import train
 from vitok_core.training.schedule import learning_rate
-from vitok_core.training.setup import forward_of, make_optimizer, open_run
+from vitok_core.training.setup import Forward, make_optimizer, open_run, place
 from vitok_core.training.step import autoencode, batch_gradients, clip, guard, set_rate
 
 _REMEDY = "Lower finetune.base_lr or gan.disc_lr, or set finetune.clip_norm"
@@ -41,8 +42,8 @@ class FinetuneStage:
     def __init__(self, config: FinetuneJob, context: Context) -> None:
         self.perceptual = open_perceptual(config.loss, context)
         self.run = open_run(config, config.finetune, context)
-        self.model = parent_model(config, context).to(self.run.device)
-        self.forward = forward_of(self.model, context)
+        self.model = place(parent_model(config, context), self.run)
+        self.forward: Forward = self.model
         self.optimizer = make_optimizer(self.model, config.finetune)
         self.ema = Ema(self.model, config.finetune.ema) if config.finetune.ema else None
         self.adversary = Adversary(config, self.run) if config.gan.weight else None
@@ -125,7 +126,7 @@ def parent_model(config: FinetuneJob, context: Context) -> ViTok:
     (parent,) = context.parents
     trained = load_tokenizer(parent.folder)
     # Of this job's own size: positions are rotary, so the weights know no resolution.
-    model = ViTok(config.tokenizer, config.data.frames, config.data.resolution)
+    model = build_tokenizer(config.tokenizer, config.data.frames, config.data.resolution)
     model.load_state_dict(trained.state_dict())
     if config.finetune.scope == "decoder":
         model.freeze_encoder()

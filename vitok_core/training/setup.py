@@ -14,12 +14,15 @@ from vitok_core.data.images import open_source
 from vitok_core.data.sampler import TrainCrops
 from vitok_core.data.sources import fingerprint
 from vitok_core.errors import UserError
+from vitok_core.models.blocks import compile_blocks
+from vitok_core.models.build import build_tokenizer
 from vitok_core.models.initialise import init_pca, init_standard, pca_rank
 from vitok_core.models.posterior import Posterior
 from vitok_core.models.tokenizer import ViTok
 from vitok_core.training.linear import training_pca
 
-Forward = Callable[[Tensor, Tensor], tuple[Tensor, Posterior]]
+# A tokenizer as it is called in training: (clips, noise, kept lengths).
+Forward = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Posterior]]
 
 
 @dataclass
@@ -49,7 +52,7 @@ def open_run(config: TokenizerJob | FinetuneJob, train: TrainConfig, context: Co
 def initial_model(config: TokenizerJob, context: Context) -> ViTok:
     """The tokenizer at step 0, on the CPU: a function of the configuration and its seed alone."""
     sizes, data = config.tokenizer, config.data
-    model = ViTok(sizes, data.frames, data.resolution)
+    model = build_tokenizer(sizes, data.frames, data.resolution)
     generator = torch.Generator().manual_seed(config.seed)
     if sizes.init == "pca":
         pca = training_pca(data, sizes.stride, sizes.patch, pca_rank(model), context)
@@ -59,9 +62,13 @@ def initial_model(config: TokenizerJob, context: Context) -> ViTok:
     return model
 
 
-def forward_of(model: ViTok, context: Context) -> Forward:
-    """The model as training calls it: compiled where the machine asks for it."""
-    return torch.compile(model) if context.machine.compile else model
+def place(model: ViTok, run: Run) -> ViTok:
+    """The model on the job's device, with the machine's settings."""
+    machine = run.context.machine
+    model.checkpoint_activations(machine.checkpoint_activations)
+    if machine.compile:
+        compile_blocks(model)
+    return model.to(run.device)
 
 
 def make_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.AdamW:

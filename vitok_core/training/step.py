@@ -14,6 +14,7 @@ from vitok_core.errors import UserError
 from vitok_core.models.tokenizer import ViTok
 from vitok_core.objectives.perceptual import PerceptualNetwork
 from vitok_core.objectives.reconstruction import Loss, reconstruction_loss
+from vitok_core.training.lengths import kept_lengths
 from vitok_core.training.setup import Forward, Run
 
 NOISE_STREAM = "posterior noise"
@@ -55,12 +56,13 @@ def autoencode(
 ) -> tuple[Tensor, Loss]:
     """Reconstruct clips (b, 3, t, h, w) from samples of their posteriors; Eq. 1 but for its GAN.
 
-    The posterior's noise is drawn from the sample's index.
+    The posterior's noise, and how much of a masked code is kept, are drawn from sample indices.
     """
-    shape = (model.grid.tokens, model.config.channels)
-    draws = noise(run.config.seed, NOISE_STREAM, indices, shape).to(run.device)  # (b, l, c)
+    seed, device = run.config.seed, run.device
+    draws = noise(seed, NOISE_STREAM, indices, model.code_shape).to(device)  # (b, l, c)
+    kept = kept_lengths(model.config.lengths, seed, indices, device)
     with autocast(run):
-        output, posterior = forward(x, draws)
+        output, posterior = forward(x, draws, kept)
         loss = reconstruction_loss(output, x, posterior, run.config.loss, perceptual)
     return output, loss
 

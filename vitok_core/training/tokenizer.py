@@ -12,7 +12,7 @@ from vitok_core.objectives.perceptual import open_perceptual
 from vitok_core.training.checkpoint import State
 from vitok_core.training.loop import train
 from vitok_core.training.schedule import learning_rate
-from vitok_core.training.setup import forward_of, initial_model, make_optimizer, open_run
+from vitok_core.training.setup import Forward, initial_model, make_optimizer, open_run, place
 from vitok_core.training.step import autoencode, batch_gradients, clip, guard, set_rate
 
 _REMEDY = "Lower train.base_lr, or set train.clip_norm"
@@ -29,8 +29,8 @@ class TokenizerStage:
     def __init__(self, config: TokenizerJob, context: Context) -> None:
         self.perceptual = open_perceptual(config.loss, context)
         self.run = open_run(config, config.train, context)
-        self.model = initial_model(config, context).to(self.run.device)
-        self.forward = forward_of(self.model, context)
+        self.model = place(initial_model(config, context), self.run)
+        self.forward: Forward = self.model
         self.optimizer = make_optimizer(self.model, config.train)
 
     def update(self, images: Tensor, indices: Sequence[int]) -> dict[str, float]:

@@ -101,6 +101,7 @@ def _trace(kind: str, context: Any, event: str) -> None:
         "cuda": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "device": context.machine.device,
         "threads": context.machine.threads,
+        "checkpoint_activations": context.machine.checkpoint_activations,
         "torch": "torch" in sys.modules,
     }
     with (folder / "trace.jsonl").open("ab", buffering=0) as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,19 +29,33 @@ RESULTS = ["rPSNR", "rSSIM", "rFD[efficientnet-lite0]", "rFD[efficientnet-lite0-
            "rIS[efficientnet-lite0]", "kl_bits_per_pixel", "active_channels"]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Parent:
+# What each variant adds to the tokenizer; at 32 px it has 16 tubelets.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "simple": {},
+    "latent": {"latents": 5},
+    "mask_simple": {"lengths": [1, 16]},
+    "mask_latent": {"latents": 5, "lengths": [1, 4]},
+}
+
+
+def train(folder: Path, variant: str = "simple") -> Parent:
     tower = {"width": 24, "blocks": 1, "heads": 2}
+    sizes = {"encoder": tower, "decoder": tower, "patch": 8, "channels": 4}
     job = TokenizerJob.model_validate(
         {
-            "tokenizer": {"encoder": tower, "decoder": tower, "patch": 8, "channels": 4},
+            "tokenizer": {"variant": variant, **sizes, **VARIANTS[variant]},
             "data": {"name": "photos-train", "resolution": RESOLUTION},
             "train": {"steps": 2, "batch": 4, "base_lr": 0.1, "precision": "fp32"},
         }
     )
-    context = RecordingContext(tmp_path_factory.mktemp("tokenizer"))
+    context = RecordingContext(folder)
     jobs.tokenizer(job, context)
     return Parent("t0", "tokenizer", job.model_dump(mode="json"), context.folder)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Parent:
+    return train(tmp_path_factory.mktemp("tokenizer"))
 
 
 @pytest.fixture
@@ -119,6 +134,54 @@ def test_another_resolution_than_trained(context: RecordingContext) -> None:
     )
     jobs.reconstruct(larger, context)
     assert all(" 48px," in protocol for _, _, protocol in context.results)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_is_scored_at_its_lengths(tmp_path: Path, variant: str) -> None:
+    parent = train(tmp_path / "parent", variant)
+    model = load_tokenizer(parent.folder)
+    images = EvalCrops(open_source("photos-tune", {}), RESOLUTION, SAMPLES).samples(range(SAMPLES))
+    clips = images[:, :, None].float() / 127.5 - 1
+    pixels = EvaluationConfig(samples=SAMPLES, networks=())
+    for length in (None, 1, 3) if "lengths" in VARIANTS[variant] else (None,):
+        context = RecordingContext(tmp_path / str(length), parents=(parent,))
+        jobs.reconstruct(JOB.model_copy(update={"evaluation": pixels, "length": length}), context)
+        found = {name: value for name, value, _ in context.results}
+
+        posterior = model.encode(clips)
+        z = posterior.mean.clone()
+        if length is not None:
+            assert model.masking is not None
+            z[:, length:] = model.masking.token
+        rebuilt = (model.decode(z)[:, :, 0] * 127.5 + 127.5).round().clamp(0, 255).numpy()
+        pairs = zip(images.numpy(), rebuilt.astype(np.uint8), strict=True)
+        psnr = np.mean([peak_signal_noise_ratio(x, y, data_range=255) for x, y in pairs])
+        assert found["rPSNR"] == pytest.approx(psnr, abs=1e-3)
+
+        q = Normal(posterior.mean.double(), (0.5 * posterior.logvar.double()).exp())
+        nats = float(kl_divergence(q, Normal(0.0, 1.0))[:, :length].sum()) / SAMPLES
+        rate = nats / math.log(2) / RESOLUTION**2
+        assert found["kl_bits_per_pixel"] == pytest.approx(rate, rel=1e-5)
+        variances = posterior.mean[:, :length].flatten(0, 1).var(0, unbiased=False)
+        assert found["active_channels"] == int((variances > 0.01).sum())
+
+
+@pytest.mark.parametrize(
+    ("variant", "length", "message"),
+    [
+        ("simple", 4, "length: 4: a tokenizer of variant simple decodes its whole code"),
+        ("latent", 4, "variant latent decodes its whole code; leave length out"),
+        ("mask_simple", 17, "length: 17: the code has 16 tokens; give at most as many"),
+        ("mask_latent", 6, "length: 6: the code has 5 tokens"),
+    ],
+)
+def test_lengths_that_a_tokenizer_has_not(
+    tmp_path: Path, variant: str, length: int, message: str
+) -> None:
+    context = RecordingContext(tmp_path / "job", parents=(train(tmp_path / "parent", variant),))
+    with pytest.raises(UserError, match=message):
+        jobs.reconstruct(JOB.model_copy(update={"length": length}), context)
+    assert context.results == context.fingerprints == []
 
 
 def _refuse(name: str, version: str, fingerprint: str) -> None:

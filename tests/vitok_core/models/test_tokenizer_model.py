@@ -1,50 +1,23 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from small_models import clips, drawn, small
 from torch import nn
 
 from vitok_core.config import TokenizerConfig
-from vitok_core.cost import Shape, tokenizer_parameters
-from vitok_core.models.blocks import Block, swiglu_width
-from vitok_core.models.initialise import init_standard
-from vitok_core.models.tokenizer import ViTok
+from vitok_core.models.blocks import Block, gated_width
 from vitok_core.models.tubelets import Grid, from_tubelets, to_tubelets
-from vitok_core.variants import SIZES, Tower
 
 
-def tiny(stride: int = 1, patch: int = 8, final_norm: bool = True) -> TokenizerConfig:
-    return TokenizerConfig(
-        encoder=Tower(width=24, blocks=1, heads=2),
-        decoder=Tower(width=36, blocks=2, heads=3),
-        patch=patch, stride=stride, channels=4, final_norm=final_norm,
-    )  # fmt: skip
-
-
-def drawn(config: TokenizerConfig, frames: int = 1, resolution: int = 16) -> ViTok:
-    model = ViTok(config, frames, resolution)
-    init_standard(model, torch.Generator().manual_seed(0))
-    return model
-
-
-def clips(*shape: int) -> torch.Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(1)) * 2 - 1
-
-
-@pytest.mark.parametrize(("name", "millions"), [("S-B", 129.0), ("S-L", 426.8)])
-def test_parameters_are_the_papers(name: str, millions: float) -> None:
-    encoder, decoder = (SIZES[size] for size in name.split("-"))
-    config = TokenizerConfig(encoder=encoder, decoder=decoder, patch=16, channels=16)
-    with torch.device("meta"):
-        model = ViTok(config, 1, 256)
-    count = sum(p.numel() for p in model.parameters())
-    assert count / 1e6 == pytest.approx(millions, rel=0.005)
-    planned = tokenizer_parameters(encoder, decoder, Shape(256, 16, 16))
-    assert count == pytest.approx(planned, rel=0.005)
+def tiny(**fields: Any) -> TokenizerConfig:
+    return small("simple", **fields)
 
 
 def test_feed_forward_width() -> None:
-    assert [swiglu_width(d) for d in (768, 1152, 128)] == [2048, 3072, 344]
+    assert [gated_width(d) for d in (768, 1152, 128)] == [2048, 3072, 344]
 
 
 @pytest.mark.parametrize(("stride", "patch"), [(1, 8), (2, 4), (4, 16)])
@@ -123,11 +96,3 @@ def test_silenced_branches_are_the_identity() -> None:
     x = torch.randn(2, 4, 24, generator=torch.Generator().manual_seed(0))
     rotation = (torch.ones(4, 1, 6), torch.zeros(4, 1, 6))
     assert torch.equal(block(x, rotation), x)
-
-
-def test_initialisation_is_explicit_and_seeded() -> None:
-    torch.manual_seed(1)
-    first = drawn(tiny()).state_dict()
-    torch.manual_seed(2)
-    second = drawn(tiny()).state_dict()
-    assert all(torch.equal(first[name], second[name]) for name in first)

@@ -108,6 +108,18 @@ def test_what_is_frozen_stays_and_all_else_moves(
             assert torch.equal(tensor, before[name]) == frozen, name
 
 
+def test_latent_tokens_belong_to_the_encoder_and_mask_tokens_to_the_decoder(
+    tmp_path: Path,
+) -> None:
+    masked = {"tokenizer": {"variant": "mask_latent", "latents": 6, "lengths": (1, 2, 4)}}
+    of, context = parent(tmp_path / "parent", **masked), tmp_path / "job"
+    running = stepped(finetune_job(**masked), context_of(context, of), 2)
+    before = load_tokenizer(of.folder).state_dict()
+    for name, tensor in running.model.state_dict().items():
+        frozen = name.startswith(ENCODER) or name == "latents"
+        assert torch.equal(tensor, before[name]) == frozen, name
+
+
 def test_a_frozen_encoder_gives_the_very_same_codes(
     new: Callable[..., RecordingContext], trained: Parent
 ) -> None:
