@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 
 import pytest
+import torch
+from finetuning import context_of, parent
+from recording import RecordingContext
 
+from vitok_core.context import Parent
 from vitok_core.data.images import ImageSource, open_source
 
 
@@ -23,3 +28,18 @@ def photos_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return _opened(name, tuple(paths.items()))
 
     monkeypatch.setattr("vitok_core.training.setup.open_source", shared)
+
+
+@pytest.fixture(scope="package")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Parent:
+    """A tokenizer to fine-tune."""
+    torch.set_num_threads(1)
+    return parent(tmp_path_factory.mktemp("parent"))
+
+
+@pytest.fixture
+def new(tmp_path: Path, trained: Parent) -> Callable[..., RecordingContext]:
+    """A stage-2 context of that parent in a folder of its own."""
+    return lambda name="job", attempt=1, **machine: context_of(
+        tmp_path / name, trained, attempt, **machine
+    )

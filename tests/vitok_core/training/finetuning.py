@@ -9,6 +9,7 @@ from recording import RecordingContext
 
 from vitok_core.config import FinetuneJob, TokenizerJob
 from vitok_core.context import Machine, Parent
+from vitok_core.training.finetune import FinetuneStage
 from vitok_core.training.tokenizer import train_tokenizer
 
 _TOWER = {"width": 24, "blocks": 1, "heads": 2}
@@ -44,6 +45,16 @@ def finetune_job(seed: int = 0, **sections: dict[str, Any]) -> FinetuneJob:
 def context_of(folder: Path, of: Parent, attempt: int = 1, **machine: Any) -> RecordingContext:
     """A context whose parent is that tokenizer."""
     return RecordingContext(folder, attempt, Machine(**machine), parents=(of,))
+
+
+def stepped(job: FinetuneJob, context: RecordingContext, steps: int) -> FinetuneStage:
+    """A stage after some steps, without the loop's records."""
+    stage, batch = FinetuneStage(job, context), job.finetune.batch
+    for step in range(steps):
+        indices = range(step * batch, (step + 1) * batch)
+        stage.update(stage.run.crops.samples(indices), indices)
+        stage.run.step += 1
+    return stage
 
 
 def _changed(

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from finetuning import context_of, finetune_job, parent
+from finetuning import context_of, finetune_job, parent, stepped
 from recording import RecordingContext
 from torch import Tensor
 
 from vitok_core import jobs
 from vitok_core.config import FinetuneJob
 from vitok_core.context import Parent
-from vitok_core.errors import Stopped, UserError
+from vitok_core.errors import Stopped
 from vitok_core.kinds import KINDS
 from vitok_core.training import finetune as finetune_module
 from vitok_core.training.checkpoint import load_checkpoint, weights_hash
@@ -27,35 +27,6 @@ from vitok_core.training.step import Diverged
 
 State = dict[str, Tensor]
 ENCODER = ("embed.", "encoder.", "moments.")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Parent:
-    torch.set_num_threads(1)
-    return parent(tmp_path_factory.mktemp("parent"))
-
-
-@pytest.fixture
-def new(tmp_path: Path, trained: Parent) -> Callable[..., RecordingContext]:
-    """A context of that parent in a folder of its own."""
-    return lambda name="job", attempt=1, **machine: context_of(
-        tmp_path / name, trained, attempt, **machine
-    )
-
-
-def stage(job: FinetuneJob, context: RecordingContext) -> FinetuneStage:
-    return FinetuneStage(job, context)
-
-
-def stepped(job: FinetuneJob, context: RecordingContext, steps: int) -> FinetuneStage:
-    """A stage after some steps, without the loop's records."""
-    found = stage(job, context)
-    batch = job.finetune.batch
-    for step in range(steps):
-        indices = range(step * batch, (step + 1) * batch)
-        found.update(found.run.crops.samples(indices), indices)
-        found.run.step += 1
-    return found
 
 
 def final(context: RecordingContext) -> dict[str, State]:
@@ -137,7 +108,7 @@ def test_the_weights_to_evaluate_are_the_averages_that_the_configuration_asks_fo
     for decay in (0.5, 0.9):
         job = finetune_job(finetune={"ema": decay})
         wanted = {name: tensor.double() for name, tensor in before.items()}
-        running = stage(job, new("by hand"))
+        running = FinetuneStage(job, new("by hand"))
         for step in range(4):
             indices = range(step * 16, (step + 1) * 16)
             running.update(running.run.crops.samples(indices), indices)
@@ -207,13 +178,13 @@ def test_a_checkpoint_without_its_optimizers_is_no_checkpoint(
     whole = {**running.state(), "step": 2}
     for part in ("optimizer", "discriminator", "ema"):
         with pytest.raises(KeyError, match=part):
-            stage(finetune_job(), new("other")).load(
+            FinetuneStage(finetune_job(), new("other")).load(
                 {name: value for name, value in whole.items() if name != part}
             )
 
 
 def test_clipping_limits_what_both_optimizers_see(new: Callable[..., RecordingContext]) -> None:
-    running = stage(finetune_job(finetune={"clip_norm": 0.01}), new())
+    running = FinetuneStage(finetune_job(finetune={"clip_norm": 0.01}), new())
     terms = running.update(running.run.crops.samples(range(16)), range(16))
     assert running.adversary is not None
     for model, logged in (
@@ -223,91 +194,6 @@ def test_clipping_limits_what_both_optimizers_see(new: Callable[..., RecordingCo
         assert terms[logged] > 0.02  # before clipping
         norms = torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None])
         assert float(norms.norm()) == pytest.approx(0.01, rel=1e-3)
-
-
-def test_until_it_starts_the_adversary_changes_nothing(
-    new: Callable[..., RecordingContext],
-) -> None:
-    without = stepped(finetune_job(gan={"weight": 0.0}), new("a"), 4)
-    waiting = stepped(finetune_job(gan={"start": 10}), new("b"), 4)
-    at_work = stepped(finetune_job(gan={"start": 0, "ramp": 0}), new("c"), 4)
-    assert without.adversary is None
-    hashes = [weights_hash(each.model.state_dict()) for each in (without, waiting, at_work)]
-    assert hashes[0] == hashes[1] != hashes[2]
-
-
-def test_the_tokenizers_term_gives_the_discriminator_no_gradient(
-    new: Callable[..., RecordingContext],
-) -> None:
-    """After one step from the same start it is the same, whether the tokenizer heeded it or not."""
-    found = [
-        stepped(finetune_job(gan={"start": start, "ramp": 0}), new(str(start)), 1).adversary
-        for start in (0, 10)
-    ]
-    assert found[0] is not None
-    assert found[1] is not None
-    assert weights_hash(found[0].model.state_dict()) == weights_hash(found[1].model.state_dict())
-    assert all(p.requires_grad for p in found[0].model.parameters())
-
-
-def test_micro_batches_give_the_gradients_of_the_whole(
-    new: Callable[..., RecordingContext],
-) -> None:
-    job = finetune_job(gan={"start": 0, "ramp": 0, "r1": 0.1}, finetune={"clip_norm": None})
-    grads = []
-    for size in (None, 12):
-        running = stepped(job, new(str(size), micro_batch=size), 1)
-        assert running.adversary is not None
-        both = [*running.model.parameters(), *running.adversary.model.parameters()]
-        grads.append([p.grad for p in both if p.grad is not None])
-    for whole, parts in zip(*grads, strict=True):
-        torch.testing.assert_close(parts, whole, rtol=1e-3, atol=1e-5)
-
-
-def test_micro_batches_that_would_change_the_result_are_refused(
-    new: Callable[..., RecordingContext],
-) -> None:
-    with pytest.raises(UserError, match=r"micro_batch: 6: .* multiple of 4"):
-        finetune_tokenizer(finetune_job(), new(micro_batch=6))
-    stage(finetune_job(gan={"weight": 0.0}), new("other", micro_batch=6))
-
-
-def test_frames_too_small_for_the_discriminator_are_refused(
-    tmp_path: Path, new: Callable[..., RecordingContext]
-) -> None:
-    small = {"tokenizer": {"patch": 2}, "data": {"resolution": 4}}
-    context = context_of(tmp_path / "job", parent(tmp_path / "parent", **small))
-    with pytest.raises(UserError, match=r"data\.resolution: 4: the discriminator needs 8 px"):
-        finetune_tokenizer(finetune_job(**small), context)
-
-
-@pytest.mark.parametrize("loss", ["hinge", "non_saturating"])
-def test_the_discriminator_learns_to_tell(new: Callable[..., RecordingContext], loss: str) -> None:
-    """Against a tokenizer that hardly moves."""
-    job = finetune_job(
-        gan={"loss": loss, "disc_lr": 3e-3, "width": 8, "disc_warmup": 0, "start": 1000},
-        finetune={"steps": 40, "base_lr": 1e-9, "clip_norm": None},
-    )
-    context = new()
-    finetune_tokenizer(job, context)
-    curve = [value for _, value in context.curve("disc_loss")]
-    assert sum(curve[-5:]) < 0.6 * sum(curve[:5])
-    real, fake = (dict(context.curve(name))[40] for name in ("disc_real", "disc_fake"))
-    assert real > fake + 0.5
-
-
-def test_the_tokenizer_learns_to_please_it(new: Callable[..., RecordingContext]) -> None:
-    """Against a discriminator that hardly moves, with little else to mind."""
-    job = finetune_job(
-        gan={"weight": 10.0, "disc_lr": 1e-12, "start": 0, "ramp": 0, "width": 8},
-        finetune={"steps": 30, "warmup": 0.0},
-    )
-    context = new()
-    finetune_tokenizer(job, context)
-    curve = dict(context.curve("loss_gan"))
-    assert curve[30] < curve[1] - 0.1
-    fakes = dict(context.curve("disc_fake"))
-    assert fakes[30] == pytest.approx(-curve[30], rel=1e-5)
 
 
 def test_divergence_stops_before_any_weights_are_touched(
@@ -327,16 +213,3 @@ def test_divergence_stops_before_any_weights_are_touched(
     state = load_checkpoint(kept[-1])
     for part in (state["model"], state["ema"], state["discriminator"]["model"]):
         assert all(bool(tensor.isfinite().all()) for tensor in part.values())
-
-
-def test_a_discriminator_that_diverges_takes_nothing_along(
-    new: Callable[..., RecordingContext],
-) -> None:
-    running = stepped(finetune_job(gan={"start": 10}), new(), 1)
-    assert running.adversary is not None
-    with torch.no_grad():
-        running.adversary.model.score.bias.fill_(math.nan)
-    before = weights_hash(running.model.state_dict())
-    with pytest.raises(Diverged, match="the discriminator's loss is nan at step 2"):
-        running.update(running.run.crops.samples(range(16)), range(16))
-    assert weights_hash(running.model.state_dict()) == before
