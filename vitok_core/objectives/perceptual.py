@@ -36,21 +36,21 @@ class PerceptualNetwork(Protocol):
 
 class FeatureDistance(nn.Module):
     """Zhang et al. 2018, Eq. 1: at every stage both feature vectors of a position are scaled to
-    length 1, the squared difference is summed over channels (weighted, where there are heads) and
+    length 1, the squared difference is summed over channels, weighted by the stage's head, and
     averaged over positions; the stages' values add up.
 
     Args:
         stages: frames (n, 3, h, w) in [-1, 1] → feature maps, one per stage.
-        heads: the channels' weights (k,) of each stage; None: all 1.
+        heads: the channels' weights (k,) of each stage.
     """
 
     def __init__(
-        self, name: str, protocol: str, stages: nn.Module, heads: Sequence[Tensor] | None
+        self, name: str, protocol: str, stages: nn.Module, heads: Sequence[Tensor]
     ) -> None:
         super().__init__()
         self.name, self.protocol = name, protocol
         self.stages = stages
-        self.heads = None if heads is None else nn.ParameterList(heads)
+        self.heads = nn.ParameterList(heads)
         self.eval().requires_grad_(False)
 
     def distance(self, output: Tensor, target: Tensor) -> Tensor:
@@ -60,11 +60,9 @@ class FeatureDistance(nn.Module):
         found = self.stages(output)
         with torch.autocast(output.device.type, enabled=False):
             parts = []
-            for i, (a, b) in enumerate(zip(found, wanted, strict=True)):
+            for head, a, b in zip(self.heads, found, wanted, strict=True):
                 gap = (_unit(a) - _unit(b)).square()  # (n, k, h', w')
-                if self.heads is not None:
-                    gap = gap * self.heads[i].view(1, -1, 1, 1)
-                parts.append(gap.sum(1).mean((1, 2)))
+                parts.append((gap * head.view(1, -1, 1, 1)).sum(1).mean((1, 2)))
             return torch.stack(parts).sum(0)
 
 
