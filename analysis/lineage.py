@@ -2,6 +2,7 @@
 
 A scoring job's parents lead to the train jobs before it (kinds `tokenizer` and `finetune`). Values
 that equal their default are not in a job's configuration, so defaults are taken from the classes.
+`step` is a milestone's; after stage 2 the final weights have that of its last step.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ def _facts(
     nearest = known[trains[0]]
     stage = 2 if nearest.kind == "finetune" else 1
     gan, disc_lr, full = _tuning(nearest.config) if stage == 2 else (0.0, None, False)
+    if stage == 2 and known[job].kind == "reconstruct" and own[0] is None:
+        own = (nearest.config.get("finetune", {}).get("steps"), *own[1:])
     return (
         job,
         root,

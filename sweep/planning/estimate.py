@@ -2,8 +2,11 @@
 
 FLOPs are true FLOPs, 2 per multiply-accumulate. A training step counts the tokenizer's forward
 pass three times (forward, and a backward of twice that); a frozen perceptual network costs two
-forwards (original and reconstruction) and one backward of the same size (to its input alone). The
-optimizer, data loading and activation checkpointing's second forward are not counted.
+forwards (original and reconstruction) and one backward of the same size (to its input alone).
+Stage 2 with a frozen encoder counts the encoder's forward once and the decoder three times; its
+discriminator eight forwards: on the reconstruction with a backward to its input for the tokenizer
+(2), and on both images with their backwards for itself (3 each). The optimizer, data loading, the
+R1 penalty and activation checkpointing's second forward are not counted.
 
 Device-hours are an order of magnitude to plan by, not a promise: FLOPs / (peak × utilisation), on
 one device (a job on 8 devices takes an eighth of it in wall time).
@@ -18,17 +21,26 @@ from sweep.spec.problems import nearest
 from vitok_core.config import (
     DataConfig,
     EvaluationConfig,
+    FinetuneJob,
     FloorJob,
     LossConfig,
     ReconstructJob,
     TokenizerConfig,
     TokenizerJob,
 )
-from vitok_core.cost import Shape, tokenizer_macs, vgg16_macs
+from vitok_core.cost import (
+    Shape,
+    decoder_macs,
+    discriminator_macs,
+    encoder_macs,
+    tokenizer_macs,
+    vgg16_macs,
+)
 from vitok_core.errors import UserError
 
 _BACKWARD = 2  # a backward pass in forwards: gradients of inputs and of weights
 _PERCEPTUAL_PASSES = 3  # two forwards and one backward, which needs no gradients of weights
+_DISCRIMINATOR_PASSES = 8  # see above
 
 
 @dataclass(frozen=True)
@@ -111,8 +123,23 @@ def train_flops(job: TokenizerJob, macs: int) -> float:
     return 2.0 * per_sample * job.train.batch * job.train.steps
 
 
+def finetune_flops(job: FinetuneJob) -> float:
+    """True FLOPs of a whole stage 2. Without a GAN term there is no discriminator."""
+    shape, tokenizer = shape_of(job.tokenizer, job.data), job.tokenizer
+    full = job.finetune.scope == "full"
+    per_sample = encoder_macs(tokenizer.encoder, shape) * (1 + (_BACKWARD if full else 0))
+    per_sample += decoder_macs(tokenizer.decoder, shape) * (1 + _BACKWARD)
+    discriminator = discriminator_macs(job.gan.width, job.data.resolution, job.data.frames)
+    adversarial = discriminator * _DISCRIMINATOR_PASSES if job.gan.weight > 0 else 0
+    perceptual = _perceptual_macs(job.loss, job.data) * _PERCEPTUAL_PASSES
+    return 2.0 * (per_sample + adversarial + perceptual) * job.finetune.batch * job.finetune.steps
+
+
 def reconstruct_flops(job: ReconstructJob, macs: int) -> float:
-    """True FLOPs of reconstructing and scoring one data set."""
+    """True FLOPs of reconstructing and scoring one data set.
+
+    A shortened code costs what a whole one does: mask tokens fill it up before the decoder.
+    """
     return (
         2.0
         * (macs + _scoring_macs(job.evaluation, job.frames))

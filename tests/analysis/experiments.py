@@ -64,10 +64,13 @@ def build(
                 edges.append((f"f {identity}", trained))
             for at, values in _scored(run, noise, datasets):
                 job = f"r {identity} {at}"
-                step = {"step": at["step"]} if at["step"] else {}
+                last = at["step"] in (None, run.steps[-1])  # the final weights: no milestone
+                step = {} if last else {"step": at["step"]}
                 jobs.append((job, "reconstruct", json.dumps(step)))
                 edges.append((job, f"f {identity}" if run.tuned is not None else trained))
-                rows += _rows(identity, job, "reconstruct", at, values)
+                stage = 1 if run.tuned is None else 2
+                where = {**at, "step": None, "stage": stage, **step}
+                rows += _rows(identity, job, "reconstruct", where, values)
             for scale in cfg:
                 at = {"dataset": "photos-train", "cfg_scale": scale}
                 job = f"g {identity} {scale}"
@@ -123,6 +126,8 @@ def finetunings(**changes: Any) -> Results:
     ]
     steps = tuple(range(10_000, 100_001, 10_000))
     tuned = [{"loss": _PERCEPTUAL, **each} for each in settings]
+    for each in tuned:
+        each["finetune"] = {**each.get("finetune", {}), "steps": steps[-1]}
     return build([Run(loss=_PERCEPTUAL, tuned=each, steps=steps) for each in tuned], **changes)
 
 
@@ -179,7 +184,8 @@ def _scored(
 def _rows(
     point_id: str, job: str, kind: str, at: dict[str, Any], values: dict[str, float]
 ) -> list[dict[str, Any]]:
-    known = {name: at.get(name) for name in ("dataset", "cfg_scale", "eval_length", "eval_E")}
+    names = ("dataset", "cfg_scale", "eval_length", "eval_E", "stage", "step")
+    known = {name: at.get(name) for name in names}
     return [
         {
             "point_id": point_id, "job_id": job, "kind": kind, **known, "metric": name,

@@ -23,7 +23,7 @@ FINETUNE = FinetuneJob.model_validate({
     "tokenizer": TOKENIZER.tokenizer,
     "data": TOKENIZER.data,
     "loss": TOKENIZER.loss,
-    "finetune": {"steps": 10, "batch": 2},
+    "finetune": {"steps": 10, "batch": 2, "milestones": [4]},
 })  # fmt: skip
 RECONSTRUCT = ReconstructJob(dataset="imagenet1k-val", resolution=512)
 
@@ -62,17 +62,19 @@ def test_all_that_follows_a_tokenizer_shares_it() -> None:
             "t": ("tokenizer", short(TOKENIZER)),
             "f": ("finetune", short(FINETUNE)),
             "r": ("reconstruct", {}),
+            "m": ("reconstruct", {"step": 4}),
             "l": ("latents", {}),
             "d": ("generator", {"generator": {"model": "DiT-S"}, "train": {"steps": 90}}),
             "g": ("generate", {"cfg_scale": 1.5}),
         },
-        *[("f", "t"), ("r", "f"), ("l", "t"), ("d", "l"), ("g", "d"), ("g", "t")],
+        *[("f", "t"), ("r", "f"), ("m", "f"), ("l", "t"), ("d", "l"), ("g", "d"), ("g", "t")],
     )
     assert {each["tokenizer"] for each in found.values()} == {"t"}
     assert [found[job]["stage"] for job in "trg"] == [1, 2, 1]
     made = {job: each["generator"] for job, each in found.items()}
-    assert made == dict.fromkeys("tfrl") | dict.fromkeys("dg", "DiT-S, 90 steps")
+    assert made == dict.fromkeys("tfrml") | dict.fromkeys("dg", "DiT-S, 90 steps")
     assert found["r"]["loss"] == "L2+LP+GAN"
+    assert [found[job]["step"] for job in "trmg"] == [None, 10, 4, None]
     assert (found["r"]["gan_weight"], found["r"]["disc_lr"]) == (0.05, 2e-5)
 
 

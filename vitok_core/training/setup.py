@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from vitok_core.config import FinetuneJob, TokenizerJob, TrainConfig
 from vitok_core.context import Context
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import training_crops
 from vitok_core.data.sampler import TrainCrops
 from vitok_core.data.sources import fingerprint
-from vitok_core.errors import UserError
 from vitok_core.models.blocks import compile_blocks
 from vitok_core.models.build import build_tokenizer
 from vitok_core.models.initialise import init_pca, init_standard, pca_rank
@@ -40,12 +39,9 @@ class Run:
 def open_run(config: TokenizerJob | FinetuneJob, train: TrainConfig, context: Context) -> Run:
     """Take the threads, open the data and journal what it holds."""
     data = config.data
-    if data.frames != 1:
-        raise UserError(f"data.frames: {data.frames}: this release trains on images, frames: 1")
     torch.set_num_threads(context.machine.threads)
-    source = open_source(data.name, context.paths.data)
+    crops = training_crops(data, config.seed, context)
     context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
-    crops = TrainCrops(source, data.resolution, config.seed, data.crop_scale, data.flip)
     return Run(config, train, context, torch.device(context.machine.device), crops)
 
 

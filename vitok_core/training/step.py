@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vitok_core.data.counter import noise
-from vitok_core.data.pixels import to_model
+from vitok_core.data.pixels import as_clips, to_model
 from vitok_core.errors import UserError
 from vitok_core.models.tokenizer import ViTok
 from vitok_core.objectives.perceptual import PerceptualNetwork
@@ -34,13 +34,13 @@ def batch_gradients(
     """Gradients of the whole batch, micro-batch by micro-batch; returns the batch's mean terms.
 
     Args:
-        images: (b, 3, h, w) uint8, still where the loader put them.
+        images: (b, 3, h, w) uint8, or clips (b, 3, t, h, w), still where the loader put them.
         indices: the global sample index of each.
     """
     terms: dict[str, float] = {}
     for part in _micro_batches(len(images), run.context.machine.micro_batch):
         share = (part.stop - part.start) / len(images)
-        x = to_model(images[part].to(run.device, non_blocking=True))[:, :, None]  # (b, 3, 1, h, w)
+        x = as_clips(to_model(images[part].to(run.device, non_blocking=True)))  # (b, 3, t, h, w)
         for name, value in backward(x, indices[part], share).items():
             terms[name] = terms.get(name, 0.0) + share * float(value)
     return terms

@@ -12,22 +12,21 @@ from finetuning import context_of, parent
 from recording import RecordingContext
 
 from vitok_core.context import Parent
-from vitok_core.data.images import ImageSource, open_source
+from vitok_core.data.images import ImageSource, VideoSource, open_source
+from vitok_core.data.photos import Photos
 
-
-@cache
-def _opened(name: str, paths: tuple[tuple[str, str], ...]) -> ImageSource:
-    return open_source(name, dict(paths))
+_photos = cache(Photos)
 
 
 @pytest.fixture(autouse=True)
 def photos_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """All trainings of this process share the decoded photos, which nobody writes to."""
 
-    def shared(name: str, paths: Mapping[str, str]) -> ImageSource:
-        return _opened(name, tuple(paths.items()))
+    def shared(name: str, paths: Mapping[str, str], folder: Path) -> ImageSource | VideoSource:
+        kind, _, split = name.partition("-")
+        return _photos(split) if kind == "photos" else open_source(name, paths, folder)
 
-    monkeypatch.setattr("vitok_core.training.setup.open_source", shared)
+    monkeypatch.setattr("vitok_core.data.opening.open_source", shared)
 
 
 @pytest.fixture(scope="package")
