@@ -89,7 +89,8 @@ def test_stage_2_by_two_processes_is_stage_2_by_one(tmp_path: Path) -> None:
         values, expected = (
             [value for _, value in context.curve(name)] for context in (first, alone)
         )
-        assert values == pytest.approx(expected, rel=1e-4, abs=1e-6), name
+        # The discriminator's scores are sums near zero: what is small beside their terms is noise.
+        assert values == pytest.approx(expected, rel=1e-4, abs=1e-4), name
     ours, theirs = load_tokenizer(tmp_path / "two"), load_tokenizer(tmp_path / "alone")
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(mine, other, atol=1e-4, rtol=1e-3)
