@@ -13,6 +13,7 @@ from pathlib import Path
 import cluster
 import fits
 import loggers
+import models
 import numpy as np
 import page
 import scipy.linalg
@@ -69,6 +70,7 @@ def measure() -> Iterator[Row]:
     yield from fits.measure()
     yield _tubelets()
     yield _frechet()
+    yield from models.measure()
 
 
 def _command(*arguments: str) -> object:
