@@ -33,8 +33,8 @@ POINTS: Schema = {
 }  # fmt: skip
 POINT_METRICS: Schema = {
     "point_id": pl.String, "job_id": pl.String, "kind": pl.String, "dataset": pl.String,
-    "cfg_scale": pl.Float64, "eval_length": pl.Int64, "eval_E": pl.Int64, "metric": pl.String,
-    "protocol": pl.String, "value": pl.Float64,
+    "cfg_scale": pl.Float64, "stage": pl.Int64, "step": pl.Int64, "eval_length": pl.Int64,
+    "eval_E": pl.Int64, "metric": pl.String, "protocol": pl.String, "value": pl.Float64,
 }  # fmt: skip
 # What else tells the points of `wide` apart: columns of `measurements`, whose `variant` is `form`
 # here, for a point's `variant` is its name (S-B/16).
@@ -113,8 +113,13 @@ class Results:
         metrics: Sequence[str] | None = None,
         cfg_scale: float | None = None,
         eval_length: int | None = None,
+        stage: int | None = None,
+        step: int | None = None,
     ) -> pl.DataFrame:
         """One row per point: its columns, then TOLD_BY, then one column per metric.
+
+        A point that was scored after stage 1 and after stage 2 gives its last `stage`, at the
+        `step` asked for or with its final weights, unless told otherwise.
 
         What differs between points stands in the columns, and may well differ: of the paper's
         numbers one metric then comes from several figures.
@@ -127,6 +132,7 @@ class Results:
         rows = self.point_metrics.filter(pl.col("kind") == kind)
         asked_for = {"dataset": dataset, "cfg_scale": cfg_scale, "eval_length": eval_length}
         rows = rows.filter(**{name: at for name, at in asked_for.items() if at is not None})
+        rows = rows.filter(_of_stage(stage), pl.col("step").eq_missing(pl.lit(step)))
         if metrics is not None:
             rows = rows.filter(pl.col("metric").is_in(list(metrics)))
         if rows.is_empty():
@@ -140,7 +146,7 @@ class Results:
             raise UserError(_several(repeated))
         self._refuse_mixture(rows)
         pivot = rows.sort("metric").pivot("metric", index="point_id", values="value")
-        told = self.points.join(self._told(kind), on="point_id", how="left", maintain_order="left")
+        told = self.points.join(self._told(rows), on="point_id", how="left", maintain_order="left")
         return told.join(pivot, on="point_id", how="inner", maintain_order="left")
 
     def _refuse_mixture(self, rows: pl.DataFrame) -> None:
@@ -158,13 +164,20 @@ class Results:
                     "keeps one"
                 )
 
-    def _told(self, kind: str) -> pl.DataFrame:
+    def _told(self, shown: pl.DataFrame) -> pl.DataFrame:
         """`point_id` and TOLD_BY: null of the floor, and where a point's own numbers differ."""
-        rows = self.measurements.filter(kind=kind, series="trained").rename({"variant": "form"})
+        rows = self.measurements.filter(series="trained").rename({"variant": "form"})
+        rows = rows.join(shown, on=["point_id", "job_id", "kind"], how="semi", nulls_equal=True)
         same = [
             pl.when(pl.col(name).n_unique() == 1).then(pl.col(name).first()) for name in TOLD_BY
         ]
         return rows.group_by("point_id").agg(same)
+
+
+def _of_stage(stage: int | None) -> pl.Expr:
+    """Rows of a stage; None: of the last one at which their point was scored."""
+    last = pl.col("stage").max().over("point_id")
+    return pl.col("stage").eq_missing(last if stage is None else pl.lit(stage))
 
 
 def _several(repeated: pl.DataFrame) -> str:
@@ -172,7 +185,7 @@ def _several(repeated: pl.DataFrame) -> str:
     metrics, points = repeated["metric"], repeated["point_id"]
     rows = repeated.filter(metric=metrics[0], point_id=points[0])
     what = "the same data set"
-    for column in ("dataset", "protocol", "cfg_scale", "eval_length"):
+    for column in ("dataset", "protocol", "cfg_scale", "eval_length", "stage", "step"):
         if rows[column].n_unique() > 1:
             what = f"{column}: {', '.join(map(str, rows[column].unique().sort().to_list()))}"
             break

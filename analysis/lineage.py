@@ -2,6 +2,7 @@
 
 A scoring job's parents lead to the train jobs before it (kinds `tokenizer` and `finetune`). Values
 that equal their default are not in a job's configuration, so defaults are taken from the classes.
+`step` is a milestone's; after stage 2 the final weights have that of its last step.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from vitok_core.config import LossConfig, TokenizerConfig
+from vitok_core.config import FinetuneConfig, GanConfig, LossConfig, Science, TokenizerConfig
 from vitok_core.cost import tower_parameters
 from vitok_core.variants import SIZES, Tower
 
@@ -78,21 +79,35 @@ def _facts(
     tokenizer: Json = known[root].config.get("tokenizer", {})
     nearest = known[trains[0]]
     stage = 2 if nearest.kind == "finetune" else 1
-    loss = {**known[root].config.get("loss", {}), **nearest.config.get("loss", {})}
-    gan = float(loss.get("gan_weight", 0.0)) if stage == 1 else loss.get("gan_weight")
+    gan, disc_lr, full = _tuning(nearest.config) if stage == 2 else (0.0, None, False)
+    if stage == 2 and known[job].kind == "reconstruct" and own[0] is None:
+        own = (nearest.config.get("finetune", {}).get("steps"), *own[1:])
     return (
         job,
         root,
-        str(tokenizer.get("variant", TokenizerConfig.model_fields["variant"].default)),
+        str(tokenizer.get("variant", _default(TokenizerConfig, "variant"))),
         _tower(tokenizer.get("encoder")),
         _tower(tokenizer.get("decoder")),
         stage,
-        loss_label(loss, adversarial=stage == 2 and gan != 0),
+        loss_label(nearest.config.get("loss", {}), adversarial=gan > 0),
         gan,
-        loss.get("disc_lr"),
-        bool(nearest.config.get("full_finetune", False)),
+        disc_lr,
+        full,
         *own,
     )
+
+
+def _tuning(config: Json) -> tuple[float, float | None, bool]:
+    """Of stage 2: λ, the discriminator's rate (None without one), whether the encoder moved too."""
+    gan: Json = config.get("gan", {})
+    weight = float(gan.get("weight", _default(GanConfig, "weight")))
+    rate = float(gan.get("disc_lr", _default(GanConfig, "disc_lr")))
+    scope = config.get("finetune", {}).get("scope", _default(FinetuneConfig, "scope"))
+    return weight, rate if weight > 0 else None, scope == "full"
+
+
+def _default(config: type[Science], name: str) -> Any:
+    return config.model_fields[name].default
 
 
 def generator_label(config: Json) -> str:

@@ -41,7 +41,7 @@ SCHEMA = {
     "gan_weight": pl.Float64,
     "disc_lr": pl.Float64,
     "full_finetune": pl.Boolean,
-    "step": pl.Int64,  # of the fine-tuning, where scores were taken along it
+    "step": pl.Int64,  # of stage 2, or a milestone of stage 1; null: stage 1's final weights
     "dataset": pl.String,
     "generator": pl.String,  # what made the samples: model and steps; generation of our own only
     "cfg_scale": pl.Float64,  # generation only
@@ -65,7 +65,8 @@ def from_store(
     once for each configuration.
     """
     rows = (
-        point_metrics.filter(pl.col("kind").is_in(list(SERIES)))
+        point_metrics.drop("stage", "step")  # as the lineage has them: with the last step's number
+        .filter(pl.col("kind").is_in(list(SERIES)))
         .join(points.drop("variant"), on="point_id", how="inner")
         .join(lineage(jobs, edges), on="job_id", how="left")
     )
@@ -115,6 +116,15 @@ def tidy(rows: pl.DataFrame) -> pl.DataFrame:
             "point_id",
         )
     )  # fmt: skip
+
+
+def final() -> pl.Expr:
+    """Whether a row was scored with the last weights: not at a milestone of its training.
+
+    Of stage 2 these are those of the last step that was scored.
+    """
+    last = pl.col("step").max().over("source", "config_id", "stage", "metric", "dataset")
+    return pl.col("step").is_null() | ((pl.col("stage") == 2) & (pl.col("step") == last))
 
 
 def distinct(measurements: pl.DataFrame) -> pl.DataFrame:

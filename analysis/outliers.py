@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from analysis.frames import Results
-from analysis.measurements import distinct
+from analysis.measurements import distinct, final
 from analysis.series import Series, series
 from analysis.stats.inputs import NoFit
 from vitok_core.errors import UserError
@@ -60,7 +60,7 @@ def check(results: Results, jobs: Collection[str] | None = None) -> Check:
         found = series(results)
     except UserError as reason:  # nothing scored yet
         return Check((), (), (str(reason),))
-    rows = distinct(results.measurements)
+    rows = distinct(results.measurements.filter(final()))
     if jobs is not None:
         rows = rows.filter(pl.col("job_id").is_in(list(jobs)))
     for each in found:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from analysis.frames import Results
-from analysis.measurements import distinct, shaped_a_recipe
+from analysis.measurements import distinct, final, shaped_a_recipe
 from analysis.metrics import ABSURD, metric
 from vitok_core.errors import UserError
 
@@ -43,6 +43,7 @@ def select(
     where: pl.Expr | None = None,
     needs: str = "",
     varied: Sequence[str] = (),
+    along: bool = False,
 ) -> Selection:
     """What was measured, without what a fit cannot take.
 
@@ -55,11 +56,14 @@ def select(
         figures: of the paper's numbers, those that these figures draw; empty: each number once.
         where: which of our own rows to keep; `needs` says it in words ("of video").
         varied: columns by which points may differ without a note.
+        along: whether our own scores at milestones count, beside those of the final weights.
 
     Raises:
         UserError: nothing was measured yet, or a data set that the results do not have.
     """
     rows = results.measured(figures).filter(pl.col("kind").is_in(_KINDS[kind]))
+    if not along:
+        rows = rows.filter((pl.col("source") != "db") | final())
     if where is not None:
         rows = pl.concat([
             rows.filter(pl.col("source") == "db").filter(where),

@@ -50,6 +50,8 @@ def test_the_wheel_runs_the_quickstart_from_an_empty_folder(unpacked: Path, tmp_
     plan = run(unpacked, tmp_path, "plan", "sweeps/quickstart.yaml", "--json")
     assert plan.returncode == 0, plan.stderr
     assert len(json.loads(plan.stdout)["points"]) == 15
+    mini = run(unpacked, tmp_path, "plan", "mini_variants", "--json")
+    assert mini.returncode == 0, mini.stderr
     assert not list(tmp_path.iterdir())
 
     small = ["sweeps/quickstart.yaml", "--only", "p=32,c=4", "--set", "train.steps=3"]

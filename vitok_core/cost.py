@@ -137,3 +137,18 @@ def vgg16_macs(resolution: int, frames: int = 1) -> int:
         9 * inputs * outputs * (resolution >> halvings) ** 2 for inputs, outputs, halvings in _VGG16
     )
     return per_frame * frames
+
+
+def discriminator_macs(width: int, resolution: int, frames: int = 1) -> int:
+    """Multiply-accumulates of StyleGAN's residual discriminator on one sample's frames.
+
+    Convolutions alone: `width` channels at full resolution, twice as many at each halving up to
+    512, down to 4×4 pixels.
+    """
+    side, channels = resolution, min(512, width)
+    macs = 3 * channels * side * side
+    while side >= 8:
+        wider, half = min(512, 2 * channels), (side // 2) ** 2
+        macs += 9 * channels * channels * side * side + 10 * channels * wider * half
+        side, channels = side // 2, wider
+    return (macs + 9 * channels * channels * side * side) * frames

@@ -5,7 +5,7 @@ Each function imports what it needs when it is called, so that no kind pays for 
 
 from __future__ import annotations
 
-from vitok_core.config import FloorJob, ReconstructJob, TokenizerJob
+from vitok_core.config import FinetuneJob, FloorJob, ReconstructJob, TokenizerJob
 from vitok_core.context import Context
 
 
@@ -14,6 +14,13 @@ def tokenizer(config: TokenizerJob, context: Context) -> None:
     from vitok_core.training.tokenizer import train_tokenizer
 
     train_tokenizer(config, context)
+
+
+def finetune(config: FinetuneJob, context: Context) -> None:
+    """Stage 2: fine-tune the parent tokenizer with an adversarial term."""
+    from vitok_core.training.finetune import finetune_tokenizer
+
+    finetune_tokenizer(config, context)
 
 
 def reconstruct(config: ReconstructJob, context: Context) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vitok_core.config import FloorJob, ReconstructJob, Science, TokenizerJob
+from vitok_core.config import FinetuneJob, FloorJob, ReconstructJob, Science, TokenizerJob
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("tokenizer", 1, TokenizerJob, "vitok_core.jobs:tokenizer"),
+        Kind("finetune", 1, FinetuneJob, "vitok_core.jobs:finetune"),
         Kind("reconstruct", 1, ReconstructJob, "vitok_core.jobs:reconstruct"),
         Kind("floor", 1, FloorJob, "vitok_core.jobs:floor"),
     )

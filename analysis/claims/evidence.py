@@ -18,7 +18,7 @@ from analysis.claims.linear import Labels
 from analysis.claims.protocols import one_protocol
 from analysis.fits import KEYS, configuration_means
 from analysis.frames import Results, Source
-from analysis.measurements import distinct
+from analysis.measurements import distinct, final
 from analysis.metrics import Metric, choose, metric
 from analysis.selection import reported
 from analysis.stats.inputs import Array
@@ -47,7 +47,7 @@ class Data:
         kind: reconstruct or generate.
         where: which of our own measurements belong here.
         cfg: of generations, `all` CFG scales or the `lowest`.
-        last_step: of each fine-tuning, the last scores only.
+        last_step: of each fine-tuning, the last scores only; of stage 1 they always are.
         two: a column that must take two values at least.
     """
 
@@ -163,10 +163,8 @@ class Evidence:
         rows = self._rows(data.figures).filter(pl.col("kind") == data.kind)
         if data.where is not None and self.source == "db":
             rows = rows.filter(data.where)
-        if data.last_step:
-            last = pl.col("step").max().over("config_id", "metric", "dataset")
-            rows = rows.filter(pl.col("step").eq_missing(last))
-        return rows
+        along = pl.col("stage") == 2 if not data.last_step else False
+        return rows.filter(final() | along)
 
     def _sample(self, data: Data, rows: pl.DataFrame, name: str) -> Sample:
         rows = rows.filter(pl.col("metric") == name)

@@ -89,6 +89,7 @@ def choose_panels(
         return select(
             results, kind=spec.kind, metrics=metrics, datasets=datasets, figures=spec.figures,
             where=spec.where, needs=spec.needs, varied=spec.all_varied,
+            along=spec.x.column == "step",
         )  # fmt: skip
 
     everything = chosen(None, request.datasets).frame

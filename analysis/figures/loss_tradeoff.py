@@ -27,7 +27,6 @@ from analysis.metrics import metric
 # What must be equal where only the losses differ.
 _REST = ("variant", "encoder", "decoder", "p", "q", "c", "resolution", "frames")
 _ADVERSARIAL = (pl.col("gan_weight") > 0) & ~pl.col("full_finetune")
-_END = pl.col("step").is_null() | (pl.col("step") == pl.col("step").max().over("config_id"))
 
 _LOSSES = (
     "L2", "L2 + 0.5*LP", "L2 + 1.0*LP", "L2+LP+GAN", "L1", "L1 + 0.5*LP", "L1 + 1.0*LP",
@@ -43,7 +42,6 @@ SPEC = Spec(
     mark=Mark("loss", "{}", "loss", _LOSSES),
     floor=False,
     where=((pl.col("stage") == 1) | _ADVERSARIAL)
-    & _END
     & (pl.col("loss").drop_nulls().n_unique().over(_REST) > 1),
     needs="with several losses",
     varied=("stage",),

@@ -20,7 +20,7 @@ from analysis.artifacts import UNREADABLE, own_file
 from analysis.figures import Request
 from analysis.figures.words import number
 from analysis.frames import Results
-from analysis.measurements import distinct
+from analysis.measurements import distinct, final
 from analysis.metrics import choose, metric
 from analysis.selection import reported
 from vitok_core.errors import UserError
@@ -107,7 +107,9 @@ def _choose(sheet: Sheet, results: Results, request: Request) -> tuple[pl.DataFr
     there = results.records.pictures(sheet.artifacts).select("job_id", picture="path")
     there = there.unique("job_id", keep="first", maintain_order=True)
     clip = pl.col("frames") > 1 if sheet.video else pl.col("frames") == 1
-    ours = results.measured().filter(pl.col("source") == "db", pl.col("kind") == sheet.job, clip)
+    ours = results.measured().filter(
+        pl.col("source") == "db", pl.col("kind") == sheet.job, clip, final()
+    )
     frame = distinct(ours).join(there, on="job_id", how="inner", maintain_order="left")
     if frame.is_empty():
         raise UserError(

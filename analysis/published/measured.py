@@ -48,7 +48,10 @@ def load_published() -> Results:
         slug=pl.col("point_id"),
         variant=pl.format("{}-{}/{}{}", "encoder", "decoder", _stride(), "p"),
     )
-    metrics = rows.with_columns(eval_length=pl.col("L"), eval_E=pl.col("E"))
+    # What was scored along a fine-tuning is a point at each of its steps (`_ids`).
+    metrics = rows.with_columns(
+        eval_length=pl.col("L"), eval_E=pl.col("E"), step=pl.lit(None, dtype=pl.Int64)
+    )
     return Results(
         # A masked code is scored at several lengths; its point is the whole one.
         points=points.filter(pl.col("E") == pl.col("E").max().over("point_id"))

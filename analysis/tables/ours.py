@@ -10,7 +10,7 @@ import polars as pl
 
 from analysis.fits import unscaled, with_scaled
 from analysis.frames import Results
-from analysis.measurements import distinct
+from analysis.measurements import distinct, final
 from analysis.metrics import metric
 from analysis.selection import reported, usable
 from analysis.tables.model import Cell, Column, rounded
@@ -76,7 +76,7 @@ def _measured(
 ) -> tuple[pl.DataFrame, list[str]]:
     """Our usable measurements of this table that have a direction, each job's once."""
     own = replace(results, sources=("db",)).measurements
-    rows = own.filter(pl.col("kind") == spec.kind, spec.where)
+    rows = own.filter(pl.col("kind") == spec.kind, spec.where, final())
     known = rows["dataset"].unique().sort().to_list()
     named = [name for name in known if name in datasets]
     if "all" not in datasets:

@@ -191,7 +191,7 @@ def _diff_jobs(old: str, new: str, results: Path, db: str | None) -> Difference:
 
     from sweep.cli.jobs import opened
     from sweep.layout import Root
-    from sweep.planning.diff import diff_jobs
+    from sweep.planning.diff import diff_jobs, diff_points
     from sweep.store.names import resolve_jobs
     from vitok_core.errors import UserError
 
@@ -201,14 +201,16 @@ def _diff_jobs(old: str, new: str, results: Path, db: str | None) -> Difference:
     specs: dict[str, Any] = {}
     for job, folder in root.job_folders().items():
         specs[job] = json.loads(folder.spec.read_bytes())
-    sides = []
+    sides: list[list[Any]] = []
     for name in (old, new):
-        # A point is compared by its first job, the training that the others stem from.
-        known = [job for job in resolve_jobs(store, name) if job in specs]
+        known = [specs[job] for job in resolve_jobs(store, name) if job in specs]
         if not known:
             raise UserError(f"{name}: its jobs are not launched yet; compare the sweep files")
-        sides.append(specs[known[0]])
-    return diff_jobs(sides[0], sides[1], specs)
+        trained = [spec for spec in known if spec["kind"] in ("tokenizer", "finetune")]
+        sides.append(trained if len(known) > 1 and trained else known[:1])
+    if max(map(len, sides)) > 1:
+        return diff_points(*sides)
+    return diff_jobs(sides[0][0], sides[1][0], specs)
 
 
 def _print_difference(found: Difference) -> None:

@@ -96,11 +96,24 @@ def predict(
 
 def expected(made: Plan, source: Source, results: Path, db: str | None) -> dict[str, Expectation]:
     """What every point of a plan is expected to score, by the point's id."""
-    from analysis.predict import predict_all
+    from analysis.predict import Expectation, predict_all
 
     loaded = _loaded(source, results, db, None)
-    found = predict_all(loaded, [_query(point) for point in made.points])
-    return {point.id: one for point, one in zip(made.points, found, strict=True)}
+    why = {point.id: _unpredicted(point) for point in made.points}
+    plain = [point for point in made.points if not why[point.id]]
+    found = predict_all(loaded, [_query(point) for point in plain]) if plain else ()
+    known = {point.id: one for point, one in zip(plain, found, strict=True)}
+    return {each: known.get(each) or Expectation((), (note,)) for each, note in why.items()}
+
+
+def _unpredicted(point: Point) -> str:
+    """Why a point is not among those that can be predicted; empty: it is."""
+    variant = point.config["tokenizer"].get("variant", "simple")
+    if variant != "simple":
+        return f"nothing is expected of the variant {variant}: predictions are of simple tokenizers"
+    if "finetune" in point.config:
+        return "nothing is expected of stage 2: predictions are of stage 1"
+    return ""
 
 
 def expected_records(found: Mapping[str, Expectation]) -> dict[str, dict[str, Any]]:

@@ -48,6 +48,12 @@ def diff_jobs(old: Spec, new: Spec, specs: Mapping[str, Spec]) -> Difference:
     return Difference(_changes(_job_fields(old, specs), _job_fields(new, specs)))
 
 
+def diff_points(old: Sequence[Spec], new: Sequence[Spec]) -> Difference:
+    """Compare two points by the jobs that train them, of stage 1 and of stage 2: these share the
+    sections that both have."""
+    return Difference(_changes(_point_fields(old), _point_fields(new)))
+
+
 def diff_plans(old: Plan, new: Plan) -> Difference:
     """Compare two sweep files: the resolved documents, and which points each has."""
     before = {point.id: point for point in old.points}
@@ -71,6 +77,13 @@ def _job_fields(spec: Spec, specs: Mapping[str, Spec], depth: int = 0) -> dict[s
             found |= {f"{name}.{key}": value for key, value in above.items()}
         else:
             found[name] = parent
+    return found
+
+
+def _point_fields(trained: Sequence[Spec]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for spec in trained:
+        found |= dict(_flat(full_config(spec["kind"], spec["config"]).model_dump(mode="json")))
     return found
 
 

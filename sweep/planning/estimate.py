@@ -2,8 +2,11 @@
 
 FLOPs are true FLOPs, 2 per multiply-accumulate. A training step counts the tokenizer's forward
 pass three times (forward, and a backward of twice that); a frozen perceptual network costs two
-forwards (original and reconstruction) and one backward of the same size (to its input alone). The
-optimizer, data loading and activation checkpointing's second forward are not counted.
+forwards (original and reconstruction) and one backward of the same size (to its input alone).
+Stage 2 with a frozen encoder counts the encoder's forward once and the decoder three times; its
+discriminator eight forwards: on the reconstruction with a backward to its input for the tokenizer
+(2), and on both images with their backwards for itself (3 each). The optimizer, data loading, the
+R1 penalty and activation checkpointing's second forward are not counted.
 
 Device-hours are an order of magnitude to plan by, not a promise: FLOPs / (peak × utilisation), on
 one device (a job on 8 devices takes an eighth of it in wall time).
@@ -18,16 +21,26 @@ from sweep.spec.problems import nearest
 from vitok_core.config import (
     DataConfig,
     EvaluationConfig,
+    FinetuneJob,
     FloorJob,
+    LossConfig,
     ReconstructJob,
     TokenizerConfig,
     TokenizerJob,
 )
-from vitok_core.cost import Shape, tokenizer_macs, vgg16_macs
+from vitok_core.cost import (
+    Shape,
+    decoder_macs,
+    discriminator_macs,
+    encoder_macs,
+    tokenizer_macs,
+    vgg16_macs,
+)
 from vitok_core.errors import UserError
 
 _BACKWARD = 2  # a backward pass in forwards: gradients of inputs and of weights
 _PERCEPTUAL_PASSES = 3  # two forwards and one backward, which needs no gradients of weights
+_DISCRIMINATOR_PASSES = 8  # see above
 
 
 @dataclass(frozen=True)
@@ -84,9 +97,10 @@ _WHOLE_SET = {
 }
 _OTHER_SET = 1_000
 
-# One forward pass on one image, in multiply-accumulates. Only reconstructions are counted: the
-# originals' features are shared by all jobs of a results root.
+# One forward pass on one image of so many pixels a side, in multiply-accumulates. In scoring only
+# reconstructions are counted: the originals' features are shared by all jobs of a results root.
 _NETWORK_MACS = {"efficientnet-lite0": 0.407e9}
+_NETWORK_INPUT = 224
 
 
 def device(name: str) -> Device:
@@ -104,14 +118,28 @@ def shape_of(tokenizer: TokenizerConfig, data: DataConfig) -> Shape:
 
 def train_flops(job: TokenizerJob, macs: int) -> float:
     """True FLOPs of a whole training; `macs`: one sample's forward pass."""
-    per_sample = macs * (1 + _BACKWARD)
-    if job.loss.perceptual_weight > 0:
-        per_sample += vgg16_macs(job.data.resolution, job.data.frames) * _PERCEPTUAL_PASSES
+    per_sample: float = macs * (1 + _BACKWARD)
+    per_sample += _perceptual_macs(job.loss, job.data) * _PERCEPTUAL_PASSES
     return 2.0 * per_sample * job.train.batch * job.train.steps
 
 
+def finetune_flops(job: FinetuneJob) -> float:
+    """True FLOPs of a whole stage 2. Without a GAN term there is no discriminator."""
+    shape, tokenizer = shape_of(job.tokenizer, job.data), job.tokenizer
+    full = job.finetune.scope == "full"
+    per_sample = encoder_macs(tokenizer.encoder, shape) * (1 + (_BACKWARD if full else 0))
+    per_sample += decoder_macs(tokenizer.decoder, shape) * (1 + _BACKWARD)
+    discriminator = discriminator_macs(job.gan.width, job.data.resolution, job.data.frames)
+    adversarial = discriminator * _DISCRIMINATOR_PASSES if job.gan.weight > 0 else 0
+    perceptual = _perceptual_macs(job.loss, job.data) * _PERCEPTUAL_PASSES
+    return 2.0 * (per_sample + adversarial + perceptual) * job.finetune.batch * job.finetune.steps
+
+
 def reconstruct_flops(job: ReconstructJob, macs: int) -> float:
-    """True FLOPs of reconstructing and scoring one data set."""
+    """True FLOPs of reconstructing and scoring one data set.
+
+    A shortened code costs what a whole one does: mask tokens fill it up before the decoder.
+    """
     return (
         2.0
         * (macs + _scoring_macs(job.evaluation, job.frames))
@@ -133,6 +161,16 @@ def device_hours(flops: float, on: Device, precision: str, training: bool) -> fl
     """Hours on one device."""
     share = on.training if training else on.scoring
     return flops / (on.peak[precision] * share) / 3600
+
+
+def _perceptual_macs(loss: LossConfig, data: DataConfig) -> float:
+    """One sample's frames through the loss's network, which takes them at their own size."""
+    if loss.perceptual is None:
+        return 0.0
+    if loss.perceptual == "lpips-vgg":
+        return vgg16_macs(data.resolution, data.frames)
+    macs = _NETWORK_MACS[loss.perceptual]
+    return macs * (data.resolution / _NETWORK_INPUT) ** 2 * data.frames
 
 
 def _scoring_macs(evaluation: EvaluationConfig, frames: int) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.planning.points import Draft
-from sweep.spec.fields import ALIASES, SIZE, TOWERS, fields
+from sweep.spec.fields import ALIASES, SIZE, STAGE2, TOWERS, fields
 from sweep.spec.problems import nearest, shown
 from sweep.spec.scalars import parse_number, scalar
 from vitok_core.errors import UserError
@@ -28,7 +28,7 @@ _OF_POINT: dict[str, _Read] = {
     "frames": lambda draft: draft.job.data.frames,
     "seed": lambda draft: draft.seed,
     "id": lambda draft: draft.id,
-    "config_id": lambda draft: draft.trained.config_id,
+    "config_id": lambda draft: draft.config_id,
     "slug": lambda draft: draft.slug,
 }
 _BY_PREFIX = ("id", "config_id")
@@ -97,7 +97,14 @@ def _reader(key: str) -> _Read:
     section, *names = path.split(".")
 
     def read(draft: Draft) -> Any:
-        value = draft.evaluation.model if section == "evaluation" else getattr(draft.job, section)
+        if section == "evaluation":
+            value = draft.evaluation.model
+        elif section not in STAGE2:
+            value = getattr(draft.job, section)
+        elif draft.finetuned is not None:
+            value = getattr(draft.finetuned.job, section)
+        else:
+            return None  # nothing of stage 2, where a point does not run it
         for name in names:
             value = getattr(value, name)
         return value

@@ -6,7 +6,8 @@ sweep.planning.preflight, what is done already one for the store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,11 +22,14 @@ from sweep.planning.estimate import (
     reconstruct_flops,
     train_flops,
 )
-from sweep.planning.points import Draft, code_slug, drafts
+from sweep.planning.points import Draft, drafts
+from sweep.planning.scored import lengths, steps
+from sweep.planning.slugs import code_slug, scored_slug
 from sweep.spec import document
 from sweep.spec import read as spec
 from sweep.spec.read import Spec
-from vitok_core.config import FloorJob, ReconstructJob
+from sweep.spec.stages import Stage
+from vitok_core.config import FloorJob, ReconstructJob, TrainConfig
 from vitok_core.data.sources import DATASETS
 from vitok_core.kinds import KINDS
 
@@ -70,6 +74,15 @@ def _default_device(sweep: Spec) -> str:
     return "h100" if any(each.gpus for each in sweep.resources.values()) else "cpu-core"
 
 
+@dataclass(frozen=True)
+class _Parent:
+    """A train job that later stages build on; `slug` is its point's, as far as it is trained."""
+
+    id: str
+    slug: str
+    train: TrainConfig
+
+
 class _Jobs:
     """Collects the jobs of points. Equal jobs are one job; its first point's resources hold."""
 
@@ -86,13 +99,10 @@ class _Jobs:
     def point(self, draft: Draft) -> Point:
         """The finished point, its jobs planned."""
         trained, shape = draft.trained, draft.trained.shape
-        config = dict(trained.config)
-        if draft.seed:
-            config["seed"] = draft.seed
-            config = dict(sorted(config.items()))
+        tuned = {} if draft.finetuned is None else draft.finetuned.config
         return Point(
             id=draft.id,
-            config_id=trained.config_id,
+            config_id=draft.config_id,
             seed=draft.seed,
             slug=draft.slug,
             variant=draft.variant,
@@ -108,54 +118,77 @@ class _Jobs:
             pixels_per_channel=shape.pixels_per_channel,
             params_m=trained.parameters / 1e6,
             gflops=trained.macs / 1e9,
-            jobs=self._jobs(draft, config),
-            config=config,
+            jobs=self._jobs(draft),
+            config=_seeded({**trained.config, **tuned}, draft),
         )
 
-    def _jobs(self, draft: Draft, config: Mapping[str, Any]) -> tuple[str, ...]:
+    def _jobs(self, draft: Draft) -> tuple[str, ...]:
         ids: list[str] = []
-        parent: str | None = None
-        stages = draft.row.stages or self._sweep.stages
-        for stage in stages:
+        parent: _Parent | None = None
+        for stage in draft.stages:
             if stage.name == "train":
-                parent = self._tokenizer(draft, config)
-                ids.append(parent)
+                parent = self._tokenizer(draft) if parent is None else self._finetune(draft, parent)
+                ids.append(parent.id)
             elif stage.name == "reconstruct":
                 assert parent is not None  # sweep.spec.stages has refused that
-                ids += [self._reconstruct(draft, name, parent) for name in stage.arguments]
+                ids += self._reconstructions(draft, stage, parent)
             else:
                 ids += [self._floor(draft, name) for name in stage.arguments]
-        return tuple(ids)
+        return tuple(dict.fromkeys(ids))
 
-    def _tokenizer(self, draft: Draft, config: Mapping[str, Any]) -> str:
-        seed = str(draft.seed) if draft.seed else None
-        text = identity.object_json({**draft.trained.parts, "seed": seed})
-        key = identity.job_id_of_json("tokenizer", KINDS["tokenizer"].revision, text, ())
+    def _tokenizer(self, draft: Draft) -> _Parent:
+        trained, train = draft.trained, draft.job.train
+        key = _train_id("tokenizer", trained.parts, draft.seed, ())
         if key not in self.planned:
-            flops = train_flops(draft.job, draft.trained.macs)
-            slug = f"tokenizer-{draft.slug}"
-            self._add(key, "tokenizer", slug, config, (), draft, flops, flops)
-        return key
+            slug, config = f"tokenizer-{draft.stage1_slug}", _seeded(trained.config, draft)
+            flops = train_flops(draft.job, trained.macs)
+            self._add(key, "tokenizer", slug, config, (), draft, train, flops, flops)
+        return _Parent(key, draft.stage1_slug, train)
 
-    def _reconstruct(self, draft: Draft, dataset: str, parent: str) -> str:
-        cached = (dataset, id(draft.data), id(draft.evaluation))
+    def _finetune(self, draft: Draft, tokenizer: _Parent) -> _Parent:
+        tuned = draft.finetuned
+        assert tuned is not None  # a stage 2 has its sections
+        train = tuned.job.finetune
+        parents = (tokenizer.id,)
+        key = _train_id("finetune", tuned.parts, draft.seed, parents)
+        if key not in self.planned:
+            slug, config = f"finetune-{draft.slug}", _seeded(tuned.config, draft)
+            self._add(
+                key, "finetune", slug, config, parents, draft, train, tuned.flops, tuned.flops
+            )
+        return _Parent(key, draft.slug, train)
+
+    def _reconstructions(self, draft: Draft, stage: Stage, parent: _Parent) -> Iterator[str]:
+        for dataset in stage.arguments:
+            for length in lengths(stage, draft.trained):
+                for step in steps(stage, parent.train):
+                    yield self._reconstruct(draft, parent, dataset, length, step)
+
+    def _reconstruct(
+        self, draft: Draft, parent: _Parent, dataset: str, length: int | None, step: int | None
+    ) -> str:
+        cached = (dataset, length, step, id(draft.data), id(draft.evaluation))
         if cached not in self._scored:
             scored = ReconstructJob(
                 dataset=dataset,
                 version=DATASETS[dataset].version,
                 resolution=draft.job.data.resolution,
                 frames=draft.job.data.frames,
+                fps=draft.job.data.fps,
                 evaluation=draft.evaluation.model,
+                length=length,
+                step=step,
             )
             config = identity.scientific(scored)
             self._scored[cached] = (scored, config, identity.canonical_json(config))
         scored, config, text = self._scored[cached]
         revision = KINDS["reconstruct"].revision
-        key = identity.job_id_of_json("reconstruct", revision, text, (parent,))
+        key = identity.job_id_of_json("reconstruct", revision, text, (parent.id,))
         if key not in self.planned:
-            slug = f"reconstruct-{draft.slug}-{dataset}"
+            slug = f"reconstruct-{parent.slug}-{scored_slug(scored)}"
             flops = reconstruct_flops(scored, draft.trained.macs)
-            self._add(key, "reconstruct", slug, config, (parent,), draft, 0.0, flops)
+            train = draft.job.train
+            self._add(key, "reconstruct", slug, config, (parent.id,), draft, train, 0.0, flops)
         return key
 
     def _floor(self, draft: Draft, dataset: str) -> str:
@@ -177,7 +210,7 @@ class _Jobs:
         if key not in self.planned:
             slug = f"floor-{code_slug(shape)}-{dataset}"
             config = identity.scientific(job)
-            self._add(key, "floor", slug, config, (), draft, 0.0, floor_flops(job))
+            self._add(key, "floor", slug, config, (), draft, draft.job.train, 0.0, floor_flops(job))
         return key
 
     def _add(
@@ -188,6 +221,7 @@ class _Jobs:
         config: Mapping[str, Any],
         parents: tuple[str, ...],
         draft: Draft,
+        train: TrainConfig,
         training: float,
         flops: float,
     ) -> None:
@@ -201,9 +235,7 @@ class _Jobs:
             resources=self._resources(kind, draft),
             point=draft.id,
             train_flops=training,
-            device_hours=device_hours(
-                flops, self._profile, draft.job.train.precision, training > 0
-            ),
+            device_hours=device_hours(flops, self._profile, train.precision, training > 0),
         )
 
     def _resources(self, kind: str, draft: Draft) -> Resources:
@@ -219,6 +251,18 @@ class _Jobs:
                 if path.startswith(prefix)
             }
         return shared.model_copy(update=own) if own else shared
+
+
+def _seeded(config: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
+    seed = {"seed": draft.seed} if draft.seed else {}
+    return dict(sorted({**config, **seed}.items()))
+
+
+def _train_id(
+    kind: str, parts: Mapping[str, str | None], seed: int, parents: tuple[str, ...]
+) -> str:
+    text = identity.object_json({**parts, "seed": str(seed) if seed else None})
+    return identity.job_id_of_json(kind, KINDS[kind].revision, text, parents)
 
 
 def full_config(kind: str, config: Mapping[str, Any]) -> BaseModel:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sweep.model import Plan, PlannedJob, Point
 from sweep.planning.estimate import device
-from sweep.spec.fields import SIZE, TOWERS, fields
+from sweep.spec.fields import SIZE, STAGE2, TOWERS, fields
 from sweep.spec.problems import shown
 
 MOST_ROWS = 40
@@ -91,17 +91,25 @@ def point_table(plan: Plan) -> Table:
     video = any(point.frames > 1 for point in plan.points)
     seeds = len({point.seed for point in plan.points}) > 1
     swept = _swept_elsewhere(plan)
+    stages = len({_stage(point) for point in plan.points}) > 1
     heading = ["point", "variant", "p", *(["q", "T"] if video else []), "c", "L", "E", "px/ch"]
-    heading += ["px", "params M", "GFLOPs", *(["seed"] if seeds else []), *swept]
+    heading += ["px", "params M", "GFLOPs", *(["stage"] if stages else [])]
+    heading += [*(["seed"] if seeds else []), *swept]
     table = [heading]
     for point in points:
         row = [point.id, point.variant, str(point.p)]
         row += [str(point.q), str(point.frames)] if video else []
         row += [str(point.c), str(point.L), str(point.E), f"{point.pixels_per_channel:.4g}"]
         row += [str(point.resolution), _three(point.params_m), _three(point.gflops)]
+        row += [_stage(point)] if stages else []
         row += [str(point.seed)] if seeds else []
-        table.append(row + [shown(_value(point, path)) for path in swept])
+        table.append(row + [_cell(point, path) for path in swept])
     return table
+
+
+def _stage(point: Point) -> str:
+    """The last one that it trains."""
+    return "2" if "finetune" in point.config else "1"
 
 
 def _three(value: float) -> str:
@@ -114,8 +122,14 @@ def _swept_elsewhere(plan: Plan) -> list[str]:
     swept = [*plan.document.get("axes", {}), *plan.document.get("zip", {})]
     for entry in plan.document.get("include", []):
         swept += [path for path in entry if path in fields()]
-    trained = ("tokenizer.", "data.", "loss.", "train.")
+    trained = ("tokenizer.", "data.", "loss.", "train.", *(f"{name}." for name in STAGE2))
     return [p for p in dict.fromkeys(swept) if p.startswith(trained) and p not in _SHOWN]
+
+
+def _cell(point: Point, path: str) -> str:
+    if path.partition(".")[0] in STAGE2 and _stage(point) == "1":
+        return "-"
+    return shown(_value(point, path))
 
 
 def _value(point: Point, path: str) -> Any:

@@ -6,36 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from sweep.planning import identity
-from sweep.planning.estimate import macs_of, shape_of
 from sweep.planning.grid import Excluder, Row, rows
-from sweep.planning.sections import MISSING, TRAINED, Fault, Faulty, Section, Sections, place, said
+from sweep.planning.scored import check_scored
+from sweep.planning.sections import FINETUNED, MISSING, TRAINED, Fault, Faulty, Section, Sections
+from sweep.planning.training import Finetuned, Trained, Trainings
 from sweep.spec.fields import tower_name
 from sweep.spec.problems import Mark, Problems, shown
 from sweep.spec.read import Spec
-from sweep.spec.scalars import LARGEST
+from sweep.spec.stages import Stage
 from sweep.spec.sweeping import defaults
 from vitok_core.config import TokenizerJob, TrainConfig
-from vitok_core.cost import Shape, tokenizer_parameters
-from vitok_core.kinds import KINDS
 from vitok_core.variants import Tower, Variant
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A tokenizer job before its seed is set, with what follows from it."""
-
-    job: TokenizerJob
-    parts: Mapping[str, str | None]  # canonical JSON by section
-    config: Mapping[str, Any]
-    identity: str
-    config_id: str
-    shape: Shape
-    parameters: int
-    macs: int
-    slug: str
 
 
 @dataclass(frozen=True)
@@ -43,10 +25,13 @@ class Draft:
     """A valid point, not yet planned."""
 
     row: Row
+    stages: tuple[Stage, ...]
     trained: Trained
+    finetuned: Finetuned | None
     data: Section
     evaluation: Section
     id: str
+    config_id: str
     slug: str
     encoder: str
     decoder: str
@@ -55,6 +40,11 @@ class Draft:
     @property
     def job(self) -> TokenizerJob:
         return self.trained.job
+
+    @property
+    def stage1_slug(self) -> str:
+        """What its tokenizer is called, whatever stage 2 makes of it."""
+        return f"{self.trained.slug}-s{self.seed}"
 
     @property
     def seed(self) -> int:
@@ -123,7 +113,8 @@ def _refuse_repeats(made: list[Draft], grid: str, problems: Problems) -> None:
             continue
         told.add((row.mark, row.included))  # one is told of: the others are of the same making
         where = f"include ({first.row.mark})" if first.row.included else "the grid"
-        idle = [path for path in row.values if path.partition(".")[0] not in TRAINED]
+        trained = {*TRAINED, *FINETUNED}
+        idle = [path for path in row.values if path.partition(".")[0] not in trained]
         why = f": {', '.join(idle)} makes no other tokenizer" if idle else ""
         message = f"repeats the point {draft.slug} of {where}{why}"
         problems.add(row.mark, "include" if row.included else grid, message)
@@ -136,7 +127,7 @@ class _Maker:
         self._spec = spec
         self._partial = partial
         self._sections = Sections(spec)
-        self._trained: dict[tuple[int, ...], Trained | list[Fault]] = {}
+        self._trainings = Trainings(spec)
         self._names: dict[tuple[Tower, Tower, int, int], tuple[str, str, str]] = {}
 
     def draft(self, row: Row) -> Draft:
@@ -147,18 +138,26 @@ class _Maker:
         if faults:
             raise Faulty(faults)
         sections = {name: each for name, each in found.items() if isinstance(each, Section)}
-        trained = self._train(sections, row)
+        trained = self._trainings.stage1(sections, row)
+        finetuned = self._trainings.stage2(sections)
+        stages = row.stages or self._spec.stages
+        check_scored(stages, trained, finetuned)
         tokenizer = trained.job.tokenizer
         encoder, decoder, variant = self._name(
             tokenizer.encoder, tokenizer.decoder, tokenizer.patch, tokenizer.stride
         )
+        trains = [each.identity for each in (trained, finetuned) if each is not None]
+        tuned = "" if finetuned is None else f"-{finetuned.slug}"
         return Draft(
             row=row,
+            stages=stages,
             trained=trained,
+            finetuned=finetuned,
             data=sections["data"],
             evaluation=sections["evaluation"],
-            id=identity.point_id([trained.identity], row.seed),
-            slug=f"{trained.slug}-s{row.seed}",
+            id=identity.point_id(trains, row.seed),
+            config_id=trained.config_id if finetuned is None else identity.config_id(trains),
+            slug=f"{trained.slug}{tuned}-s{row.seed}",
             encoder=encoder,
             decoder=decoder,
             variant=variant,
@@ -171,16 +170,7 @@ class _Maker:
         if {"tokenizer", "data"} <= models.keys():
             job = {**models, "train": TrainConfig(steps=1, batch=1), "seed": 0}
             job = {name: job[name] for name in ("tokenizer", "data", "train", "seed")}
-            self._joined(job, row)
-
-    def _joined(self, models: Mapping[str, Any], row: Row) -> TokenizerJob:
-        try:
-            return TokenizerJob(**models)
-        except ValidationError as error:
-            given = {**self._spec.values, **row.values}
-            raise Faulty(
-                [place(said(item), "tokenizer", given, row, row.mark) for item in error.errors()]
-            ) from None
+            self._trainings.joined(job, row)
 
     def _name(self, encoder: Tower, decoder: Tower, p: int, q: int) -> tuple[str, str, str]:
         key = (encoder, decoder, p, q)
@@ -189,56 +179,3 @@ class _Maker:
             names = tower_name(encoder, sizes), tower_name(decoder, sizes)
             self._names[key] = (*names, str(Variant(*names, p, q)))
         return self._names[key]
-
-    def _train(self, sections: Mapping[str, Section], row: Row) -> Trained:
-        key = tuple(id(sections[name]) for name in TRAINED)
-        if key not in self._trained:
-            try:
-                self._trained[key] = self._make_trained(sections, row)
-            except Faulty as error:
-                self._trained[key] = error.faults
-        found = self._trained[key]
-        if isinstance(found, list):
-            raise Faulty(found)
-        return found
-
-    def _make_trained(self, sections: Mapping[str, Section], row: Row) -> Trained:
-        job = self._joined({name: sections[name].model for name in TRAINED}, row)
-        shape = shape_of(job.tokenizer, job.data)
-        if shape.code > LARGEST:
-            message = f"the code has {shape.code:,} values (E); that is no tokenizer"
-            raise Faulty([(row.mark, "tokenizer", message)])
-        parts = {name: sections[name].json for name in TRAINED}
-        stage = identity.train_stage(
-            "tokenizer", KINDS["tokenizer"].revision, identity.object_json(dict(parts))
-        )
-        towers = job.tokenizer.encoder, job.tokenizer.decoder
-        return Trained(
-            job=job,
-            parts=parts,
-            config={n: sections[n].config for n in sorted(TRAINED) if sections[n].json is not None},
-            identity=stage,
-            config_id=identity.config_id([stage]),
-            shape=shape,
-            parameters=tokenizer_parameters(*towers, shape),
-            macs=macs_of(job.tokenizer, shape),
-            slug=slug_of(job, shape),
-        )
-
-
-def code_slug(shape: Shape) -> str:
-    """`p16-c16-256p`; video: `p16-q4-c16-16x256p`."""
-    stride = f"-q{shape.stride}" if shape.frames > 1 else ""
-    frames = f"{shape.frames}x" if shape.frames > 1 else ""
-    return f"p{shape.patch}{stride}-c{shape.channels}-{frames}{shape.resolution}p"
-
-
-def slug_of(job: TokenizerJob, shape: Shape) -> str:
-    """`S-B-p16-c16-256p`: from the configuration alone, so that every sweep says the same."""
-    towers = (_tower_slug(job.tokenizer.encoder), _tower_slug(job.tokenizer.decoder))
-    return f"{'-'.join(towers)}-{code_slug(shape)}"
-
-
-def _tower_slug(tower: Tower) -> str:
-    name = tower_name(tower)
-    return f"{tower.width}x{tower.blocks}" if name.startswith("w") else name

@@ -1,4 +1,4 @@
-"""The sections of a point (tokenizer, data, loss, train, evaluation), each validated once.
+"""The sections of a point (tokenizer, data, loss, train, …), each validated once.
 
 A grid of thousands of points has few distinct sections; what a section's validators say is told of
 where the values stand in the file.
@@ -15,13 +15,15 @@ from pydantic import BaseModel, ValidationError
 
 from sweep.planning import identity
 from sweep.planning.grid import Given, Row
-from sweep.spec.fields import SECTIONS, TOWERS, field, tower_of
+from sweep.spec.fields import SECTIONS, STAGE2, TOWERS, field, tower_of
 from sweep.spec.problems import Mark
-from sweep.spec.read import Spec
-from vitok_core.config import TokenizerJob
+from sweep.spec.read import IDLE, Spec
+from sweep.spec.stages import trains
+from vitok_core.config import FinetuneJob, TokenizerJob
 from vitok_core.data.sources import DATASETS
 
 TRAINED = ("tokenizer", "data", "loss", "train")  # the sections of a tokenizer job
+FINETUNED = ("tokenizer", "data", "loss", *STAGE2)  # of a finetune job
 MISSING = "missing"
 
 
@@ -54,13 +56,22 @@ class Sections:
         self._made: dict[tuple[Any, ...], Section | list[Fault]] = {}
 
     def of(self, row: Row) -> dict[str, Section | list[Fault]]:
-        """Each section of a row, or what is wrong with it."""
+        """Each section of a row, or what is wrong with it; stage 2's only where it is trained."""
         own: dict[str, list[tuple[str, Given]]] = {name: [] for name in SECTIONS}
         for path, given in row.values.items():
             section = path.partition(".")[0]
             if section in own:
                 own[section].append((path, given))
-        return {name: self._section(name, own[name], row) for name in SECTIONS}
+        stages = row.stages or self._spec.stages
+        if not stages or trains(stages, "stage2"):  # none: they could not be read
+            return {name: self._section(name, own[name], row) for name in SECTIONS}
+        found = {n: self._section(n, own[n], row) for n in SECTIONS if n not in STAGE2}
+        idle: dict[str, Section | list[Fault]] = {
+            name: [(given.mark, path, IDLE) for path, given in own[name]]
+            for name in STAGE2
+            if own[name]
+        }
+        return {**found, **idle}
 
     def _section(self, name: str, own: list[tuple[str, Given]], row: Row) -> Section | list[Fault]:
         key = (name, *(id(given) for _, given in own))
@@ -139,7 +150,7 @@ def said(item: Mapping[str, Any]) -> str:
 
 
 def _is_default(name: str, model: BaseModel) -> bool:
-    info = TokenizerJob.model_fields.get(name)
+    info = {**FinetuneJob.model_fields, **TokenizerJob.model_fields}.get(name)
     return info is not None and not info.is_required() and model == info.default
 
 
@@ -152,9 +163,11 @@ def _expected(path: str) -> str:
 
 
 def place(message: str, name: str, given: Mapping[str, Given], row: Row, here: Mark) -> Fault:
-    """Where a fault of a whole section is told of: a field that it names, a swept one first."""
+    """Where a fault of a whole section is told of: a field that it names, a swept one first, then
+    one of the file rather than of a base."""
     words = re.findall(r"[a-z_.]+", message)
     named = [path for word in words for path in (word, f"{name}.{word}") if path in given]
-    for path in sorted(named, key=lambda path: path not in row.values):
+    order = {path: (path not in row.values, given[path].mark.place != here.place) for path in named}
+    for path in sorted(named, key=lambda path: order[path]):
         return given[path].mark, path, message
     return here, name, message

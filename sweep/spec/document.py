@@ -45,7 +45,7 @@ def packaged_sweeps() -> Path:
 
 def find(name: str) -> Path:
     """The file that `name` means: a path, else a packaged sweep (`quickstart`, `quickstart.yaml`,
-    `sweeps/quickstart.yaml`)."""
+    `sweeps/quickstart.yaml`, `mini_variants` of the folder `mini`)."""
     for path in _candidates(name):
         if _exists(path):
             return path
@@ -69,10 +69,12 @@ def is_sweep_file(name: str) -> bool:
 
 def known_names() -> list[str]:
     """The packaged sweeps, as `find` takes them."""
-    folder = packaged_sweeps()
-    files = sorted(folder.rglob("*.yaml")) if folder.is_dir() else []
-    relative = [file.relative_to(folder) for file in files]
-    return [str(file.with_suffix("")) for file in relative if file.parts[0] != "protocols"]
+    return [file.stem for folder in _sweep_folders() for file in sorted(folder.glob("*.yaml"))]
+
+
+def _sweep_folders() -> tuple[Path, ...]:
+    """Where packaged sweeps lie: the paper's, and the same at laptop scale."""
+    return packaged_sweeps(), packaged_sweeps() / "mini"
 
 
 def _candidates(name: str) -> list[Path]:
@@ -82,8 +84,8 @@ def _candidates(name: str) -> list[Path]:
     inside = Path(*path.parts[1:]) if path.parts[:1] == ("sweeps",) else path
     found = [path] if path.suffix or (_exists(path) and path.is_file()) else []
     if not path.is_absolute() and inside.parts:
-        folder = packaged_sweeps()
-        found += [folder / inside] if inside.suffix else [folder / f"{inside}.yaml"]
+        file = inside if inside.suffix else Path(f"{inside}.yaml")
+        found += [folder / file for folder in _sweep_folders()]
     return found
 
 

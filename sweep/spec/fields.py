@@ -20,6 +20,8 @@ from sweep.spec.values import describe, fit, options_of
 from vitok_core.config import (
     DataConfig,
     EvaluationConfig,
+    FinetuneConfig,
+    GanConfig,
     LossConfig,
     TokenizerConfig,
     TrainConfig,
@@ -33,8 +35,11 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "data": DataConfig,
     "loss": LossConfig,
     "train": TrainConfig,
+    "gan": GanConfig,
+    "finetune": FinetuneConfig,
     "evaluation": EvaluationConfig,
 }
+STAGE2 = ("gan", "finetune")  # sections that matter only where stage 2 is trained
 RESOURCE_KINDS = ("default", *KINDS)
 TOWERS = ("tokenizer.encoder", "tokenizer.decoder")
 SIZE = "tokenizer.size"
@@ -55,6 +60,11 @@ ALIASES: Mapping[str, str] = {
     "batch": "train.batch",
     "beta": "loss.kl",
     "eta": "loss.perceptual_weight",
+    "latents": "tokenizer.latents",
+    "gan": "gan.weight",
+    "disc_lr": "gan.disc_lr",
+    "scope": "finetune.scope",
+    "ema": "finetune.ema",
 }
 
 

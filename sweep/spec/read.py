@@ -8,7 +8,7 @@ sweep.planning.points, once the grid is known.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sweep.model import Resources
@@ -19,6 +19,7 @@ from sweep.spec.fields import (
     RESOURCE_KINDS,
     SECTIONS,
     SIZE,
+    STAGE2,
     TOWERS,
     fields,
     tower_of,
@@ -26,7 +27,7 @@ from sweep.spec.fields import (
 )
 from sweep.spec.problems import Mark, Problems, nearest, shown
 from sweep.spec.reader import Reader, mapping
-from sweep.spec.stages import Stage, read_stages
+from sweep.spec.stages import Stage, read_stages, trains
 from sweep.spec.yamlfile import Node
 from vitok_core.kinds import KINDS
 from vitok_core.variants import SIZES, Tower
@@ -34,6 +35,7 @@ from vitok_core.variants import SIZES, Tower
 GRID_KEYS = ("axes", "zip", "include", "exclude", "seeds")
 TOP_KEYS = ("extends", "sizes", *SECTIONS, *GRID_KEYS, "stages", "resources")
 MOST_POINTS = 100_000
+IDLE = "is of stage 2, which these points do not run; add `- train: stage2` to their stages"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,12 @@ class Spec:
     seeds: tuple[int, ...]
     stages: tuple[Stage, ...]
     resources: Mapping[str, Resources]
+
+    @property
+    def trains_stage2(self) -> bool:
+        """Whether any point does."""
+        several = (self.stages, *(entry.stages or () for entry in self.include))
+        return any(trains(stages, "stage2") for stages in several)
 
 
 def read(document: Document) -> Spec:
@@ -88,7 +96,7 @@ def examine(document: Document) -> tuple[Spec, Problems]:
         name=document.name,
         file=document.file,
         mark=document.mark,
-        document={} if problems else _resolved(document),
+        document={},
         sizes=sizes,
         values=values,
         section_marks={key: node.mark for key, node in root.items()},
@@ -100,7 +108,10 @@ def examine(document: Document) -> tuple[Spec, Problems]:
         stages=stages,
         resources=resources,
     )
-    return spec, problems
+    if stages and not spec.trains_stage2:
+        _refuse_idle(spec, root["stages"].mark, problems)
+    resolved = {} if problems else _resolved(document, spec.trains_stage2)
+    return replace(spec, document=resolved), problems
 
 
 def _near_top(key: str) -> str:
@@ -177,6 +188,18 @@ def _resources(node: Node | None, reader: Reader) -> Mapping[str, Resources]:
     return {kind: Resources(**{**shared, **given.get(kind, {})}) for kind in KINDS}
 
 
+def _refuse_idle(spec: Spec, stages: Mark, problems: Problems) -> None:
+    """Refuse what the file itself says of a stage 2 that no point trains; a protocol may say it.
+
+    Stages of the command line may leave out what the file describes.
+    """
+    file = spec.file if stages.place == spec.file else None
+    for path, given in spec.values.items():
+        written = given.mark.place == file or given.mark.place.startswith("--set ")
+        if path.partition(".")[0] in STAGE2 and written:
+            problems.add(given.mark, path, IDLE)
+
+
 def _limit(
     axes: tuple[Axis, ...],
     zipped: tuple[Axis, ...],
@@ -199,11 +222,16 @@ def _limit(
     return points <= MOST_POINTS
 
 
-def _resolved(document: Document) -> dict[str, Any]:
-    """The merged document with the defaults of every section filled in; reads back as itself."""
+def _resolved(document: Document, stage2: bool) -> dict[str, Any]:
+    """The merged document with the defaults of every section filled in; reads back as itself.
+
+    Without what a protocol says of a stage 2 that no point trains.
+    """
     plain = document.root.plain()
     resolved: dict[str, Any] = {}
     for key in TOP_KEYS:
+        if key in STAGE2 and not stage2:
+            continue
         if key in SECTIONS:
             resolved[key] = dict(plain.get(key, {}))
             for name, info in SECTIONS[key].model_fields.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 from sweep.spec.fields import RESOURCE_KINDS, SECTIONS, SIZE, TOWERS, fields
 from sweep.spec.scalars import LARGEST
-from sweep.spec.stages import ON_DATA, TRAINED
+from sweep.spec.stages import NUMBERS, ON_DATA, TRAINED
 from sweep.spec.sweeping import LARGEST_SEED
 from vitok_core.data.sources import DATASETS
 from vitok_core.variants import SIZES, Tower
@@ -19,6 +19,10 @@ _RANGE: Schema = {
     "type": "string",
     "pattern": r"^\S+\.\.\S+(\s+x\s*\S+)?$",
     "description": "a range: 1..5, or 4..64 x2",
+}
+_OF_RECONSTRUCT = {
+    "lengths": "code tokens kept, of a masked variant; without it the whole code",
+    "steps": "milestones of the training before it that are scored besides its final weights",
 }
 _NAME = "[A-Za-z][A-Za-z0-9]*"
 
@@ -169,9 +173,16 @@ def _seeds() -> Schema:
 
 def _stages() -> Schema:
     data_set: Schema = {"enum": list(DATASETS)}
+    data: Schema = {"anyOf": [data_set, _list(data_set)]}
+    number: Schema = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": LARGEST},
+                                {"type": "string", "pattern": _NUMBER}]}  # fmt: skip
+    listed: Schema = {"anyOf": [_list({"anyOf": [*number["anyOf"], _RANGE]}), _RANGE]}
+    described = {name: {**listed, "description": _OF_RECONSTRUCT[name]} for name in NUMBERS}
+    long = {**_object({"data": data, **described}), "required": ["data"]}
     train = _object({"train": {"enum": list(TRAINED)}})
     on_data = [
-        {**_object({name: {"anyOf": [data_set, _list(data_set)]}}), "required": [name]}
+        {**_object({name: {"anyOf": [*data["anyOf"], long]} if name == "reconstruct" else data}),
+         "required": [name]}
         for name in ON_DATA
-    ]
+    ]  # fmt: skip
     return _list({"anyOf": [{**train, "required": ["train"]}, *on_data]}, "run in this order")

@@ -3,39 +3,69 @@
 stages:
   - train: stage1
   - reconstruct: [imagenet1k-val, coco2017-val]
+  - train: stage2
+  - reconstruct: {data: [imagenet1k-val], steps: [10k, 20k]}
   - floor: [imagenet1k-val]
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sweep.spec.fields import check_data_set
+from sweep.spec.lists import items_of
 from sweep.spec.problems import Mark, Problems, nearest, shown
+from sweep.spec.scalars import LARGEST
 from sweep.spec.yamlfile import Node
 
-TRAINED = ("stage1",)
+TRAINED = ("stage1", "stage2")
 ON_DATA = ("reconstruct", "floor")
 STAGES = ("train", *ON_DATA)
+NUMBERS = ("lengths", "steps")  # of a reconstruct stage, beside its `data`
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A list of whole numbers and where it stands."""
+
+    values: tuple[int, ...]
+    mark: Mark
+
+
+_NONE = Numbers((), Mark(""))
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One entry: `name` with what it trains (`stage1`) or the data sets that it runs on."""
+    """One entry: `name` with what it trains (`stage1`) or the data sets that it runs on.
+
+    `lengths` and `steps` of a `reconstruct` are the kept code lengths (none: the whole code) and
+    the milestones of the nearest train stage before it that are scored besides its final weights.
+    """
 
     name: str
     arguments: tuple[str, ...]
     mark: Mark
+    lengths: Numbers = _NONE
+    steps: Numbers = _NONE
+
+
+def trains(stages: tuple[Stage, ...], stage: str) -> bool:
+    """Whether a point with these stages trains `stage1` or `stage2`."""
+    return any(each.name == "train" and stage in each.arguments for each in stages)
 
 
 def read_stages(node: Node, place: str, problems: Problems) -> tuple[Stage, ...]:
-    """The list of stages; wrong ones are left out and told of."""
+    """The list of stages; empty where one cannot be read, which is told of."""
     if not node.is_list or not node.value:
         message = f"expected a list of stages ({', '.join(STAGES)}), got {shown(node.plain())}"
         problems.add(node.mark, place, message)
         return ()
-    read = (_stage(entry, place, problems) for entry in node.value)
+    read = [_stage(entry, place, problems) for entry in node.value]
     stages = tuple(stage for stage in read if stage is not None)
+    if len(stages) < len(read):
+        return ()  # what it stands for is not missed a second time
     _check_order(stages, place, problems)
     return stages
 
@@ -53,21 +83,55 @@ def _stage(entry: Node, place: str, problems: Problems) -> Stage | None:
         return None
     if name == "train":
         return _train(argument, place, problems)
-    return _on_data(name, argument, place, problems)
+    if name == "reconstruct" and argument.is_map:
+        return _reconstruct(argument, f"{place}.{name}", problems)
+    return _on_data(name, argument, f"{place}.{name}", problems)
 
 
 def _train(argument: Node, place: str, problems: Problems) -> Stage | None:
     if argument.value not in TRAINED:
         known = ", ".join(TRAINED)
-        message = f"cannot train {shown(argument.plain())} in this release; known: {known}"
+        message = f"cannot train {shown(argument.plain())}; known: {known}"
         problems.add(argument.mark, f"{place}.train", message)
         return None
     return Stage("train", (str(argument.value),), argument.mark)
 
 
-def _on_data(name: str, argument: Node, place: str, problems: Problems) -> Stage | None:
+def _reconstruct(argument: Node, place: str, problems: Problems) -> Stage | None:
+    """The long form: {data: [...], lengths: [...], steps: [...]}."""
+    entries: Mapping[str, Node] = argument.value
+    known = ("data", *NUMBERS)
+    for key, node in entries.items():
+        if key not in known:
+            problems.add(node.mark, f"{place}.{key}", f"unknown key{nearest(str(key), known)}")
+    if "data" not in entries:
+        message = "missing: expected a data set or a list of them"
+        problems.add(argument.mark, f"{place}.data", message)
+        return None
+    stage = _on_data("reconstruct", entries["data"], f"{place}.data", problems)
+    lengths, steps = (_numbers(entries.get(key), f"{place}.{key}", problems) for key in NUMBERS)
+    return None if stage is None else Stage(stage.name, stage.arguments, stage.mark, lengths, steps)
+
+
+def _numbers(node: Node | None, place: str, problems: Problems) -> Numbers:
+    if node is None:
+        return _NONE
+    numbers: list[int] = []
+    for item in items_of(node, place, problems) or []:
+        value = item.plain()
+        whole = isinstance(value, int | float) and not isinstance(value, bool)
+        if not whole or not 1 <= value <= LARGEST or value != int(value):
+            message = f"expected a whole number, at least 1, got {shown(value)}"
+            problems.add(item.mark, place, message)
+        elif int(value) in numbers:
+            problems.add(item.mark, place, f"{int(value)} stands twice")
+        else:
+            numbers.append(int(value))
+    return Numbers(tuple(numbers), node.mark)
+
+
+def _on_data(name: str, argument: Node, field: str, problems: Problems) -> Stage | None:
     items = argument.value if argument.is_list else [argument]
-    field = f"{place}.{name}"
     if not items:
         problems.add(argument.mark, field, "expected a data set or a list of them, got []")
         return None
@@ -85,17 +149,27 @@ def _on_data(name: str, argument: Node, place: str, problems: Problems) -> Stage
     return Stage(name, tuple(names), argument.mark)
 
 
+_NEEDED = {
+    "reconstruct": "needs a `train: stage1` before it: a reconstruction needs a tokenizer",
+    "train": "stage2 needs a `train: stage1` before it: it fine-tunes that tokenizer",
+}
+
+
 def _check_order(stages: tuple[Stage, ...], place: str, problems: Problems) -> None:
-    trained: set[str] = set()
-    seen: set[tuple[str, str]] = set()
+    trained: tuple[str, ...] = ()
+    seen: set[tuple[object, ...]] = set()
     for stage in stages:
-        if stage.name == "reconstruct" and not trained:
-            message = "needs a `train: stage1` before it: a reconstruction needs a tokenizer"
-            problems.add(stage.mark, f"{place}.reconstruct", message)
         if stage.name == "train":
-            trained |= set(stage.arguments)
+            if stage.arguments == ("stage2",) and "stage1" not in trained:
+                problems.add(stage.mark, f"{place}.train", _NEEDED["train"])
+        elif stage.name == "reconstruct" and not trained:
+            problems.add(stage.mark, f"{place}.reconstruct", _NEEDED["reconstruct"])
+        scored = trained if stage.name == "reconstruct" else ()  # anew after each training
         for argument in stage.arguments:
-            if (stage.name, argument) in seen:
+            key = (stage.name, argument, scored, stage.lengths.values, stage.steps.values)
+            if key in seen:
                 message = f"{stage.name}: {argument} stands twice in the stages"
                 problems.add(stage.mark, place, message)
-            seen.add((stage.name, argument))
+            seen.add(key)
+        if stage.name == "train":
+            trained += stage.arguments

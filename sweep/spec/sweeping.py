@@ -7,9 +7,10 @@ from typing import Any
 
 from sweep.planning.grid import Axis, Entry, Exclusion, Given, Values
 from sweep.spec.fields import SIZE, TOWERS, field, fields, unknown_field
+from sweep.spec.lists import items_of
 from sweep.spec.problems import Mark, Problems, shown
 from sweep.spec.reader import Reader
-from sweep.spec.scalars import expand, looks_like_range
+from sweep.spec.scalars import looks_like_range
 from sweep.spec.stages import Stage, read_stages
 from sweep.spec.yamlfile import Node
 
@@ -56,36 +57,12 @@ def _axis(path: str, node: Node, place: str, reader: Reader) -> Axis | None:
             sound = False
             continue
         value = tuple(given.value for given in choice.values())
-        if value in seen:
+        if value in seen and place == "axes":  # in zip, the other lists may tell points apart
             message = f"{shown(item.plain())} stands twice: points would repeat"
             reader.problems.add(item.mark, where, message)
         seen.add(value)
         choices.append(choice)
     return Axis(path, tuple(choices), node.mark) if sound else None
-
-
-def items_of(node: Node, place: str, problems: Problems) -> list[Node] | None:
-    """The items of a list, ranges expanded; None (and a problem) for anything else."""
-    if not node.is_list and not looks_like_range(node.value):
-        message = (
-            f"expected a list of values, such as [8, 16] or 4..64 x2, got {shown(node.plain())}"
-        )
-        problems.add(node.mark, place, message)
-        return None
-    if node.is_list and not node.value:
-        problems.add(node.mark, place, "is an empty list; expected at least one value")
-        return None
-    items: list[Node] = []
-    for item in node.value if node.is_list else [node]:
-        if not looks_like_range(item.value):
-            items.append(item)
-            continue
-        try:
-            items += [Node(value, item.mark) for value in expand(item.value)]
-        except ValueError as error:
-            problems.add(item.mark, place, str(error))
-            return None
-    return items
 
 
 def read_zip(node: Node | None, reader: Reader) -> tuple[Axis, ...]:

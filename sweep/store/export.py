@@ -122,7 +122,7 @@ def _frame(store: Store, view: str) -> polars.DataFrame:
 _TYPES = {
     **dict.fromkeys(
         ("seed", "p", "q", "c", "L", "E", "resolution", "frames", "eval_length", "eval_E",
-         "attempt", "step", "position"), "Int64",
+         "attempt", "stage", "step", "position"), "Int64",
     ),
     **dict.fromkeys(
         ("pixels_per_channel", "params_m", "gflops", "cfg_scale", "value", "t"), "Float64"

@@ -40,7 +40,8 @@ def job_rows(data: bytes, job: str, folder: str) -> tuple[Row, list[Row]]:
 
 
 def _evaluation(config: Mapping[str, Any]) -> Row:
-    """What `point_metrics` needs of a config: data set, CFG scale, and the shape of its samples.
+    """What `point_metrics` needs of a config: data set, CFG scale, the shape of its samples, and
+    the milestone.
 
     Training kinds name these under `data`, evaluating kinds at the top.
     """
@@ -53,6 +54,7 @@ def _evaluation(config: Mapping[str, Any]) -> Row:
         maybe(whole, config.get("resolution", shape.get("resolution"))),
         maybe(whole, config.get("frames", shape.get("frames"))),
         maybe(whole, config.get("length")),
+        maybe(whole, config.get("step")),
     )
 
 

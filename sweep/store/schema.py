@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = 2
+VERSION = 3
 
 metadata = MetaData()
 
@@ -105,11 +105,12 @@ jobs = Table(
     Column("slug", String, nullable=False),
     Column("folder", Text, nullable=False),  # below the results root
     Column("config", Text, nullable=False),  # canonical, JSON
-    Column("dataset", String),  # these five are read out of config
+    Column("dataset", String),  # these six are read out of config
     Column("cfg_scale", Float),
     Column("resolution", BigInteger),
     Column("frames", BigInteger),
     Column("length", BigInteger),  # latent tokens kept at evaluation, where the config says
+    Column("step", BigInteger),  # the milestone that is scored; NULL: the final weights
 )
 
 edges = Table(

@@ -53,12 +53,13 @@ FROM (
 WHERE age = 1
 """
 
+# Stage of the tokenizer that was scored: of the job's own parents, since a point may score both.
 # Length and E at evaluation: the point's own patch, stride and channels on the job's images.
 _POINT_METRICS = """
-SELECT m.point_id, m.job_id, m.kind, m.dataset, m.cfg_scale, m.eval_length,
+SELECT m.point_id, m.job_id, m.kind, m.dataset, m.cfg_scale, m.stage, m.step, m.eval_length,
     m.eval_length * m.c AS "eval_E", r.name AS metric, r.protocol, r.value
 FROM (
-    SELECT p.point_id, p.c, j.job_id, j.kind, j.dataset, j.cfg_scale,
+    SELECT p.point_id, p.c, j.job_id, j.kind, j.dataset, j.cfg_scale, trained.stage, j.step,
         CASE
             WHEN j.length IS NOT NULL THEN j.length
             WHEN j.resolution IS NULL OR (j.resolution = p.resolution
@@ -69,6 +70,12 @@ FROM (
     FROM (SELECT DISTINCT point_id, job_id FROM sweep_member_jobs) pj
     JOIN points p ON p.point_id = pj.point_id
     JOIN jobs j ON j.job_id = pj.job_id
+    LEFT JOIN (
+        SELECT e.job_id,
+            MAX(CASE t.kind WHEN 'finetune' THEN 2 WHEN 'tokenizer' THEN 1 END) AS stage
+        FROM edges e JOIN jobs t ON t.job_id = e.parent_id
+        GROUP BY e.job_id
+    ) trained ON trained.job_id = pj.job_id
 ) m
 JOIN canonical_results r ON r.job_id = m.job_id
 """

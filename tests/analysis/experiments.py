@@ -64,10 +64,13 @@ def build(
                 edges.append((f"f {identity}", trained))
             for at, values in _scored(run, noise, datasets):
                 job = f"r {identity} {at}"
-                step = {"step": at["step"]} if at["step"] else {}
+                last = at["step"] in (None, run.steps[-1])  # the final weights: no milestone
+                step = {} if last else {"step": at["step"]}
                 jobs.append((job, "reconstruct", json.dumps(step)))
                 edges.append((job, f"f {identity}" if run.tuned is not None else trained))
-                rows += _rows(identity, job, "reconstruct", at, values)
+                stage = 1 if run.tuned is None else 2
+                where = {**at, "step": None, "stage": stage, **step}
+                rows += _rows(identity, job, "reconstruct", where, values)
             for scale in cfg:
                 at = {"dataset": "photos-train", "cfg_scale": scale}
                 job = f"g {identity} {scale}"
@@ -110,19 +113,22 @@ def losses(**changes: Any) -> Results:
         )
         for base, weight in kinds
     ]  # fmt: skip
-    tuned = {"loss": {"gan_weight": 0.05, "disc_lr": 2e-5}}
+    tuned = {"loss": _PERCEPTUAL, "gan": {"weight": 0.05, "disc_lr": 2e-5}}
     return build([*runs, Run(loss=_PERCEPTUAL, tuned=tuned, shift=1.5)], **changes)
 
 
 def finetunings(**changes: Any) -> Results:
     settings: list[dict[str, Any]] = [
-        {"loss": {"gan_weight": 0.0}},
-        *({"loss": {"gan_weight": 0.05, "disc_lr": lr}} for lr in (1e-5, 2e-5, 4e-5)),
-        {"loss": {"gan_weight": 0.1, "disc_lr": 1e-5}},
-        {"loss": {"gan_weight": 0.05, "disc_lr": 2e-5}, "full_finetune": True},
+        {"gan": {"weight": 0.0}},
+        *({"gan": {"weight": 0.05, "disc_lr": lr}} for lr in (1e-5, 2e-5, 4e-5)),
+        {"gan": {"weight": 0.1, "disc_lr": 1e-5}},
+        {"gan": {"weight": 0.05, "disc_lr": 2e-5}, "finetune": {"scope": "full"}},
     ]
     steps = tuple(range(10_000, 100_001, 10_000))
-    return build([Run(loss=_PERCEPTUAL, tuned=each, steps=steps) for each in settings], **changes)
+    tuned = [{"loss": _PERCEPTUAL, **each} for each in settings]
+    for each in tuned:
+        each["finetune"] = {**each.get("finetune", {}), "steps": steps[-1]}
+    return build([Run(loss=_PERCEPTUAL, tuned=each, steps=steps) for each in tuned], **changes)
 
 
 def latents(**changes: Any) -> Results:
@@ -178,7 +184,8 @@ def _scored(
 def _rows(
     point_id: str, job: str, kind: str, at: dict[str, Any], values: dict[str, float]
 ) -> list[dict[str, Any]]:
-    known = {name: at.get(name) for name in ("dataset", "cfg_scale", "eval_length", "eval_E")}
+    names = ("dataset", "cfg_scale", "eval_length", "eval_E", "stage", "step")
+    known = {name: at.get(name) for name in names}
     return [
         {
             "point_id": point_id, "job_id": job, "kind": kind, **known, "metric": name,

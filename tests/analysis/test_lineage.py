@@ -10,7 +10,7 @@ import pytest
 
 from analysis.frames import EDGES, JOBS
 from analysis.lineage import generator_label, lineage, loss_label, tower_millions
-from vitok_core.config import ReconstructJob, TokenizerJob
+from vitok_core.config import FinetuneJob, ReconstructJob, TokenizerJob
 from vitok_core.variants import SIZES
 
 TOKENIZER = TokenizerJob.model_validate({
@@ -18,6 +18,12 @@ TOKENIZER = TokenizerJob.model_validate({
     "data": {"name": "imagenet1k-train", "resolution": 256},
     "loss": {"perceptual": "lpips-vgg", "perceptual_weight": 1.0},
     "train": {"steps": 10, "batch": 2},
+})  # fmt: skip
+FINETUNE = FinetuneJob.model_validate({
+    "tokenizer": TOKENIZER.tokenizer,
+    "data": TOKENIZER.data,
+    "loss": TOKENIZER.loss,
+    "finetune": {"steps": 10, "batch": 2, "milestones": [4]},
 })  # fmt: skip
 RECONSTRUCT = ReconstructJob(dataset="imagenet1k-val", resolution=512)
 
@@ -51,24 +57,57 @@ def test_a_reconstruction_of_stage_1() -> None:
 
 
 def test_all_that_follows_a_tokenizer_shares_it() -> None:
-    tuned = {"loss": {"gan_weight": 0.05, "disc_lr": 2e-5}}
     found = facts(
         {
             "t": ("tokenizer", short(TOKENIZER)),
-            "f": ("finetune", tuned),
+            "f": ("finetune", short(FINETUNE)),
             "r": ("reconstruct", {}),
+            "m": ("reconstruct", {"step": 4}),
             "l": ("latents", {}),
             "d": ("generator", {"generator": {"model": "DiT-S"}, "train": {"steps": 90}}),
             "g": ("generate", {"cfg_scale": 1.5}),
         },
-        *[("f", "t"), ("r", "f"), ("l", "t"), ("d", "l"), ("g", "d"), ("g", "t")],
+        *[("f", "t"), ("r", "f"), ("m", "f"), ("l", "t"), ("d", "l"), ("g", "d"), ("g", "t")],
     )
     assert {each["tokenizer"] for each in found.values()} == {"t"}
     assert [found[job]["stage"] for job in "trg"] == [1, 2, 1]
     made = {job: each["generator"] for job, each in found.items()}
-    assert made == dict.fromkeys("tfrl") | dict.fromkeys("dg", "DiT-S, 90 steps")
+    assert made == dict.fromkeys("tfrml") | dict.fromkeys("dg", "DiT-S, 90 steps")
     assert found["r"]["loss"] == "L2+LP+GAN"
+    assert [found[job]["step"] for job in "trmg"] == [None, 10, 4, None]
     assert (found["r"]["gan_weight"], found["r"]["disc_lr"]) == (0.05, 2e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "facts_of_it"),
+    [
+        ({}, ("L2+LP+GAN", 0.05, 2e-5, False)),
+        ({"gan": {"weight": 0.1, "disc_lr": 1e-5}}, ("L2+LP+GAN", 0.1, 1e-5, False)),
+        ({"gan": {"weight": 0.0}}, ("L2 + 1.0*LP", 0.0, None, False)),
+        (
+            {"finetune": {"steps": 9, "batch": 2, "scope": "full"}},
+            ("L2+LP+GAN", 0.05, 2e-5, True),
+        ),
+        # Its own losses count, not those of stage 1.
+        ({"loss": {"reconstruction": "l1"}}, ("L1+GAN", 0.05, 2e-5, False)),
+    ],
+)
+def test_stage_2_by_its_own_configuration(
+    changes: dict[str, Any], facts_of_it: tuple[str, float, float | None, bool]
+) -> None:
+    config = FinetuneJob.model_validate({**FINETUNE.model_dump(), **changes})
+    found = facts(
+        {
+            "t": ("tokenizer", short(TOKENIZER)),
+            "f": ("finetune", short(config)),
+            "r": ("reconstruct", {"step": 5}),
+        },
+        ("f", "t"),
+        ("r", "f"),
+    )["r"]
+    names = ("loss", "gan_weight", "disc_lr", "full_finetune")
+    assert tuple(found[name] for name in names) == facts_of_it
+    assert (found["stage"], found["step"]) == (2, 5)
 
 
 def test_a_generator_is_known_whatever_its_seed() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from experiments import Run, build, finetunings
 from synthetic import FRECHET, metrics, point, quickstart, results
 
 from analysis.figures.lanes import Lane, lanes
@@ -219,3 +220,49 @@ def test_ours_stand_above_the_paper_s_and_share_axes_under_one_protocol_only() -
 
 def _noise() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+def test_scores_along_a_training_count_only_where_asked() -> None:
+    tuned = finetunings(seeds=(0,))
+    ends = select(tuned, metrics=["rPSNR"]).frame
+    assert (len(ends), set(ends["step"]), set(ends["stage"])) == (6, {100_000}, {2})
+    assert len(select(tuned, metrics=["rPSNR"], along=True).frame) == 60
+    stage1 = build([Run(c=4, steps=(10, 20, None)), Run(steps=(10, None))], seeds=(0,))
+    (steps,) = select(stage1, metrics=["rPSNR"]).frame.group_by("stage").agg("step")["step"]
+    assert steps.to_list() == [None, None], "the final weights of both"
+    along = select(stage1, metrics=["rPSNR"], along=True).frame
+    assert sorted(along["step"].drop_nulls()) == [10, 10, 20]
+
+
+def test_a_point_scored_after_both_stages() -> None:
+    """As gan_ablation has them: the stage-1 scores are of every point that shares the tokenizer."""
+    made = finetunings(seeds=(0,))
+    point = made.points["point_id"][1]
+    (tokenizer,) = made.jobs.filter(pl.col("kind") == "tokenizer")["job_id"]
+    first = made.point_metrics.filter(point_id=point, metric="rPSNR").head(1)
+    first = first.with_columns(
+        job_id=pl.lit("r1"),
+        stage=pl.lit(1, pl.Int64),
+        step=pl.lit(None, pl.Int64),
+        value=pl.lit(9.0),
+    )
+    job = pl.DataFrame([("r1", "reconstruct", "{}")], schema=made.jobs.schema, orient="row")
+    edge = pl.DataFrame([("r1", tokenizer)], schema=made.edges.schema, orient="row")
+    both = replace(
+        made,
+        point_metrics=pl.concat([made.point_metrics, first]),
+        jobs=pl.concat([made.jobs, job]),
+        edges=pl.concat([made.edges, edge]),
+    )
+    rows = select(both, metrics=["rPSNR"]).frame.filter(point_id=point).sort("stage")
+    assert rows["stage"].to_list() == [1, 2]
+    assert rows["step"].to_list() == [None, 100_000]
+    assert rows["loss"].to_list() == ["L2 + 1.0*LP", "L2+LP+GAN"]
+    assert len(configuration_means(rows)) == 2, "never averaged"
+    wide = both.wide(metrics=["rPSNR"]).filter(point_id=point)
+    assert (wide["stage"].item(), wide["step"].item()) == (2, 100_000)
+    before = both.wide(metrics=["rPSNR"], stage=1)
+    assert before.select("point_id", "stage", "rPSNR").rows() == [(point, 1, 9.0)]
+    assert before["gan_weight"].item() == 0
+    on_the_way = both.wide(metrics=["rPSNR"], step=10_000)
+    assert set(on_the_way["step"]) == {10_000}

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from sweep.cli.app import app, register
 from sweep.model import Plan
-from sweep.planning.diff import Change, diff_jobs, diff_plans
+from sweep.planning.diff import Change, diff_jobs, diff_plans, diff_points
 from sweep.planning.plan import plan_file
 from vitok_core.errors import UserError
 
@@ -64,6 +64,21 @@ def test_sweep_files_differ_in_fields_and_points(tmp_path: Path) -> None:
     assert {point.p for point in found.removed} == {8}
     assert {point.p for point in found.added} == {32}
     assert (len(found.removed), len(found.added)) == (2, 2)
+
+
+def test_points_differ_in_stage_2_alone(tmp_path: Path) -> None:
+    text = SMALL.replace("tokenizer.channels: [4, 8]", "gan.weight: [0.05, 0.1]")
+    text = text.replace("{size: T-T}", "{size: T-T, channels: 4}").replace("[8, 16]", "[8]")
+    text += "  - train: stage2\nfinetune: {steps: 5, batch: 2}\n"
+    plan = plan_file(write(tmp_path, text))
+    specs = {job.id: job.spec() for job in plan.jobs}
+    sides = [[specs[each] for each in point.jobs] for point in plan.points]
+    assert diff_points(*sides).fields == (Change("gan.weight", 0.05, 0.1),)
+    first = [side[:1] for side in sides]
+    assert diff_points(*first).fields == (), "one tokenizer"
+    added = {change.field for change in diff_points(first[0], sides[0]).fields}
+    assert {"gan.weight", "finetune.steps"} <= added
+    assert not any(name.startswith("tokenizer.") for name in added)
 
 
 def test_the_command_on_files(tmp_path: Path) -> None:

@@ -59,7 +59,9 @@ def test_golden_points_of_the_paper_file() -> None:
     assert (point.id, point.config_id) == ("7680037f6171", "bb13081d1d2e")
 
 
-@pytest.mark.parametrize("sweep", ["quickstart", "bottleneck_256p"])
+@pytest.mark.parametrize(
+    "sweep", ["quickstart", "bottleneck_256p", "gan_ablation", "masked_variant", "mini_variants"]
+)
 def test_the_fast_road_and_the_slow_road_agree(sweep: str) -> None:
     """Planning joins cached JSON; `job_id` dumps the whole model."""
     for job in plan_file(sweep, ["seeds=[0, 7]"]).jobs:

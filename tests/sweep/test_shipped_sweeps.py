@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 import yaml
 from sweepfiles import BROKEN, SMALL, write
 
+import analysis.published
+from analysis.lineage import loss_label
 from sweep.planning.plan import plan_file
-from sweep.spec.document import known_names, load, packaged_sweeps
+from sweep.spec.document import find, known_names, load, packaged_sweeps
 from sweep.spec.schema import sweep_schema
 from sweep.spec.yamlfile import read
 from vitok_core.data.sources import DATASETS
@@ -25,7 +28,7 @@ VALIDATOR = jsonschema.Draft202012Validator(sweep_schema())
 def test_every_sweep_plans(name: str) -> None:
     plan = plan_file(name)
     assert plan.points
-    header = (packaged_sweeps() / f"{name}.yaml").read_text().splitlines()
+    header = find(name).read_text().splitlines()
     assert header[0].startswith("# "), "a sweep file says what it is for"
 
 
@@ -40,6 +43,86 @@ def test_the_quickstart_is_the_paper_grid_at_64_px() -> None:
     assert len(plan.jobs) == 75
     assert all(job.resources.chain and job.resources.threads == 1 for job in plan.jobs)
     assert len({json.dumps(point.config["train"]) for point in plan.points}) == 1, "equal steps"
+
+
+def test_stage_2_of_the_paper_is_spelled_out() -> None:
+    document = plan_file("gan_ablation").document
+    tuned, gan = document["finetune"], document["gan"]
+    assert (tuned["steps"], tuned["batch"], tuned["ema"]) == (100_000, 256, 0.9999)
+    assert (tuned["scope"], tuned["base_lr"], tuned["precision"]) == ("decoder", 1e-4, "bf16")
+    assert (gan["weight"], gan["disc_lr"], gan["disc_warmup"]) == (0.05, 2e-5, 25_000)
+
+
+def test_the_settings_of_figure_18(published: list[dict[str, str]]) -> None:
+    plan = plan_file("gan_ablation")
+    ours = {
+        (
+            point.config.get("gan", {}).get("weight", 0.05) if gan else 0.0,
+            point.config.get("gan", {}).get("disc_lr", 2e-5) if gan else None,
+            point.config["finetune"].get("scope") == "full",
+        )
+        for point in plan.points
+        for gan in (point.config.get("gan", {}).get("weight") != 0,)
+    }
+    theirs = {
+        (float(row["gan_weight"] or 0.05), _rate(row), row["full_finetune"] == "1")
+        for row in published
+        if row["figure"] == "18"
+    }
+    assert ours == theirs
+    steps = {int(row["finetune_step"]) for row in published if row["figure"] == "18"}
+    scored = {job.config.get("step", 100_000) for job in plan.jobs if job.kind == "reconstruct"}
+    assert scored == steps
+
+
+def _rate(row: dict[str, str]) -> float | None:
+    """Of the full fine-tuning the paper says none: the best one's."""
+    if row["gan_weight"] == "0":
+        return None
+    return float(row["disc_lr"] or 2e-5)
+
+
+@pytest.mark.parametrize(
+    ("figure", "sweep"),
+    [("19", "latent_variant"), ("20", "masked_variant"), ("6", "model_size_256p")],
+)
+def test_codes_of_the_papers_figures(
+    published: list[dict[str, str]], figure: str, sweep: str
+) -> None:
+    """(variant, encoder, decoder, channels, tokens at evaluation) of every published point."""
+    theirs = {
+        (row["variant"], row["encoder"], row["decoder"], int(row["c"]), int(row["latent_tokens"]))
+        for row in published
+        if row["figure"] == figure
+    }
+    plan = plan_file(sweep)
+    jobs = {job.id: job for job in plan.jobs}
+    ours = {
+        (
+            point.config["tokenizer"].get("variant", "simple"), point.encoder, point.decoder,
+            point.c, jobs[job].config.get("length", point.L),
+        )
+        for point in plan.points for job in point.jobs if jobs[job].kind == "reconstruct"
+    }  # fmt: skip
+    assert ours == theirs
+
+
+def test_the_losses_of_figure_10(published: list[dict[str, str]]) -> None:
+    theirs = {row["loss_label"] for row in published if row["figure"] == "10"}
+    ours = set()
+    for point in plan_file("loss_tradeoff").points:
+        loss = point.config.get("loss", {})
+        label = loss_label(loss, adversarial="finetune" in point.config)
+        ours.add(label)
+    assert ours == theirs
+
+
+@pytest.fixture(scope="module")
+def published() -> list[dict[str, str]]:
+    """The paper's points."""
+    path = Path(analysis.published.__file__).parent / "points.csv"
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 needs_the_mix = pytest.mark.skipif(
@@ -63,9 +146,11 @@ def test_the_paper_hyper_parameters_are_spelled_out() -> None:
     assert document["train"] == {
         "steps": 100_000, "batch": 1024, "base_lr": 1e-4, "final_lr": 1e-5, "warmup": 0.03,
         "betas": [0.9, 0.95], "weight_decay": 1e-4, "clip_norm": 1.0, "precision": "bf16",
+        "milestones": [],
     }  # fmt: skip
     assert document["loss"] == {
-        "reconstruction": "l2", "kl": 1e-3, "perceptual": "lpips-vgg", "perceptual_weight": 1.0,
+        "reconstruction": "l2", "kl": 1e-3, "kl_reduction": "mean", "perceptual": "lpips-vgg",
+        "perceptual_weight": 1.0,
     }  # fmt: skip
 
 
@@ -103,7 +188,8 @@ include:
   - {tokenizer.patch: 8, resources.tokenizer.threads: 2, stages: [{train: stage1}], seeds: 0..3}
 exclude: [{tokenizer.patch: [8, 16], seed: 1}, {tokenizer.channels: 4..64 x2}]
 seeds: 0..2
-stages: [{train: stage1}, {reconstruct: photos-tune}, {floor: [photos-tune]}]
+stages: [{train: stage1}, {reconstruct: photos-tune}, {floor: [photos-tune]}, {train: stage2},
+  {reconstruct: {data: photos-tune, lengths: 8..64 x2, steps: [1k, 2e3]}}]
 resources: {default: {threads: 1}, tokenizer: {checkpoint_every: 1k}}
 """
 
@@ -122,7 +208,8 @@ SEEN_BY_EDITORS = [
     "half_a_size", "empty_axes", "empty_axis", "axis_is_a_number", "axes_are_a_list", "axis_alias",
     "axis_typo", "include_is_a_mapping", "include_typo", "exclude_unknown", "repeated_seed",
     "seed_is_text", "negative_seed", "empty_stages", "unknown_stage", "stage_of_a_later_release",
-    "train_stage2", "stage_is_text", "stage_data_set", "stage_without_data", "resources_kind",
+    "train_unknown", "reconstruct_key", "reconstruct_lacks_data", "lengths_are_text",
+    "stage_is_text", "stage_data_set", "stage_without_data", "resources_kind",
     "resources_field", "resources_value", "extends_number",
 ]  # fmt: skip
 

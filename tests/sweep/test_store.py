@@ -137,8 +137,24 @@ def test_point_metrics_take_the_lowest_finished_attempt(lab: Lab) -> None:
     lab.write("a", 3, line("result", value=3.0, **result), line("finished"))
     lab.write("a", 4, line("result", value=4.0, **result))
     assert rows(lab.synced(), "SELECT * FROM point_metrics") == [
-        ("p1", "a", "reconstruct", "photos-held-out", None, 16, 64, "psnr", "float, n=8", 2.5)
-    ]
+        ("p1", "a", "reconstruct", "photos-held-out", None, None, None, 16, 64, "psnr",
+         "float, n=8", 2.5)
+    ]  # fmt: skip
+
+
+def test_point_metrics_tell_stages_and_milestones_apart(lab: Lab) -> None:
+    """A point may score one metric after stage 1, after stage 2 and along it."""
+    lab.job("t", kind="tokenizer", data={"name": "d", "resolution": 64})
+    lab.job("f", "t", kind="finetune", data={"name": "d", "resolution": 64})
+    lab.job("after 1", "t", kind="reconstruct", dataset="d", resolution=64)
+    lab.job("after 2", "f", kind="reconstruct", dataset="d", resolution=64)
+    lab.job("along 2", "f", kind="reconstruct", dataset="d", resolution=64, step=10)
+    every = ["after 1", "after 2", "along 2"]
+    lab.sweep("demo", {"p1": ["t", "f", *every]})
+    for job in every:
+        lab.write(job, 1, line("result", name="x", value=1, protocol="p"), line("finished"))
+    found = rows(lab.synced(), "SELECT job_id, stage, step FROM point_metrics ORDER BY job_id")
+    assert found == [("after 1", 1, None), ("after 2", 2, None), ("along 2", 2, 10)]
 
 
 def test_length_and_e_at_evaluation(lab: Lab) -> None:

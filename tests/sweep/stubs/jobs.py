@@ -22,6 +22,12 @@ def tokenizer(config: Any, context: Any) -> None:
     _count("tokenizer", context)
 
 
+def finetune(config: Any, context: Any) -> None:
+    (parent,) = context.parents
+    assert (parent.folder / "artifacts" / "weights.txt").exists()
+    _count("finetune", context)
+
+
 def reconstruct(config: Any, context: Any) -> None:
     (parent,) = context.parents
     assert (parent.folder / "artifacts" / "weights.txt").exists()

@@ -1,0 +1,47 @@
+"""Names for people: made from the configuration alone, so that every sweep says the same."""
+
+from __future__ import annotations
+
+from sweep.spec.fields import tower_name
+from vitok_core.config import FinetuneJob, GanConfig, ReconstructJob, TokenizerConfig
+from vitok_core.cost import Shape
+from vitok_core.variants import Tower
+
+
+def code_slug(shape: Shape) -> str:
+    """`p16-c16-256p`; video: `p16-q4-c16-16x256p`."""
+    stride = f"-q{shape.stride}" if shape.frames > 1 else ""
+    frames = f"{shape.frames}x" if shape.frames > 1 else ""
+    return f"p{shape.patch}{stride}-c{shape.channels}-{frames}{shape.resolution}p"
+
+
+def tokenizer_slug(tokenizer: TokenizerConfig, shape: Shape) -> str:
+    """`S-B-p16-c16-256p`; variants: `…-latent256`, `…-mask`, `…-latent256-mask`."""
+    parts = [_tower_slug(tokenizer.encoder), _tower_slug(tokenizer.decoder), code_slug(shape)]
+    if tokenizer.latents:
+        parts.append(f"latent{tokenizer.latents}")
+    if tokenizer.lengths:
+        parts.append("mask")
+    return "-".join(parts)
+
+
+def finetune_slug(job: FinetuneJob) -> str:
+    """What stage 2 adds: `gan0.05`; another discriminator rate: `gan0.05-lr1e-5`; `…-full`."""
+    parts = [f"gan{job.gan.weight:g}"]
+    if job.gan.weight and job.gan.disc_lr != GanConfig().disc_lr:
+        parts.append(f"lr{job.gan.disc_lr:g}".replace("e-0", "e-"))
+    if job.finetune.scope != "decoder":
+        parts.append(job.finetune.scope)
+    return "-".join(parts)
+
+
+def scored_slug(job: ReconstructJob) -> str:
+    """What is scored: the data set; `…-l32`: at 32 tokens; `…-at10000`: at a milestone."""
+    length = f"-l{job.length}" if job.length else ""
+    step = f"-at{job.step}" if job.step else ""
+    return f"{job.dataset}{length}{step}"
+
+
+def _tower_slug(tower: Tower) -> str:
+    name = tower_name(tower)
+    return f"{tower.width}x{tower.blocks}" if name.startswith("w") else name
