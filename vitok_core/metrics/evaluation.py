@@ -23,7 +23,7 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
     torch.set_num_threads(context.machine.threads)
     (parent,) = context.parents
     device = torch.device(context.machine.device)
-    model = load_model(parent.folder).to(device)
+    model = load_model(parent.folder, config.step).to(device)
     size, p, q = config.resolution, model.config.patch, model.config.stride
     kept = model.kept_length(config.length, grid_of(config.frames, size, size, q, p))
     rate = Rate(model.config.channels, config.frames * config.resolution**2)

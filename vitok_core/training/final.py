@@ -1,11 +1,22 @@
-"""A finished tokenizer on disk: written once by training; `trained` reads it."""
+"""Trained weights on disk: written by a training, read by every job that follows.
+
+`final.pt` is what a finished training leaves, `milestone-<step>.pt` what it was on the way. Both
+hold `model`, the weights to evaluate: stage 2's averages, where it averages.
+"""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 from vitok_core.files import replace_atomically
-from vitok_core.training.checkpoint import config_sha256, save_checkpoint, weights_hash
+from vitok_core.training.checkpoint import (
+    State,
+    config_sha256,
+    save_checkpoint,
+    weights_hash,
+)
 from vitok_core.training.setup import Run
 
 NAME = "final.pt"
@@ -17,13 +28,23 @@ def milestone_name(step: int) -> str:
     return f"milestone-{step:09d}.pt"
 
 
-def save_final(run: Run) -> None:
+def save_final(run: Run, weights: State, summary: dict[str, str]) -> None:
     """Write the trained weights with their configuration, and a summary with the weights' hash."""
-    weights = run.model.state_dict()
-    digest = weights_hash(weights)
-    path = run.context.checkpoints / NAME
+    digest = _save(run, weights, run.context.checkpoints / NAME)
+    images = run.step * run.train.batch
+    _write_summary(run, {"weights_sha256": digest, "steps": run.step, "images": images, **summary})
+
+
+def save_milestone(run: Run, weights: State) -> None:
+    """Write the weights as they are now; they are kept, and no resume takes them."""
+    _save(run, weights, run.context.checkpoints / milestone_name(run.step))
+
+
+def _save(run: Run, weights: State, path: Path) -> str:
+    """Write `weights` with what they are the weights of; returns the hash of the model's."""
+    digest = weights_hash(weights["model"])
     state = {
-        "model": weights,
+        **weights,
         "step": run.step,
         "config": run.config.model_dump(mode="json"),
         "config_sha256": config_sha256(run.config),
@@ -31,13 +52,11 @@ def save_final(run: Run) -> None:
     }
     save_checkpoint(path, state)
     run.context.checkpoint(path, run.step)
-    _write_summary(run, digest)
+    return digest
 
 
-def _write_summary(run: Run, digest: str) -> None:
+def _write_summary(run: Run, summary: dict[str, Any]) -> None:
     """The artifact by which people compare two trainings: same hash, same bits."""
-    images = run.step * run.config.train.batch
-    summary = {"weights_sha256": digest, "steps": run.step, "images": images}
     path = run.context.artifacts / SUMMARY
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(summary, indent=1) + "\n"

@@ -17,7 +17,8 @@ from vitok_core.config import TokenizerJob
 from vitok_core.context import Machine
 from vitok_core.errors import Stopped
 from vitok_core.training.checkpoint import weights_hash
-from vitok_core.training.tokenizer import THROUGHPUT, train_tokenizer
+from vitok_core.training.loop import THROUGHPUT
+from vitok_core.training.tokenizer import train_tokenizer
 from vitok_core.training.trained import load_model
 
 MakeJob = Callable[..., TokenizerJob]
