@@ -8,6 +8,7 @@
   share of the machine's speed that it reaches.
 - Diffusers' AutoencoderKL in Stable Diffusion's sizes (83.65 M) with random weights, for encode and
   decode. FLOPs are counted; the paper prints 162.2 G for it, 4.66 times S-B/16's 34.8 G.
+- A step of stage 2's discriminator, in turn with the tokenizer's.
 - Memory: by how much a training step raises a process's resident memory at its peak (Linux).
 
 Peers are timed where they are installed (`pip install -e ".[bench]"`).
@@ -27,11 +28,13 @@ from timing import Row, compare, show_memory
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from vitok_core.config import TokenizerConfig
+from vitok_core.config import GanConfig, TokenizerConfig
 from vitok_core.models.build import build_tokenizer
+from vitok_core.models.discriminator import Discriminator
 from vitok_core.models.initialise import init_standard
 from vitok_core.models.tokenizer import ViTok
 from vitok_core.models.tubelets import from_tubelets, to_tubelets
+from vitok_core.objectives.adversarial import discriminator_loss
 from vitok_core.variants import SIZES
 
 PIXELS, PATCH, CHANNELS = 256, 16, 16
@@ -48,6 +51,8 @@ def measure(batch: int = 8, rounds: int = 3) -> Iterator[Row]:
     if find_spec("timm"):
         peer = training_step(TimmAutoEncoder(), clips)
         yield compare(f"{what}: forward and backward", rounds, ViTok=step, timm_blocks=peer)
+    judge = discriminator_step(clips)
+    yield compare(f"{what}: a step of the discriminator", rounds, discriminator=judge, ViTok=step)
     if find_spec("diffusers"):
         yield beside_the_vae(what, model, clips, rounds)
     yield memory(batch)
@@ -66,6 +71,17 @@ def training_step(model: nn.Module, clips: Tensor) -> Callable[[], None]:
     def run() -> None:
         model.zero_grad(set_to_none=True)
         (model(clips)[0] - clips).square().mean().backward()
+
+    return run
+
+
+def discriminator_step(clips: Tensor) -> Callable[[], None]:
+    """Stage 2's discriminator: originals and reconstructions forward, its loss, backward."""
+    model = Discriminator(PIXELS, GanConfig().width, torch.Generator().manual_seed(0))
+
+    def run() -> None:
+        model.zero_grad(set_to_none=True)
+        discriminator_loss(GanConfig().loss, model(clips), model(clips)).backward()
 
     return run
 
