@@ -70,7 +70,7 @@ def test_a_points_tokenizer_is_exported_with_its_origin(lab: Lab, tmp_path: Path
     assert "torch" in origin["packages"]
     assert [(each["name"], each["version"]) for each in origin["data"]] == [("photos-train", "1")]
     for place in (out, folder.path):
-        loaded = vitok_core.load_model(place)
+        loaded = vitok_core.load_tokenizer(place)
         assert loaded.weights_sha256 == summary["weights_sha256"]
 
 
