@@ -15,6 +15,7 @@ import ddp
 import fits
 import loader
 import loggers
+import models
 import numpy as np
 import page
 import scipy.linalg
@@ -73,6 +74,7 @@ def measure() -> Iterator[Row]:
     yield from fits.measure()
     yield _tubelets()
     yield _frechet()
+    yield from models.measure()
 
 
 def _command(*arguments: str) -> object:

@@ -7,6 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from vitok_core.config import TokenizerConfig
+from vitok_core.errors import UserError
 from vitok_core.models.blocks import Transformer
 from vitok_core.models.masking import CodeMask, Kept
 from vitok_core.models.posterior import Posterior
@@ -48,6 +49,24 @@ class ViTok(nn.Module):
     def code_shape(self) -> tuple[int, int]:
         """(l, c) of one clip's code at the size that the model was made for."""
         return self.code_tokens(self.grid), self.config.channels
+
+    def kept_length(self, length: int | None, grid: Grid) -> int | None:
+        """`length`, once it is sure that this tokenizer decodes that many tokens on `grid`.
+
+        Raises:
+            UserError: its variant decodes whole codes alone, or they are not as long.
+        """
+        if length is None:
+            return None
+        if self.masking is None:
+            raise UserError(
+                f"length: {length}: a tokenizer of variant {self.config.variant} decodes its whole "
+                "code; leave length out, or train a variant mask_simple or mask_latent"
+            )
+        tokens = self.code_tokens(grid)
+        if not 1 <= length <= tokens:
+            raise UserError(f"length: {length}: the code has {tokens} tokens; give 1 to {tokens}")
+        return length
 
     def encode(self, x: Tensor) -> Posterior:
         """Posterior of the code of clips (b, 3, t, h, w) in [-1, 1]."""

@@ -20,11 +20,11 @@ from vitok_core.training.adversary import Adversary
 from vitok_core.training.checkpoint import State
 from vitok_core.training.distributed import World, join
 from vitok_core.training.ema import Ema
-from vitok_core.training.final import load_tokenizer
 from vitok_core.training.loop import train
 from vitok_core.training.schedule import learning_rate
 from vitok_core.training.setup import Forward, make_optimizer, open_run, place
 from vitok_core.training.step import autoencode, batch_gradients, clip, guard, set_rate
+from vitok_core.training.trained import load_model
 
 _REMEDY = "Lower finetune.base_lr or gan.disc_lr, or set finetune.clip_norm"
 
@@ -131,7 +131,7 @@ class FinetuneStage:
 def parent_model(config: FinetuneJob, context: Context) -> ViTok:
     """The parent's final weights, in training mode where `scope` says so and frozen elsewhere."""
     (parent,) = context.parents
-    trained = load_tokenizer(parent.folder)
+    trained = load_model(parent.folder)
     # Of this job's own size: positions are rotary, so the weights know no resolution.
     model = build_tokenizer(config.tokenizer, config.data.frames, config.data.resolution)
     model.load_state_dict(trained.state_dict())
