@@ -14,7 +14,6 @@ from analysis.figures import FIGURES, Drawing, Request, find
 from analysis.fits import KEYS, LINEAR, Line, LineFit, fit_lines
 from analysis.floor import AgainstFloor, against_floor, differences
 from analysis.frames import Results
-from analysis.selection import select
 from vitok_core.errors import UserError
 
 FORMATS = ("pdf", "svg", "png")  # of figures
@@ -147,6 +146,8 @@ def overview(results: Results, *, datasets: Sequence[str] = ()) -> Overview:
     """Fit every metric on every data set (or on those named): a line over log2 E for
     reconstructions, a quadratic for generations; of the paper's, those that its figures draw, and
     one for each variant where a figure compares variants."""
+    from analysis.selection import select
+
     kinds = results.measurements["kind"].unique()
     fits: list[LineFit] = []
     notes: list[str] = []

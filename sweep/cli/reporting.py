@@ -125,7 +125,6 @@ def report(
     import analysis
     from analysis.figures import find
     from analysis.report import FORMATS, parse_formats
-    from analysis.tables import FORMATS as TABLE_FORMATS
     from sweep.layout import Root
     from sweep.store.where import database_url
 
@@ -144,11 +143,12 @@ def report(
     if source is Source.PUBLISHED and sweep is not None:
         raise UserError("--source published has no sweeps: leave out --sweep")
     numbers = list(dict.fromkeys(table or ()))
-    known = [*(FORMATS if ids or every else ()), *(TABLE_FORMATS if numbers else ())]
+    known = [*(FORMATS if ids or every else ()), *(tabling.formats() if numbers else ())]
     asked = known if format is None else parse_formats(format, known)
     formats = [name for name in asked if name in FORMATS] or list(FORMATS)
-    table_formats = [name for name in asked if name in TABLE_FORMATS and format] or ["md"]
-    tabling.check(numbers, table_formats, out)
+    table_formats = [name for name in asked if name not in FORMATS and format] or ["md"]
+    if numbers:
+        tabling.check(numbers, table_formats, out)
     if as_json and (ids or every) and numbers:
         raise UserError("--json holds figures or tables: ask for one of them at a time")
     url = None
