@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cluster
+import curves
 import fits
 import loggers
 import numpy as np
@@ -65,6 +66,7 @@ def measure() -> Iterator[Row]:
         yield from store.measure(folder)
         yield from loggers.measure(folder)
         yield from cluster.measure(folder)
+        yield from curves.measure(folder)
         yield from page.measure(folder)
     yield from fits.measure()
     yield _tubelets()
