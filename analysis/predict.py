@@ -26,7 +26,7 @@ from vitok_core.cost import Shape, tower_parameters
 from vitok_core.errors import UserError
 from vitok_core.variants import SIZES, Tower
 
-_NAMED = re.compile(r"w(\d+)b(\d+)h(\d+)")  # a tower by its numbers, as sweeps call them
+_NAMED = re.compile(r"w([0-9]+)b([0-9]+)h([0-9]+)")  # a tower by its numbers, as sweeps call them
 # Points are compared by these, and by the leverage of the whole.
 _RANGES = {
     "E": "E", "p": "p", "q": "q", "resolution": "resolution", "frames": "frames",

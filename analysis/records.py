@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import polars as pl
 from sqlalchemy import bindparam, text
 
+from analysis.rows import Schema, frame
+
 if TYPE_CHECKING:
     from sweep.store import Store
-
-Schema = dict[str, type[pl.DataType]]
 
 MEMBERS: Schema = {"point_id": pl.String, "job_id": pl.String}
 CURVES: Schema = {
@@ -121,7 +121,6 @@ class StoreRecords:
         return " AND job_id IN (SELECT job_id FROM sweep_member_jobs WHERE sweep = :sweep)"
 
     def _frame(self, query: str, schema: Schema, **parameters: Any) -> pl.DataFrame:
-        """Rows in an order of their own, so that the same results give the same files."""
         statement = text(query)
         lists = [name for name, value in parameters.items() if isinstance(value, list)]
         if lists:
@@ -133,8 +132,7 @@ class StoreRecords:
                 rows = connection.execute(statement, parameters).all()
         finally:
             release(self.store)
-        frame = pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
-        return frame.sort([name for name in schema if name != "value"])
+        return frame(rows, schema, str(self.root or self.store.name))
 
 
 def attempt_seconds() -> pl.Expr:

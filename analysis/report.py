@@ -125,22 +125,15 @@ def draw_all(
 
 def _write(figure: str, drawing: Drawing, out: Path, formats: Sequence[str]) -> Report:
     from analysis.figures import style
+    from analysis.writing import put
 
     csv = drawing.data.write_csv().encode()
     fits = [*(fit.record() for fit in drawing.fits), *drawing.findings]
     text = json.dumps(fits, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    files = [out / f"{figure}.{suffix}" for suffix in formats]
-    tables = {out / f"{figure}.csv": csv, out / f"{figure}.fits.json": text.encode()}
-    try:
-        for path in files:
-            style.write(drawing.canvas, path)
-        for path, data in tables.items():
-            style.replace(path, data)
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
-    return Report(
-        figure, (*files, *tables), drawing.fits, drawing.floor, drawing.notes, drawing.findings
-    )
+    files = {f"{figure}.{form}": style.rendered(drawing.canvas, form) for form in formats}
+    files |= {f"{figure}.csv": csv, f"{figure}.fits.json": text.encode()}
+    paths = tuple(put(out, files))
+    return Report(figure, paths, drawing.fits, drawing.floor, drawing.notes, drawing.findings)
 
 
 def overview(results: Results, *, datasets: Sequence[str] = ()) -> Overview:
