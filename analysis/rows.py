@@ -37,10 +37,11 @@ def refuse_broken(points: pl.DataFrame, source: str) -> None:
     tests = {name: pl.col(name).is_null() | (pl.col(name) < 1) for name in _SIZES}
     tests |= {name: pl.col(name).is_null() for name in _GIVEN}
     for name, broken in tests.items():
-        for point, slug, value in points.filter(broken).select("point_id", "slug", name).rows():
+        for row in points.filter(broken).head(1).to_dicts():
+            value = row[name]
             wanted = "a number of at least 1" if name in _SIZES else "a value"
             raise UserError(
-                f"{source}: point {slug or point} has {name} {'none' if value is None else value},"
+                f"{source}: point {row['slug'] or row['point_id']} has {name} {'none' if value is None else value},"
                 f" expected {wanted}: its launch journal is damaged; launch its sweep again, or "
                 "name another by --sweep"
             )
