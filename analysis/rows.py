@@ -12,7 +12,13 @@ Schema = Mapping[str, type[pl.DataType]]
 
 # Of a point: what a launch always writes, and what is at least 1 in every tokenizer there is.
 _GIVEN = ("config_id", "slug", "variant", "encoder", "decoder", "pixels_per_channel")
+_COSTS = ("params_m", "gflops")  # unknown, or above 0
 _SIZES = ("p", "q", "c", "L", "E", "resolution", "frames")
+_WANTED = {
+    (True, False): "a number of at least 1",
+    (False, True): "a number above 0",
+    (False, False): "a value",
+}
 
 
 def frame(rows: Iterable[Iterable[object]], schema: Schema, source: str) -> pl.DataFrame:
@@ -36,12 +42,13 @@ def refuse_broken(points: pl.DataFrame, source: str) -> None:
     """Raise UserError at the first point of the view `points` that is no tokenizer."""
     tests = {name: pl.col(name).is_null() | (pl.col(name) < 1) for name in _SIZES}
     tests |= {name: pl.col(name).is_null() for name in _GIVEN}
+    tests |= {name: pl.col(name) <= 0 for name in _COSTS}
     for name, broken in tests.items():
         for row in points.filter(broken).head(1).to_dicts():
-            value = row[name]
-            wanted = "a number of at least 1" if name in _SIZES else "a value"
+            value = "none" if row[name] is None else row[name]
+            wanted = _WANTED[name in _SIZES, name in _COSTS]
             raise UserError(
-                f"{source}: point {row['slug'] or row['point_id']} has {name} {'none' if value is None else value},"
-                f" expected {wanted}: its launch journal is damaged; launch its sweep again, or "
+                f"{source}: point {row['slug'] or row['point_id']} has {name} {value}, "
+                f"expected {wanted}: its launch journal is damaged; launch its sweep again, or "
                 "name another by --sweep"
             )

@@ -7,6 +7,8 @@ Figures are laid out in inches for a two-column page. Colours are Okabe and Ito'
 from __future__ import annotations
 
 import io
+import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -203,6 +205,23 @@ def _short(value: float) -> str:
 def _tick(value: float) -> str:
     """A power of two in few characters: 0.125, but 0.016."""
     return f"{value:.4g}" if value >= 0.1 else f"{value:.2g}"
+
+
+@contextmanager
+def lacking_glyphs(notes: list[str]) -> Iterator[None]:
+    """Within it signs that the font lacks add one line to `notes`, instead of warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", "Glyph .* missing")
+        yield
+    missing: dict[str, None] = {}
+    for one in caught:
+        glyph = re.match(r"Glyph (\d+) ", str(one.message))
+        if glyph is None:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+        else:
+            missing[chr(int(glyph[1]))] = None
+    if missing:
+        notes.append(f"the figures' font lacks {' '.join(missing)}: boxes stand for them")
 
 
 def rendered(figure: Figure, suffix: str) -> bytes:
