@@ -10,8 +10,9 @@ from typing import Any
 
 import polars as pl
 
+from analysis.configurations import KEYS
 from analysis.figures import FIGURES, Figure, Request, find
-from analysis.fits import KEYS, LINEAR, Line, LineFit, fit_lines
+from analysis.fits import LINEAR, Line, LineFit, fit_lines
 from analysis.floor import AgainstFloor, against_floor, differences
 from analysis.frames import Results
 from analysis.selection import select
