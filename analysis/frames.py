@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import polars as pl
 from sqlalchemy import text
 
 from analysis.records import NoRecords, Records, StoreRecords, release
+from analysis.rows import Schema, frame, refuse_broken
 from vitok_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from sweep.store import Store
 
 Source = Literal["db", "published"]
-Schema = Mapping[str, type[pl.DataType]]
 
 POINTS: Schema = {
     "point_id": pl.String, "config_id": pl.String, "seed": pl.Int64, "slug": pl.String,
@@ -110,7 +110,7 @@ class Results:
         *,
         kind: str = "reconstruct",
         dataset: str | None = None,
-        metrics: Sequence[str] | None = None,
+        metrics: Sequence[str] | str | None = None,
         cfg_scale: float | None = None,
         eval_length: int | None = None,
     ) -> pl.DataFrame:
@@ -128,7 +128,7 @@ class Results:
         asked_for = {"dataset": dataset, "cfg_scale": cfg_scale, "eval_length": eval_length}
         rows = rows.filter(**{name: at for name, at in asked_for.items() if at is not None})
         if metrics is not None:
-            rows = rows.filter(pl.col("metric").is_in(list(metrics)))
+            rows = rows.filter(pl.col("metric").is_in(self._named(metrics)))
         if rows.is_empty():
             asked = f"kind {kind!r}" + (f" on {dataset!r}" if dataset else "")
             have = self.point_metrics.select("kind", "dataset").unique().sort("kind", "dataset")
@@ -142,6 +142,17 @@ class Results:
         pivot = rows.sort("metric").pivot("metric", index="point_id", values="value")
         told = self.points.join(self._told(kind), on="point_id", how="left", maintain_order="left")
         return told.join(pivot, on="point_id", how="inner", maintain_order="left")
+
+    def _named(self, metrics: Sequence[str] | str) -> list[str]:
+        """Names of metrics, one or several; raises UserError for one that was never measured."""
+        names = [metrics] if isinstance(metrics, str) else list(metrics)
+        known = self.point_metrics["metric"].unique().sort().to_list()
+        for name in names:
+            if name not in known:
+                raise UserError(
+                    f"{self.source}: no metric {name!r} (there are: {', '.join(known) or 'none'})"
+                )
+        return names
 
     def _refuse_mixture(self, rows: pl.DataFrame) -> None:
         """Raise UserError where a metric's numbers were measured in several ways."""
@@ -211,7 +222,7 @@ def load(
     try:
         if root is not None:
             sync(store, root)
-        return _read(store, root, sweep)
+        return read(store, root, sweep)
     finally:
         release(store)
 
@@ -223,7 +234,8 @@ def _check_file(url: str) -> None:
         raise UserError(f"{url}: no such database; `vitok-sweep sync` makes one from a root")
 
 
-def _read(store: Store, root: Root | None, sweep: str | None) -> Results:
+def read(store: Store, root: Root | None, sweep: str | None = None) -> Results:
+    """What an open store holds, as it is; `load` says the rest."""
     source = str(root.path) if root is not None else store.name
     with store.read() as connection:  # one moment: all frames agree
         found = connection.execute(text("SELECT DISTINCT sweep FROM sweep_members")).scalars()
@@ -234,15 +246,19 @@ def _read(store: Store, root: Root | None, sweep: str | None) -> Results:
             near = difflib.get_close_matches(sweep, names, 1)
             hint = f", did you mean {near[0]}?" if near else ""
             raise UserError(f"{source}: no sweep {sweep!r}{hint} (there are: {', '.join(names)})")
-        points = _view(connection, "points", POINTS, "point_id", sweep)
-        measured = _view(connection, "point_metrics", POINT_METRICS, "point_id", sweep)
-        jobs = _view(connection, "jobs", JOBS, "job_id", sweep)
-        edges = _view(connection, "edges", EDGES, "job_id", sweep)
+
+        def view(name: str, schema: Schema, key: str) -> pl.DataFrame:
+            return _view(connection, source, name, schema, key, sweep)
+
+        points = view("points", POINTS, "point_id")
+        measured = view("point_metrics", POINT_METRICS, "point_id")
+        jobs, edges = view("jobs", JOBS, "job_id"), view("edges", EDGES, "job_id")
+    refuse_broken(points, source)
 
     def curves() -> pl.DataFrame:
         try:
             with store.read() as later:
-                return _view(later, "curves", CURVES, "job_id", sweep)
+                return _view(later, source, "curves", CURVES, "job_id", sweep)
         finally:
             release(store)
 
@@ -257,14 +273,13 @@ _MEMBERS = {
 
 
 def _view(
-    connection: Connection, view: str, schema: Schema, key: str, sweep: str | None
+    connection: Connection, source: str, view: str, schema: Schema, key: str, sweep: str | None
 ) -> pl.DataFrame:
-    """A view's rows in an order of their own, so that the same results give the same files."""
+    """A view's rows, of one sweep or of all; `source` is for messages."""
     names = ", ".join(f'"{column}"' for column in schema)
     query = f"SELECT {names} FROM {view}"
     if sweep is not None:
         query += f" WHERE {key} IN ({_MEMBERS[key]})"
     parameters = {"sweep": sweep} if sweep is not None else {}
     rows: Sequence[Row[tuple[object, ...]]] = connection.execute(text(query), parameters).all()
-    frame = pl.DataFrame([tuple(row) for row in rows], schema=dict(schema), orient="row")
-    return frame.sort([column for column in schema if column != "value"])
+    return frame(rows, schema, f"{source}: {view}")

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import polars as pl
 from sqlalchemy import bindparam, text
 
+from analysis.rows import Schema, frame
 from sweep.store.views import SHOWN
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from sweep.store import Store
-
-Schema = dict[str, type[pl.DataType]]
 
 MEMBERS: Schema = {"point_id": pl.String, "job_id": pl.String}
 CURVES: Schema = {
@@ -107,7 +106,7 @@ class StoreRecords:
                 for job in jobs
                 for row in connection.execute(of_job, {"job": job, "prefix": prefix})
             ]
-        return _framed(rows, CURVES)
+        return self._framed(rows, CURVES)
 
     def times(self) -> pl.DataFrame:
         query = f"""
@@ -149,14 +148,11 @@ class StoreRecords:
         if lists:
             statement = statement.bindparams(*(bindparam(name, expanding=True) for name in lists))
         with self._reading() as connection:
-            found = connection.execute(statement, {**parameters, **self._parameters(query)})
-            return _framed([tuple(row) for row in found], schema)
+            rows = connection.execute(statement, {**parameters, **self._parameters(query)}).all()
+        return self._framed(rows, schema)
 
-
-def _framed(rows: Sequence[tuple[Any, ...]], schema: Schema) -> pl.DataFrame:
-    """Rows in an order of their own, so that the same results give the same files."""
-    frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return frame.sort([name for name in schema if name != "value"])
+    def _framed(self, rows: Sequence[Sequence[Any]], schema: Schema) -> pl.DataFrame:
+        return frame(rows, schema, str(self.root or self.store.name))
 
 
 def attempt_seconds() -> pl.Expr:

@@ -65,9 +65,7 @@ def status(
     jobs = _watch(store, root, sweep, show=not as_json) if watch else _jobs(store, root, sweep)
     held = None
     if check:
-        from sweep.store.where import database_url
-
-        held = checked(store, results, database_url(db, site), jobs)
+        held = checked(store, root, jobs)
     if as_json:
         document = {"counts": counts(jobs), "jobs": [job.as_json() for job in jobs]}
         document |= {} if held is None else {"check": held}

@@ -16,6 +16,7 @@ from sweep.cli.printing import print_json
 if TYPE_CHECKING:
     from analysis.frames import Results as Loaded
     from analysis.predict import Expectation, Prediction, Query
+    from sweep.layout import Root
     from sweep.model import Plan, Point
     from sweep.status import JobStatus
     from sweep.store import Store
@@ -82,6 +83,8 @@ def predict(
     from sweep.store.where import database_url
     from vitok_core.errors import UserError
 
+    if source is Source.PUBLISHED and sweep is not None:
+        raise UserError("--sweep is of the database's points: add --source db, or leave it out")
     query = Query(encoder, decoder, patch, channels, stride, resolution, frames)
     url = database_url(db, site) if source is Source.DB else None
     loaded = _loaded(source, results, url, sweep)
@@ -138,15 +141,13 @@ def print_expected(found: Mapping[str, Expectation], source: Source, rows: int) 
     _tell("note", told)
 
 
-def checked(
-    store: Store, results: Path, db: str | None, jobs: Iterable[JobStatus]
-) -> dict[str, Any]:
+def checked(store: Store, root: Root, jobs: Iterable[JobStatus]) -> dict[str, Any]:
     """Finished scores of `jobs` against what the other points of their sweeps give.
 
     The document of `status --check --json`: the number of `scores` that were held against an
     interval, those `outside`, and `notes` on what could not be.
     """
-    import analysis
+    from analysis.frames import read
     from analysis.outliers import check
     from sweep.store.names import sweep_jobs, sweep_names
 
@@ -154,7 +155,7 @@ def checked(
     with store.read() as connection:
         names = sweep_names(connection)
     found = {
-        name: check(analysis.load(results, sweep=name, db=db), shown)
+        name: check(read(store, root, name), shown)
         for name in names
         if shown.intersection(sweep_jobs(store, name))
     }

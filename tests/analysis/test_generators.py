@@ -10,7 +10,8 @@ import pytest
 from claimsdb import Run, Score, database, values
 
 from analysis.claims import CLAIMS, judge
-from analysis.fits import configuration_means, fit_lines
+from analysis.configurations import configuration_means
+from analysis.fits import fit_lines
 from analysis.frames import EDGES, JOBS, Results
 from analysis.page.charts import Pictures, chart_data
 from analysis.page.lines import fits_table
