@@ -151,7 +151,8 @@ def test_wide_and_points_work_as_for_our_own() -> None:
     with pytest.raises(UserError, match="eval_length: 32, 64, 128, 256"):
         results.wide(dataset="imagenet1k")
     two = results.wide(dataset="imagenet1k", figures=["2"])  # whole: no length is asked for
-    assert set(two.select("p", "c").rows()) == {(p, c) for p in (8, 16, 32) for c in (4, 8, 16, 32, 64)}
+    grid = {(p, c) for p in (8, 16, 32) for c in (4, 8, 16, 32, 64)}
+    assert set(two.select("p", "c").rows()) == grid
     drawn = published.drawn("2").filter(dataset="imagenet1k", panel="rPSNR")
     values = drawn.join(two, on=["p", "c"])
     assert len(values) == len(two) == 15
