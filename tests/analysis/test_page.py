@@ -365,7 +365,7 @@ def test_every_published_verdict_has_its_row() -> None:
         assert row[4] == one.verdict
         assert one.unit in row[6]
         assert one.metric is None or row[6].endswith(one.metric)
-    assert rows["e-straight-rssim"][5] == "0.6842 (0.262 … 1.11), claimed -0.5 … 0.5"
+    assert rows["e-straight-rssim"][5] == "0.6842 (0.262 … 1.11), claimed ±0.5"
 
 
 @pytest.fixture(scope="module")
