@@ -69,6 +69,20 @@ def test_own_results_are_a_source(root: Path) -> None:
     assert {each["source"] for each in document["predictions"]} == {"db"}
 
 
+def test_what_all_points_share_is_the_default(root: Path) -> None:
+    own = ("predict", "--encoder", "w128b2h4", "--decoder", "w128b4h4", "--patch", 16,
+           "--channels", 24, *HERE, root, "--json")  # fmt: skip
+    done = invoke(*own)
+    assert json.loads(done.stdout)["query"]["resolution"] == 64
+    assert f"note: resolution 64, as all points of {root} have" in done.stderr
+    assert json.loads(invoke(*own, "--resolution", 64).stdout) == json.loads(done.stdout)
+    other = invoke(*own, "--resolution", 256)
+    assert "every point has resolution 64" in str(other.exception)
+    paper = invoke(*ASKED, "--json")  # which has several of each
+    assert json.loads(paper.stdout)["query"]["resolution"] == 256
+    assert "as all points" not in paper.stderr
+
+
 def test_bad_input_is_an_error() -> None:
     assert "does not divide" in str(invoke(*ASKED, "--resolution", 250).exception)
     assert "unknown size" in str(invoke(*ASKED, "--encoder", "XL").exception)
