@@ -37,14 +37,22 @@ _ORDER = [
 ]  # fmt: skip
 
 
-def status_table(jobs: Sequence[JobStatus], rows: int | None = None, width: int = _WIDE) -> Table:
+def status_table(
+    jobs: Sequence[JobStatus],
+    rows: int | None = None,
+    width: int = _WIDE,
+    of: Sequence[JobStatus] | None = None,
+) -> Table:
     """The jobs by urgency; of more than `rows` the last ones are only counted.
 
-    Ids stay whole in 80 columns: where a line is too short for everything, a job has a second one.
+    The title counts `of`, where these are not all of the jobs. Ids stay whole in 80 columns:
+    where a line is too short for everything, a job has a second one.
     """
+    counted = jobs if of is None else of
     table = Table(
-        title=summary(jobs), title_justify="left", title_style="bold", box=None, pad_edge=False
-    )
+        title=summary(counted), title_justify="left", title_style="bold", box=None, pad_edge=False,
+        show_header=bool(jobs),
+    )  # fmt: skip
     table.add_column("state", no_wrap=True)
     table.add_column("job", overflow="fold")
     if width >= _WIDE:
@@ -64,9 +72,9 @@ def status_table(jobs: Sequence[JobStatus], rows: int | None = None, width: int 
             second = ", ".join(each for each in told if each)
             lines = [name, Text(f"  {second}", style="dim")] if second else [name]
             table.add_row(state, Text("\n").join(lines))
-    cut = 0 if rows is None else max(0, len(ordered) - rows)
+    cut = len(counted) - len(ordered[:rows])
     if cut:
-        table.caption = f"… and {cut} more (`--json` lists all)"
+        table.caption = f"… and {cut} more (`--all` lists them)"
         table.caption_justify = "left"
     return table
 

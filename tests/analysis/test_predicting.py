@@ -124,7 +124,11 @@ def test_status_flags_the_spoilt_run(root: Path) -> None:
     (one,) = (each for each in document["outside"] if each["metric"] == "rPSNR")
     assert one["point_id"] == "cfg-p16c16-s1"
     text = invoke("status", "--check", "--results", root).stdout
-    assert f"{len(document['outside'])} of 150 scores fall outside" in text
+    lines = text.splitlines()
+    at = next(n for n, line in enumerate(lines) if "of 150 scores fall outside" in line)
+    assert lines[at].startswith(f"{len(document['outside'])} of 150")
+    assert at <= 4  # not behind a list of what is done
+    assert lines[at - 1] == ""
     assert one["job_id"] in text
     # Held are the jobs that are shown, against the whole sweep.
     alone = invoke("status", one["job_id"], "--check", "--json", "--results", root).stdout
