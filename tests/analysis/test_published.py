@@ -206,7 +206,10 @@ def test_everything_published_is_printed() -> None:
     assert ["imagenet1k", "rFID", "paper", "2"] in named
     notes = [line for line in table if line.startswith("  imagenet1k")]
     assert any("Figure 10: all 5 configurations" in line for line in notes)
-    assert len(set(notes)) == len(notes)
+    assert len(set(notes)) == len(notes) == 5  # metrics that share a reason share a line
+    at = table.index("Protocols")
+    assert table[at + 1].startswith("  published: ViTok, arXiv 2501.09755, Figures 2, 4, 5, 6, 8")
+    assert table[at + 2] == ""
 
 
 def test_wide_tells_the_paper_s_experiments_apart() -> None:
