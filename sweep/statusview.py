@@ -26,7 +26,7 @@ _STYLES = {
     State.PLANNED: "dim",
 }
 _UNBOUNDED = 1000  # columns
-_WIDE = 150  # from here on a job has one line
+WIDE = 150  # from here on a job has one line
 _MOST_WAITS = 3
 _REASON = 200  # characters; `why` tells all
 
@@ -40,7 +40,7 @@ _ORDER = [
 def status_table(
     jobs: Sequence[JobStatus],
     rows: int | None = None,
-    width: int = _WIDE,
+    width: int = WIDE,
     of: Sequence[JobStatus] | None = None,
 ) -> Table:
     """The jobs by urgency; of more than `rows` the last ones are only counted.
@@ -55,7 +55,7 @@ def status_table(
     )  # fmt: skip
     table.add_column("state", no_wrap=True)
     table.add_column("job", overflow="fold")
-    if width >= _WIDE:
+    if width >= WIDE:
         table.add_column("progress", no_wrap=True)
         table.add_column("tries", justify="right")
         table.add_column("why", overflow="fold")
@@ -65,7 +65,7 @@ def status_table(
         state = Text(str(job.state), style=_STYLES[job.state])
         tries = str(job.attempts) if job.attempts else ""
         told = [progress_text(job.progress), tries, _why(job)]
-        if width >= _WIDE:
+        if width >= WIDE:
             table.add_row(state, name, *told[:2], Text(told[2], style="dim"))
         else:
             told[1] = f"try {tries}" if job.attempts > 1 else ""

@@ -77,12 +77,12 @@ def status(
         from rich.console import Console
 
         from sweep.reconcile import State
-        from sweep.statusview import show, status_table
+        from sweep.statusview import WIDE, show, status_table
 
         screen = Console()
-        wide = () if not screen.is_terminal else (screen.width,)
+        width = screen.width if screen.is_terminal else WIDE
         shown = jobs if every else [job for job in jobs if job.state is not State.DONE]
-        show(status_table(shown, None if every else _ROWS, *wide, of=jobs))
+        show(status_table(shown, None if every else _ROWS, width, of=jobs))
     if held is not None and not as_json:
         print()
         print_checked(held)
