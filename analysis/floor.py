@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from analysis.fits import configuration_means
+from analysis.configurations import configuration_means
 from analysis.metrics import metric
 
 _KEYS = ["metric", "protocol", "dataset"]

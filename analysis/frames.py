@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import polars as pl
 from sqlalchemy import text
 
 from analysis.records import NoRecords, Records, StoreRecords, release
+from analysis.rows import Schema, frame, refuse_broken
 from vitok_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from sweep.store import Store
 
 Source = Literal["db", "published"]
-Schema = Mapping[str, type[pl.DataType]]
 
 POINTS: Schema = {
     "point_id": pl.String, "config_id": pl.String, "seed": pl.Int64, "slug": pl.String,
@@ -36,11 +36,6 @@ POINT_METRICS: Schema = {
     "cfg_scale": pl.Float64, "stage": pl.Int64, "step": pl.Int64, "eval_length": pl.Int64,
     "eval_E": pl.Int64, "metric": pl.String, "protocol": pl.String, "value": pl.Float64,
 }  # fmt: skip
-# What else tells the points of `wide` apart: columns of `measurements`, whose `variant` is `form`
-# here, for a point's `variant` is its name (S-B/16).
-TOLD_BY = (
-    "form", "stage", "loss", "gan_weight", "disc_lr", "full_finetune", "step", "figure",
-)  # fmt: skip
 CURVES: Schema = {
     "job_id": pl.String, "attempt": pl.Int64, "step": pl.Int64, "metric": pl.String,
     "value": pl.Float64,
@@ -110,86 +105,40 @@ class Results:
         *,
         kind: str = "reconstruct",
         dataset: str | None = None,
-        metrics: Sequence[str] | None = None,
+        metrics: Sequence[str] | str | None = None,
         cfg_scale: float | None = None,
         eval_length: int | None = None,
+        generator: str | None = None,
         stage: int | None = None,
         step: int | None = None,
+        figures: Sequence[str] = (),
     ) -> pl.DataFrame:
-        """One row per point: its columns, then TOLD_BY, then one column per metric.
+        """One row per point: its columns, then `wide.TOLD_BY`, then one column per metric.
 
         A point that was scored after stage 1 and after stage 2 gives its last `stage`, at the
         `step` asked for or with its final weights, unless told otherwise.
 
         What differs between points stands in the columns, and may well differ: of the paper's
-        numbers one metric then comes from several figures.
+        numbers one metric then comes from several figures, unless `figures` names some.
+
+        Args:
+            kind: `reconstruct`, `generate` or `floor`.
+            metrics: names to keep; None: all.
+            dataset, cfg_scale, generator: keep the numbers of this one.
+            eval_length: keep what was scored at so many tokens; of ours only masked codes are.
+            figures: of the paper's numbers, those that these figures draw.
 
         Raises:
             UserError: no such rows, or a metric with several values for one point (several data
-                sets, CFG scales, lengths or protocols), or with several protocols for points of
-                one resolution and length: they must not be mixed in a column.
+                sets, generators, CFG scales, lengths or protocols), or with several protocols for
+                points of one resolution and length: they must not be mixed in a column.
         """
-        rows = self.point_metrics.filter(pl.col("kind") == kind)
-        asked_for = {"dataset": dataset, "cfg_scale": cfg_scale, "eval_length": eval_length}
-        rows = rows.filter(**{name: at for name, at in asked_for.items() if at is not None})
-        rows = rows.filter(_of_stage(stage), pl.col("step").eq_missing(pl.lit(step)))
-        if metrics is not None:
-            rows = rows.filter(pl.col("metric").is_in(list(metrics)))
-        if rows.is_empty():
-            asked = f"kind {kind!r}" + (f" on {dataset!r}" if dataset else "")
-            have = self.point_metrics.select("kind", "dataset").unique().sort("kind", "dataset")
-            there = ", ".join(f"{name} on {data}" for name, data in have.rows()) or "none yet"
-            raise UserError(f"{self.source}: no metrics of {asked} (there are: {there})")
-        # A parent that two points share gives each its row; one point must have one number.
-        repeated = rows.filter(pl.struct("point_id", "metric").is_duplicated())
-        if not repeated.is_empty():
-            raise UserError(_several(repeated))
-        self._refuse_mixture(rows)
-        pivot = rows.sort("metric").pivot("metric", index="point_id", values="value")
-        told = self.points.join(self._told(rows), on="point_id", how="left", maintain_order="left")
-        return told.join(pivot, on="point_id", how="inner", maintain_order="left")
+        from analysis.wide import wide
 
-    def _refuse_mixture(self, rows: pl.DataFrame) -> None:
-        """Raise UserError where a metric's numbers were measured in several ways."""
-        shapes = self.points.select("point_id", "resolution", "frames")
-        way = pl.col("protocol").str.replace(r", Figure .*$", "")  # one way, in several figures
-        ways = rows.join(shapes, on="point_id").group_by(
-            "metric", "dataset", "resolution", "frames", maintain_order=True
-        ).agg(way.unique().sort().alias("ways"))  # fmt: skip
-        for metric, dataset, _, _, several in ways.rows():
-            if len(several) > 1:
-                raise UserError(
-                    f"{metric} on {dataset} was measured by several protocols, which must not "
-                    f"stand in one column: {'; '.join(several)}. --sweep, or point_metrics, "
-                    "keeps one"
-                )
-
-    def _told(self, shown: pl.DataFrame) -> pl.DataFrame:
-        """`point_id` and TOLD_BY: null of the floor, and where a point's own numbers differ."""
-        rows = self.measurements.filter(series="trained").rename({"variant": "form"})
-        rows = rows.join(shown, on=["point_id", "job_id", "kind"], how="semi", nulls_equal=True)
-        same = [
-            pl.when(pl.col(name).n_unique() == 1).then(pl.col(name).first()) for name in TOLD_BY
-        ]
-        return rows.group_by("point_id").agg(same)
-
-
-def _of_stage(stage: int | None) -> pl.Expr:
-    """Rows of a stage; None: of the last one at which their point was scored."""
-    last = pl.col("stage").max().over("point_id")
-    return pl.col("stage").eq_missing(last if stage is None else pl.lit(stage))
-
-
-def _several(repeated: pl.DataFrame) -> str:
-    """Why one metric has more than one value for a point."""
-    metrics, points = repeated["metric"], repeated["point_id"]
-    rows = repeated.filter(metric=metrics[0], point_id=points[0])
-    what = "the same data set"
-    for column in ("dataset", "protocol", "cfg_scale", "eval_length", "stage", "step"):
-        if rows[column].n_unique() > 1:
-            what = f"{column}: {', '.join(map(str, rows[column].unique().sort().to_list()))}"
-            break
-    return f"{metrics[0]} has several values for one point ({what}): choose one"
+        return wide(
+            self, kind=kind, metrics=metrics, figures=figures, stage=stage, step=step,
+            dataset=dataset, cfg_scale=cfg_scale, eval_length=eval_length, generator=generator,
+        )  # fmt: skip
 
 
 def load(
@@ -224,7 +173,7 @@ def load(
     try:
         if root is not None:
             sync(store, root)
-        return _read(store, root, sweep)
+        return read(store, root, sweep)
     finally:
         release(store)
 
@@ -236,7 +185,8 @@ def _check_file(url: str) -> None:
         raise UserError(f"{url}: no such database; `vitok-sweep sync` makes one from a root")
 
 
-def _read(store: Store, root: Root | None, sweep: str | None) -> Results:
+def read(store: Store, root: Root | None, sweep: str | None = None) -> Results:
+    """What an open store holds, as it is; `load` says the rest."""
     source = str(root.path) if root is not None else store.name
     with store.read() as connection:  # one moment: all frames agree
         found = connection.execute(text("SELECT DISTINCT sweep FROM sweep_members")).scalars()
@@ -247,15 +197,19 @@ def _read(store: Store, root: Root | None, sweep: str | None) -> Results:
             near = difflib.get_close_matches(sweep, names, 1)
             hint = f", did you mean {near[0]}?" if near else ""
             raise UserError(f"{source}: no sweep {sweep!r}{hint} (there are: {', '.join(names)})")
-        points = _view(connection, "points", POINTS, "point_id", sweep)
-        measured = _view(connection, "point_metrics", POINT_METRICS, "point_id", sweep)
-        jobs = _view(connection, "jobs", JOBS, "job_id", sweep)
-        edges = _view(connection, "edges", EDGES, "job_id", sweep)
+
+        def view(name: str, schema: Schema, key: str) -> pl.DataFrame:
+            return _view(connection, source, name, schema, key, sweep)
+
+        points = view("points", POINTS, "point_id")
+        measured = view("point_metrics", POINT_METRICS, "point_id")
+        jobs, edges = view("jobs", JOBS, "job_id"), view("edges", EDGES, "job_id")
+    refuse_broken(points, source)
 
     def curves() -> pl.DataFrame:
         try:
             with store.read() as later:
-                return _view(later, "curves", CURVES, "job_id", sweep)
+                return _view(later, source, "curves", CURVES, "job_id", sweep)
         finally:
             release(store)
 
@@ -270,14 +224,13 @@ _MEMBERS = {
 
 
 def _view(
-    connection: Connection, view: str, schema: Schema, key: str, sweep: str | None
+    connection: Connection, source: str, view: str, schema: Schema, key: str, sweep: str | None
 ) -> pl.DataFrame:
-    """A view's rows in an order of their own, so that the same results give the same files."""
+    """A view's rows, of one sweep or of all; `source` is for messages."""
     names = ", ".join(f'"{column}"' for column in schema)
     query = f"SELECT {names} FROM {view}"
     if sweep is not None:
         query += f" WHERE {key} IN ({_MEMBERS[key]})"
     parameters = {"sweep": sweep} if sweep is not None else {}
     rows: Sequence[Row[tuple[object, ...]]] = connection.execute(text(query), parameters).all()
-    frame = pl.DataFrame([tuple(row) for row in rows], schema=dict(schema), orient="row")
-    return frame.sort([column for column in schema if column != "value"])
+    return frame(rows, schema, f"{source}: {view}")

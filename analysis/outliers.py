@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,11 +64,13 @@ def check(results: Results, jobs: Collection[str] | None = None) -> Check:
     rows = distinct(results.measurements.filter(final()))
     if jobs is not None:
         rows = rows.filter(pl.col("job_id").is_in(list(jobs)))
+    ways = Counter((each.metric, each.dataset) for each in found)
     for each in found:
+        way = f" ({each.protocol}; loss {each.loss})" * (ways[each.metric, each.dataset] > 1)
         try:
             intervals = _left_out(each)
         except NoFit as reason:
-            notes.append(f"{each.metric} on {each.dataset}: {reason}")
+            notes.append(f"{each.metric} on {each.dataset}{way}: {reason}")
             continue
         held = _scores(each, rows).join(intervals, on=["config_id", "E"], how="inner")
         scores += held.select("job_id", "metric", "protocol").rows()

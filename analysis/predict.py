@@ -9,8 +9,9 @@ the paper's stage-1 numbers (Figures 2, 4, 6, 11), or a database's own. The mode
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,9 @@ from vitok_core.cost import Shape, tower_parameters
 from vitok_core.errors import UserError
 from vitok_core.variants import SIZES, Tower
 
-_NAMED = re.compile(r"w(\d+)b(\d+)h(\d+)")  # a tower by its numbers, as sweeps call them
+_FAT = "channels exceed the 3·q·p² values of a tubelet: nothing is compressed"
+_NAMED = re.compile(r"w([0-9]+)b([0-9]+)h([0-9]+)")  # a tower by its numbers, as sweeps call them
+_MOST = 2**31 - 1  # of any number: beyond, E is none that a column of the database holds
 # Points are compared by these, and by the leverage of the whole.
 _RANGES = {
     "E": "E", "p": "p", "q": "q", "resolution": "resolution", "frames": "frames",
@@ -52,8 +55,8 @@ class Query:
 
     def __post_init__(self) -> None:
         for name in ("patch", "channels", "stride", "resolution", "frames"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
+            if not 1 <= getattr(self, name) <= _MOST:
+                raise UserError(f"{name} must be from 1 to {_MOST}, not {getattr(self, name)}")
         for part, name in (("patch", "resolution"), ("stride", "frames")):
             if getattr(self, name) % getattr(self, part):
                 raise UserError(
@@ -68,6 +71,25 @@ class Query:
         shape = self.shape
         sizes = {"L": shape.tokens, "E": shape.code, "pixels_per_channel": shape.pixels_per_channel}
         return {**vars(self), **sizes}
+
+
+def ask(
+    results: Results, encoder: str, decoder: str, patch: int, channels: int, **given: int | None
+) -> tuple[Query, str]:
+    """A query; stride, resolution and frames that are None as all points have them, else the usual.
+
+    Also a note on what then is not the usual; "" without.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    usual = {one.name: one.default for one in fields(Query)}
+    common: dict[str, int] = {}
+    for name, column in (("stride", "q"), ("resolution", "resolution"), ("frames", "frames")):
+        values = results.points[column].unique()
+        if len(values) == 1 and name not in chosen and values[0] != usual[name]:
+            common[name] = int(values[0])
+    said = ", ".join(f"{name} {value}" for name, value in common.items())
+    note = f"{said}, as all points of {results.source} have" if said else ""
+    return Query(encoder, decoder, patch, channels, **common, **chosen), note
 
 
 @dataclass(frozen=True)
@@ -133,8 +155,10 @@ def predict_all(
     chosen = series(results, metrics, datasets)
     table = pl.DataFrame(_columns(queries, _millions(chosen)))
     predictions: list[list[Prediction]] = [[] for _ in queries]
-    notes: list[list[str]] = [[] for _ in queries]
+    lacking: list[dict[str, list[str]]] = [{} for _ in queries]  # reason → metrics
+    ways = Counter((each.metric, each.dataset) for each in chosen)
     for each in chosen:
+        way = f" ({each.protocol}; loss {each.loss})" * (ways[each.metric, each.dataset] > 1)
         # Clips and images are different experiments: the one is no news for the other.
         clips = bool((each.rows["frames"] > 1).any())
         kin = np.flatnonzero((table["frames"] > 1).to_numpy() == clips).tolist()
@@ -142,13 +166,15 @@ def predict_all(
             if isinstance(outcome, Prediction):
                 predictions[n].append(outcome)
             else:
-                notes[n].append(f"{each.dataset}: no prediction, {outcome}")
+                why = f"on {each.dataset}{way}: no prediction, {outcome}"
+                lacking[n].setdefault(why, []).append(each.metric)
+    notes = [[f"{', '.join(names)} {why}" for why, names in each.items()] for each in lacking]
     for n, query in enumerate(queries):
         if not (predictions[n] or notes[n]):
             what = "clips" if query.frames > 1 else "images"
             notes[n].append(f"no scores on {what}")
     pairs = zip(predictions, notes, strict=True)
-    return [Expectation(tuple(one), tuple(dict.fromkeys(why))) for one, why in pairs]
+    return [Expectation(tuple(one), tuple(why)) for one, why in pairs]
 
 
 def _columns(queries: Sequence[Query], known: Mapping[str, set[float]]) -> dict[str, list[float]]:
@@ -164,7 +190,7 @@ def _columns(queries: Sequence[Query], known: Mapping[str, set[float]]) -> dict[
             "pixels_per_channel": shape.pixels_per_channel,
         }  # fmt: skip
         for name, value in row.items():
-            columns[name].append(value)
+            columns[name].append(float(value))
     return columns
 
 
@@ -211,8 +237,12 @@ def _predicted(each: Series, queries: pl.DataFrame) -> list[Prediction | str]:
         return [str(reason)] * len(queries)
     table = tabulate(queries.to_dict(as_series=False))
     unknown = surface.unknown(table)
-    outcomes: list[Prediction | str] = [_unknown(each, row) for row in unknown]
-    fine = np.flatnonzero(~unknown.any(axis=1)).tolist()
+    # A code of more numbers than the pixels holds them all: no trade-off that points tell of.
+    fat = (queries["pixels_per_channel"] < 1).to_numpy()
+    outcomes: list[Prediction | str] = [
+        _FAT if more else _unknown(each, row) for more, row in zip(fat, unknown, strict=True)
+    ]
+    fine = np.flatnonzero(~(unknown.any(axis=1) | fat)).tolist()
     if not fine:
         return outcomes
     bands = surface.prediction_band(table[fine])

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from analysis.figures import FIGURES, Drawing, Request, find
-from analysis.fits import KEYS, LINEAR, Line, LineFit, fit_lines
+from analysis.configurations import KEYS
+from analysis.figures import FIGURES, Figure, Request, find
+from analysis.fits import LINEAR, Line, LineFit, fit_lines
 from analysis.floor import AgainstFloor, against_floor, differences
 from analysis.frames import Results
-from analysis.selection import select
+from analysis.writing import Unwritable, put
 from vitok_core.errors import UserError
 
 FORMATS = ("pdf", "svg", "png")  # of figures
@@ -91,19 +92,21 @@ def draw(
             written.
     """
     chosen = find(figure)
-    wanted = parse_formats(",".join(formats))
-    drawing = chosen.draw(results, Request(datasets=tuple(datasets)))
-    return _write(chosen.id, drawing, out, wanted)
+    return _drawn(chosen, results, out, parse_formats(",".join(formats)), datasets)
 
 
 def draw_all(
     results: Results,
     out: Path,
     *,
-    formats: Sequence[str] = ("pdf", "svg", "png"),
+    formats: Sequence[str] = FORMATS,
     datasets: Sequence[str] = (),
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Album:
     """Write every figure of the registry for which there is data; see `draw`.
+
+    Args:
+        tell: called with a line before each figure, for it takes seconds.
 
     Raises:
         UserError: no figure has any data, an unknown format, a folder that cannot be written.
@@ -111,42 +114,44 @@ def draw_all(
     wanted = parse_formats(",".join(formats))
     reports: list[Report] = []
     missing: dict[str, str] = {}
-    for chosen in FIGURES.values():
+    for number, chosen in enumerate(FIGURES.values(), 1):
+        tell(f"figure {number} of {len(FIGURES)}: {chosen.id}")
         try:
-            drawing = chosen.draw(results, Request(datasets=tuple(datasets)))
+            reports.append(_drawn(chosen, results, out, wanted, datasets))
+        except Unwritable:
+            raise
         except UserError as reason:
             missing[chosen.id] = str(reason)
-            continue
-        reports.append(_write(chosen.id, drawing, out, wanted))
     if not reports:
         raise UserError(f"no figure has data; the first: {next(iter(missing.values()))}")
     return Album(reports, missing)
 
 
-def _write(figure: str, drawing: Drawing, out: Path, formats: Sequence[str]) -> Report:
+def _drawn(
+    chosen: Figure, results: Results, out: Path, formats: Sequence[str], datasets: Sequence[str]
+) -> Report:
+    """Nothing is written before all formats are there."""
     from analysis.figures import style
 
+    figure, notes = chosen.id, list[str]()
+    with style.lacking_glyphs(notes):
+        drawing = chosen.draw(results, Request(datasets=tuple(datasets)))
+        files = {f"{figure}.{form}": style.rendered(drawing.canvas, form) for form in formats}
     csv = drawing.data.write_csv().encode()
     fits = [*(fit.record() for fit in drawing.fits), *drawing.findings]
     text = json.dumps(fits, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    files = [out / f"{figure}.{suffix}" for suffix in formats]
-    tables = {out / f"{figure}.csv": csv, out / f"{figure}.fits.json": text.encode()}
-    try:
-        for path in files:
-            style.write(drawing.canvas, path)
-        for path, data in tables.items():
-            style.replace(path, data)
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
-    return Report(
-        figure, (*files, *tables), drawing.fits, drawing.floor, drawing.notes, drawing.findings
-    )
+    files |= {f"{figure}.csv": csv, f"{figure}.fits.json": text.encode()}
+    paths = tuple(put(out, files))
+    notes = [*drawing.notes, *notes]
+    return Report(figure, paths, drawing.fits, drawing.floor, tuple(notes), drawing.findings)
 
 
 def overview(results: Results, *, datasets: Sequence[str] = ()) -> Overview:
     """Fit every metric on every data set (or on those named): a line over log2 E for
     reconstructions, a quadratic for generations; of the paper's, those that its figures draw, and
     one for each variant where a figure compares variants."""
+    from analysis.selection import select
+
     kinds = results.measurements["kind"].unique()
     fits: list[LineFit] = []
     notes: list[str] = []

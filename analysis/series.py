@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from analysis.fits import configuration_means
+from analysis.configurations import configuration_means
 from analysis.frames import Results
 from analysis.metrics import metric
 from analysis.published import PAPER

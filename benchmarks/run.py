@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cluster
+import curves
 import ddp
 import fits
 import loader
@@ -68,6 +69,7 @@ def measure() -> Iterator[Row]:
         yield from store.measure(folder)
         yield from loggers.measure(folder)
         yield from cluster.measure(folder)
+        yield from curves.measure(folder)
         yield from page.measure(folder)
         yield from loader.measure(folder)
         yield from ddp.measure(folder)

@@ -13,7 +13,7 @@ import polars as pl
 import seaborn as sns
 
 import analysis
-from analysis.fits import configuration_means
+from analysis.configurations import configuration_means
 from analysis.stats.clusters import clustered
 from analysis.stats.compare import equivalence, holm, nested_f
 from analysis.stats.holdout import hold_out_largest, leave_one_group_out

@@ -15,8 +15,9 @@ import polars as pl
 import seaborn as sns
 
 import analysis
+from analysis.configurations import configuration_means
 from analysis.figures import Request, find
-from analysis.fits import configuration_means, fit_lines
+from analysis.fits import fit_lines
 from analysis.metrics import metric
 from analysis.selection import reported, select
 from analysis.stats.ols import ols

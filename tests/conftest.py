@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from databases import databases as databases
+from databases import server as server
 from hypothesis import settings
 
 # Machines are shared: how long an example takes is no property of the code.

@@ -16,7 +16,7 @@ import polars as pl
 
 from analysis.claims.linear import Labels
 from analysis.claims.protocols import one_protocol
-from analysis.fits import KEYS, configuration_means
+from analysis.configurations import KEYS, configuration_means
 from analysis.frames import Results, Source
 from analysis.measurements import distinct, final
 from analysis.metrics import Metric, choose, metric

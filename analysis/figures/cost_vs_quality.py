@@ -15,11 +15,12 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from analysis.configurations import configuration_means
 from analysis.figures import Drawing, Request, costs, layout, rowpanel, shades, style
 from analysis.figures.costs import GFLOPS, PARAMETERS, Cost
 from analysis.figures.groups import Row, rows
 from analysis.figures.marks import mark
-from analysis.fits import LINEAR, Line, LineFit, configuration_means, fit_lines
+from analysis.fits import LINEAR, Line, LineFit, fit_lines
 from analysis.frames import Results
 from analysis.metrics import metric
 

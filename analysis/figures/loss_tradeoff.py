@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 from matplotlib.axes import Axes
 
+from analysis.configurations import configuration_means
 from analysis.figures import Drawing, Request, labels, layout, style
 from analysis.figures.engine import choose_panels
 from analysis.figures.lanes import Lane, lanes
@@ -19,7 +20,7 @@ from analysis.figures.panel import Panel, x_axis
 from analysis.figures.panel import draw as draw_panel
 from analysis.figures.spec import TITLES, Mark, Spec, XAxis, banded
 from analysis.figures.words import BAND, caption, data_notes, heading, y_label
-from analysis.fits import Line, LineFit, configuration_means, fit_lines
+from analysis.fits import Line, LineFit, fit_lines
 from analysis.frames import Results
 from analysis.measurements import SCHEMA
 from analysis.metrics import metric

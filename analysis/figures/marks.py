@@ -10,10 +10,11 @@ import polars as pl
 from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
+from analysis.configurations import configuration_means
 from analysis.figures import style
 from analysis.figures.lanes import Lane
 from analysis.figures.spec import Mark, Spec
-from analysis.fits import LineFit, configuration_means
+from analysis.fits import LineFit
 
 FLOOR_DASH = (0, (4, 2.4))
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1, 1.2)), (0, (5, 1.4, 1, 1.4)))

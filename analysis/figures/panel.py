@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
+from analysis.configurations import configuration_means
 from analysis.figures import layout, style
 from analysis.figures.labels import Label
 from analysis.figures.lanes import Lane
 from analysis.figures.marks import Looks, line_key
 from analysis.figures.spec import TITLES, Mark, Spec, banded
 from analysis.figures.words import axis_protocol, entry, short, y_label
-from analysis.fits import LineFit, configuration_means
+from analysis.fits import LineFit
 from analysis.metrics import metric
 from analysis.stats.ols import Array
 

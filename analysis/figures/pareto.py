@@ -16,11 +16,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from analysis.configurations import configuration_means
 from analysis.figures import Drawing, Request, costs, layout, marknames, rowpanel, style
 from analysis.figures.costs import CODE, GFLOPS, PARAMETERS, Cost
 from analysis.figures.groups import Row, rows, shape_name
 from analysis.figures.marks import mark
-from analysis.fits import configuration_means
 from analysis.frames import Results
 from analysis.metrics import metric
 from analysis.published.cited import cited

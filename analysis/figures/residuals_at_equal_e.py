@@ -16,11 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.configurations import configuration_means
 from analysis.figures import Drawing, Request, layout, marknames, rowpanel, shades, style
 from analysis.figures.groups import Row, rows
 from analysis.figures.spec import IMAGE
 from analysis.figures.words import axis_protocol, number
-from analysis.fits import LINEAR, LineFit, configuration_means, fit_lines
+from analysis.fits import LINEAR, LineFit, fit_lines
 from analysis.frames import Results
 from analysis.metrics import metric
 from vitok_core.errors import UserError

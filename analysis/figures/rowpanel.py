@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from analysis.figures import layout, style
-from analysis.figures.groups import Row
 from analysis.figures.words import axis_protocol, y_label
 from analysis.metrics import metric
+
+if TYPE_CHECKING:
+    from analysis.figures.groups import Row
 
 _LEGENDS = 5.4  # inches that the legends of E and of marks take
 

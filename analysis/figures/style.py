@@ -7,10 +7,10 @@ Figures are laid out in inches for a two-column page. Colours are Okabe and Ito'
 from __future__ import annotations
 
 import io
-import os
+import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -207,9 +207,25 @@ def _tick(value: float) -> str:
     return f"{value:.4g}" if value >= 0.1 else f"{value:.2g}"
 
 
-def write(figure: Figure, path: Path) -> None:
-    """Save in the format of the path's suffix, whole or not at all, without dates."""
-    suffix = path.suffix[1:]
+@contextmanager
+def lacking_glyphs(notes: list[str]) -> Iterator[None]:
+    """Within it signs that the font lacks add one line to `notes`, instead of warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", "Glyph .* missing")
+        yield
+    missing: dict[str, None] = {}
+    for one in caught:
+        glyph = re.match(r"Glyph (\d+) ", str(one.message))
+        if glyph is None:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+        else:
+            missing[chr(int(glyph[1]))] = None
+    if missing:
+        notes.append(f"the figures' font lacks {' '.join(missing)}: boxes stand for them")
+
+
+def rendered(figure: Figure, suffix: str) -> bytes:
+    """The figure as a file of this format, without dates."""
     metadata: dict[str, dict[str, str | None]] = {
         "pdf": {"CreationDate": None, "ModDate": None, "Creator": "vitok-sweep"},
         "svg": {"Date": None, "Creator": "vitok-sweep"},
@@ -218,15 +234,4 @@ def write(figure: Figure, path: Path) -> None:
     buffer = io.BytesIO()
     with look():
         figure.savefig(buffer, format=suffix, dpi=200, metadata=metadata[suffix], facecolor="white")
-    replace(path, buffer.getvalue())
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: a temporary one beside it, then `os.replace`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return buffer.getvalue()

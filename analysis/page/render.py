@@ -14,7 +14,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from analysis.claims import judge
-from analysis.figures.style import replace
 from analysis.figures.words import metric_notes
 from analysis.fits import LineFit
 from analysis.frames import Results
@@ -28,6 +27,7 @@ from analysis.page.pictures import LIMIT, Gallery, gallery
 from analysis.page.runs import run_table
 from analysis.page.verdicts import claims_table, counted
 from analysis.report import overview
+from analysis.writing import put
 from vitok_core.errors import UserError
 
 NAME = "report.html"
@@ -63,11 +63,7 @@ def write_page(
     slugs = dict(results.points.select("point_id", "slug").rows())
     shown = gallery(rows, slugs, ledger, picture_limit)
     text = _render(results, rows, ledger, fits, shown, notes).encode()
-    path = out / NAME
-    try:
-        replace(path, text)
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
+    (path,) = put(out, {NAME: text})
     return Page(path, len(text), (*notes, *shown.notes))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 from vitok_core.errors import UserError
 
@@ -71,4 +70,6 @@ def student(dof: float, level: float) -> float:
     """Two-sided quantile of Student's t: 2.262 for 9 degrees of freedom at 0.95."""
     if not 0 < level < 1:
         raise ValueError(f"a level lies between 0 and 1, not at {level}")
+    from scipy.special import stdtrit  # slow to import, and a figure without fits needs none of it
+
     return float(stdtrit(dof, 0.5 + level / 2))

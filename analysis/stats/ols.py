@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import stdtr
 
 from analysis.stats.inputs import Array, NoFit, columns, finite, student
 
@@ -49,6 +48,8 @@ class Ols:
     @property
     def p_values(self) -> Array:
         """(k,): two-sided t tests of each coefficient against zero."""
+        from scipy.special import stdtr  # slow to import, see `inputs.student`
+
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = np.abs(self.coefficients) / self.standard_errors
         return np.asarray(2 * stdtr(self.dof, -statistic))

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.stats.compare import FTest, f_test
 from analysis.stats.inputs import Array, NoFit, columns, same_length, vector
 from analysis.stats.ols import ols
+
+if TYPE_CHECKING:
+    from analysis.stats.compare import FTest
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +76,8 @@ def lack_of_fit(x: ArrayLike, y: ArrayLike, configurations: ArrayLike) -> FTest:
         NoFit: no configuration has two seeds, no more configurations than coefficients, seeds that
             agree exactly, or what `ols` refuses.
     """
+    from analysis.stats.compare import f_test  # scipy, slow to import: see `inputs.student`
+
     table, values, labels = columns(x), vector(y), np.asarray(configurations)
     same_length(x=table, y=values, configurations=labels)
     model = ols(table, values)

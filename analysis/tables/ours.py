@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from analysis.fits import unscaled, with_scaled
+from analysis.configurations import unscaled, with_scaled
 from analysis.frames import Results
 from analysis.measurements import distinct, final
 from analysis.metrics import metric

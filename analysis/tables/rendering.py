@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from analysis.tables.html import to_html
 from analysis.tables.latex import to_latex
 from analysis.tables.markdown import to_markdown
 from analysis.tables.model import Table
 from analysis.tables.separated import to_csv
+from analysis.writing import put
 from vitok_core.errors import UserError
-from vitok_core.files import replace_atomically
 
 FORMATS: Mapping[str, Callable[[Table], str]] = {
     "md": to_markdown,
@@ -41,18 +39,8 @@ def write(table: Table, out: Path, formats: Sequence[str]) -> list[Path]:
     Raises:
         UserError: an unknown format, a folder that cannot be written.
     """
-    texts = {
-        out / f"table{table.number}.{_SUFFIXES.get(name, name)}": render(table, name)
+    files = {
+        f"table{table.number}.{_SUFFIXES.get(name, name)}": render(table, name).encode()
         for name in formats
     }
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for path, text in texts.items():
-            replace_atomically(path, partial(_put, text.encode()))
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
-    return list(texts)
-
-
-def _put(data: bytes, file: BinaryIO) -> None:
-    file.write(data)
+    return put(out, files)

@@ -97,8 +97,8 @@ def report(
         Path | None,
         typer.Option(
             "--out",
-            help="Folder; default: reports/<sweep> in the results root (published: "
-            "./reports/published).",
+            help="Folder; default: in the results root reports/<sweep>, reports/all without "
+            "--sweep, reports/published with --source published.",
         ),
     ] = None,
     results: Results = DEFAULT_RESULTS,
@@ -125,7 +125,6 @@ def report(
     import analysis
     from analysis.figures import find
     from analysis.report import FORMATS, parse_formats
-    from analysis.tables import FORMATS as TABLE_FORMATS
     from sweep.layout import Root
     from sweep.store.where import database_url
 
@@ -144,17 +143,18 @@ def report(
     if source is Source.PUBLISHED and sweep is not None:
         raise UserError("--source published has no sweeps: leave out --sweep")
     numbers = list(dict.fromkeys(table or ()))
-    known = [*(FORMATS if ids or every else ()), *(TABLE_FORMATS if numbers else ())]
+    known = [*(FORMATS if ids or every else ()), *(tabling.formats() if numbers else ())]
     asked = known if format is None else parse_formats(format, known)
     formats = [name for name in asked if name in FORMATS] or list(FORMATS)
-    table_formats = [name for name in asked if name in TABLE_FORMATS and format] or ["md"]
-    tabling.check(numbers, table_formats, out)
+    table_formats = [name for name in asked if name not in FORMATS and format] or ["md"]
+    if numbers:
+        tabling.check(numbers, table_formats, out)
     if as_json and (ids or every) and numbers:
         raise UserError("--json holds figures or tables: ask for one of them at a time")
     url = None
     if source is Source.PUBLISHED:
         loaded = analysis.load_published()
-        folder = out or Path("reports") / "published"
+        folder = out or Root(results).reports / "published"
     else:
         url = database_url(db, site)
         loaded = analysis.load(results, sweep=sweep, db=url)

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from analysis.frames import Results
 
 
+def formats() -> Sequence[str]:
+    """What a table can be written as."""
+    from analysis.tables import FORMATS
+
+    return tuple(FORMATS)
+
+
 def check(numbers: Sequence[int], formats: Sequence[str], out: Path | None) -> None:
     """What can be told before anything is read.
 

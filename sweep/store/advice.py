@@ -12,6 +12,8 @@ _OWN = "an index of your own by --db sqlite:///FILE"
 _BUSY = f"another process has held it for over {PATIENCE:.0f} s; try again, or keep {_OWN}"
 _LATER = "the journals are complete, and the next command goes on from them"
 
+_DAMAGED = "is damaged; `vitok-sweep db rebuild` makes it anew from the journals"
+
 _ADVICE = {  # by a pattern of the driver's words
     # SQLite
     "database is locked": _BUSY,
@@ -20,7 +22,8 @@ _ADVICE = {  # by a pattern of the driver's words
     f"{_OWN}",
     "disk is full": f"the disk is full; {_LATER}, once there is room or with {_OWN}",
     "disk i/o error": f"its disk cannot be read or written (full? over quota?); {_LATER}",
-    "malformed": "is damaged; `vitok-sweep db rebuild` makes it anew from the journals",
+    "malformed": _DAMAGED,
+    "could not decode to utf-8": _DAMAGED,
     "not a database": "is not a database; `vitok-sweep db rebuild` puts it aside and makes it anew",
     # both
     "unique constraint": "holds rows of files that have since been replaced; "
@@ -59,6 +62,17 @@ _NO_ROOM = re.compile("disk is full|disk i/o error")
 
 class IndexFull(UserError):  # noqa: N818  (a finding about the disk)
     """The disk of the index has no room: it can be looked at in memory meanwhile."""
+
+
+def damaged(name: str) -> UserError:
+    """The file holds what SQLite cannot read, or what nobody wrote."""
+    return UserError(f"{name}: {_DAMAGED}")
+
+
+def without_password(url: str) -> str:
+    """A URL that may be none, for messages."""
+    url = re.sub(r"(://[^/@]*?):.*@", r"\1:***@", url)
+    return re.sub(r"([?&]\w*password=)[^&]*", r"\1***", url, flags=re.IGNORECASE)
 
 
 def trouble(error: BaseException, name: str) -> UserError | None:

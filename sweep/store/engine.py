@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -20,12 +19,13 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from sweep.layout import Root
 from sweep.store import schema
-from sweep.store.advice import PATIENCE, explain, trouble
+from sweep.store.advice import PATIENCE, damaged, explain, trouble, without_password
 from sweep.store.place import refuse_network, root_id
 from sweep.store.views import VIEWS
 from vitok_core.errors import UserError
 
 _LOCK = 85_177_130  # PostgreSQL's advisory lock of all writers of one schema's index
+_BACKENDS = ("sqlite", "postgresql", "postgres")
 _ANSWER = 10  # seconds within which a database server must take a connection
 
 
@@ -85,6 +85,10 @@ class Store:
             if known is None:
                 raise
             raise known from error
+        except UnicodeDecodeError as error:  # SQLite quotes what it cannot read in its message
+            if not self.sqlite:
+                raise
+            raise damaged(self.name) from error
 
 
 def open_store(root: Root | None, url: str | None = None) -> Store:
@@ -107,7 +111,8 @@ def open_store(root: Root | None, url: str | None = None) -> Store:
         note = f"{store.name}: cannot be written, an index in memory stands in for this command"
         store = replace(connect(None, "sqlite://"), note=note)
     with store.read() as connection:
-        tables = set(inspect(connection).get_table_names())
+        there = inspect(connection)
+        tables, views = set(there.get_table_names()), set(there.get_view_names())
         known = read_meta(connection) if "meta" in tables else {}
     if tables and "schema" not in known:
         raise UserError(f"{store.name}: a database, but not of vitok-sweep; name another by --db")
@@ -118,6 +123,11 @@ def open_store(root: Root | None, url: str | None = None) -> Store:
             f"{store.name}: written by another version of vitok-sweep (schema {known['schema']}, "
             f"this one reads {schema.VERSION}); `vitok-sweep db rebuild` makes it anew from the "
             "journals"
+        )
+    elif lost := sorted({*schema.metadata.tables} - tables | {*VIEWS} - views):
+        raise UserError(
+            f"{store.name}: lacks {', '.join(lost)}; `vitok-sweep db rebuild` makes it anew from "
+            "the journals"
         )
     ours = root_id(root)
     if root is not None and not root.path.exists() and known.get("root") is not None:
@@ -161,6 +171,8 @@ def connect(root: Root | None, url: str | None = None) -> Store:
         url = root.database_url if root.path.is_dir() else "sqlite://"
     try:
         parsed = make_url(url)
+        if parsed.get_backend_name() not in _BACKENDS:
+            raise ValueError(f"no {parsed.get_backend_name()} is supported")
         if parsed.drivername in ("postgresql", "postgres"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         memory = parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:")
@@ -172,7 +184,7 @@ def connect(root: Root | None, url: str | None = None) -> Store:
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise UserError(
             f"--db {without_password(url)}: not a usable database URL ({error}); "
-            "expected e.g. sqlite:///results.db"
+            "expected sqlite:///FILE or postgresql+psycopg://…"
         ) from error
     store = Store(engine, parsed)
     if store.file is not None:
@@ -186,12 +198,6 @@ def connect(root: Root | None, url: str | None = None) -> Store:
     else:
         _configure_server(engine)
     return store
-
-
-def without_password(url: str) -> str:
-    """A URL that may be none, for messages."""
-    url = re.sub(r"(://[^/@]*?):.*@", r"\1:***@", url)
-    return re.sub(r"([?&]\w*password=)[^&]*", r"\1***", url, flags=re.IGNORECASE)
 
 
 def _writable(file: Path) -> bool:

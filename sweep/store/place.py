@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 from pathlib import Path
@@ -31,7 +32,7 @@ def refuse_network(file: Path, mounts: str | None = None) -> None:
     Args:
         mounts: the text of a mount table; None: this machine's, where it has one.
     """
-    kind = file_system(file.resolve(), mount_table() if mounts is None else mounts)
+    kind = file_system(Path(os.path.realpath(file)), mount_table() if mounts is None else mounts)
     if is_network(kind):
         raise UserError(
             f"{file}: on a network file system ({kind}), which breaks SQLite; name an index on a "

@@ -80,11 +80,14 @@ FROM (
 JOIN canonical_results r ON r.job_id = m.job_id
 """
 
+# Of a row m of metrics and its attempt a: no later attempt superseded it.
+SHOWN = "(a.shown_to IS NULL OR m.step <= a.shown_to)"
+
 # A line that stands in a journal twice counts once.
-_CURVES = """
+_CURVES = f"""
 SELECT DISTINCT m.job_id, m.attempt, m.step, m.name AS metric, m.value
 FROM metrics m JOIN attempts a ON a.job_id = m.job_id AND a.attempt = m.attempt
-WHERE a.shown_to IS NULL OR m.step <= a.shown_to
+WHERE {SHOWN}
 """
 
 VIEWS: dict[str, str] = {  # each may lean on those above it

@@ -60,6 +60,8 @@ def chromium() -> Iterator[Browser]:
 def visit(browser: Browser, file: Path, **options: Any) -> Iterator[Visit]:
     """Open a file; whatever it asks of the network is refused and remembered."""
     options.setdefault("viewport", {"width": 1440, "height": 900})
+    # The page scrolls smoothly otherwise, and a place that was just read is soon another.
+    options.setdefault("reduced_motion", "reduce")
     with browser.new_context(**options) as context:
         page = context.new_page()
         seen = Visit(page)

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 import statsmodels.api as sm
 
-from analysis.fits import Line, LineFit, configuration_means, fit_lines, line
+from analysis.configurations import configuration_means
+from analysis.fits import Line, LineFit, fit_lines, line
 from analysis.metrics import choose, metric
 from analysis.published import fits as published_fits
 from analysis.published.measured import measured

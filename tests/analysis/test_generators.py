@@ -10,7 +10,8 @@ import pytest
 from claimsdb import Run, Score, database, values
 
 from analysis.claims import CLAIMS, judge
-from analysis.fits import configuration_means, fit_lines
+from analysis.configurations import configuration_means
+from analysis.fits import fit_lines
 from analysis.frames import EDGES, JOBS, Results
 from analysis.page.charts import Pictures, chart_data
 from analysis.page.lines import fits_table
@@ -18,6 +19,7 @@ from analysis.page.runs import run_table
 from analysis.selection import select
 from analysis.summary import fit_table
 from analysis.tables import table
+from vitok_core.errors import UserError
 
 METRIC = "gFD[efficientnet-lite0]"
 NAMES = ("DiT-S, 1000 steps", "DiT-L, 1000 steps")
@@ -104,3 +106,17 @@ def test_the_page_keeps_them_apart(made: Results) -> None:
 def test_claims_are_judged_all_the_same(made: Results) -> None:
     """A configuration with two generators gave two rows where claims pivot."""
     assert len(judge(made)) == len(CLAIMS)
+
+
+def test_wide_asks_which_one(made: Results) -> None:
+    with pytest.raises(UserError, match=r"generator: DiT-L, 1000 steps; DiT-S, 1000 steps"):
+        made.wide(kind="generate", metrics=METRIC)
+    large, small = (
+        made.wide(kind="generate", metrics=METRIC, generator=name).sort("point_id")
+        for name in reversed(NAMES)
+    )
+    assert len(large) == len(small) == 8
+    assert set(large["generator"]) == {"DiT-L, 1000 steps"}
+    assert (large[METRIC] < small[METRIC]).all()
+    with pytest.raises(UserError, match=r"generators: DiT-L, 1000 steps; DiT-S"):
+        made.wide(kind="generate", generator="DiT-M, 1000 steps")

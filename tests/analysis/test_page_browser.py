@@ -107,9 +107,11 @@ def test_hovering_tells_the_point_and_shows_its_picture(
     opened.page.keyboard.press("Escape")
     assert opened.tip() == ""
     last = opened.page.locator(".panel").first.locator("svg > .mark").last  # the largest E
+    last.scroll_into_view_if_needed()
     spot = last.bounding_box()
     assert spot is not None
     opened.page.mouse.move(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2)
+    opened.page.locator("#tip").wait_for(timeout=PATIENCE)
     shape = str(last.get_attribute("aria-label")).removeprefix("PCA floor, ").split("-s")[0]
     assert f"{shape}-s" in opened.tip()
     opened.page.mouse.move(2, 2)

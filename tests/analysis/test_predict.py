@@ -206,7 +206,9 @@ def test_a_second_run_is_expected_near_the_first() -> None:
 def test_data_sets_that_cannot_tell_are_named() -> None:
     (found,) = predict_all(PAPER, [Query("S", "L", 16, 16)])
     assert {each.dataset for each in found.predictions} == {"imagenet1k"}
-    assert found.notes == ("coco2017: no prediction, every point has decoder B",)
+    assert found.notes == (
+        "rFID, rSSIM, rPSNR on coco2017: no prediction, every point has decoder B",
+    )
 
 
 def test_clips_are_predicted_from_clips() -> None:
@@ -254,7 +256,7 @@ def test_intervals_stay_within_what_a_metric_can_be() -> None:
     [
         ({"patch": 15}, "patch 15 does not divide resolution 256"),
         ({"frames": 16, "stride": 3}, "stride 3 does not divide frames 16"),
-        ({"channels": 0}, "channels must be at least 1, not 0"),
+        ({"channels": 0}, "channels must be from 1 to 2147483647, not 0"),
         ({"encoder": "b"}, "unknown size 'b', did you mean B"),
         ({"decoder": "w130b2h4"}, "size 'w130b2h4': no such transformer"),
         ({"frames": 8}, "every point has frames 16"),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from databases import Databases
+from polars.testing import assert_frame_equal
 from synthetic import quickstart, write_root
 from trained import append, artifact, jobs, metric, root_of
 
@@ -132,3 +134,40 @@ def test_the_paper_has_none() -> None:
     assert records.curves("loss").is_empty()
     assert records.times().is_empty()
     assert records.pictures(["sheet"]).is_empty()
+
+
+def _troubled(small: Path) -> str:
+    """A job of three attempts that superseded rows, a line that stands twice, and no numbers."""
+    (job,) = jobs(Root(small), "tokenizer")
+    started = {"event": "started", "host": "here", "pid": 1, "scheduler": "inline"}
+    for attempt, first, last in ((2, 1, 300), (3, 201, 700), (4, 650, 900)):
+        lines: list[dict[str, object]] = [{**started, "attempt": attempt}]
+        if attempt > 2:
+            path = f"checkpoints/{attempt - 1}/step-{first - 1}.pt"
+            lines.append({"event": "resumed", "step": first - 1, "path": path})
+        for step in range(first, last + 1):
+            value = math.nan if step % 50 == 3 else attempt + math.sin(step)
+            lines += [metric(step, value, name) for name in ("loss", "loss_rec", "lr")]
+            lines += [metric(step, value)] * (step % 20 == 7)
+        append(job, attempt, lines)
+    journal = (job.journals / "1.jsonl").read_text().splitlines(keepends=True)
+    (job.journals / "1.jsonl").write_text("".join(line for line in journal if "fini" not in line))
+    return job.id
+
+
+def test_thinned_curves_are_bins_of_the_view(small: Path, databases: Databases) -> None:
+    troubled = _troubled(small)
+    loaded = analysis.load(small, db=databases.new())
+    shown = loaded.curves.filter(pl.col("metric").str.starts_with("loss"))
+    assert set(shown.filter(job_id=troubled)["attempt"]) == {2, 3, 4}
+    expected = (
+        shown.with_columns(bin=pl.col("step").map_elements(bin_of, pl.Int64))
+        .group_by("job_id", "metric", "bin")
+        .agg(pl.col("step", "value").mean(), n=pl.col("value").count())
+        .filter(pl.col("n") > 0)
+        .sort("job_id", "metric", "step")
+        .drop("bin")
+    )
+    got = loaded.records.curves("loss")
+    assert_frame_equal(got, expected, check_dtypes=False, rel_tol=1e-12)
+    assert got.filter(job_id=troubled)["n"].sum() == 2 * (900 - 18)

@@ -10,8 +10,9 @@ import pytest
 from experiments import Run, build, finetunings
 from synthetic import FRECHET, metrics, point, quickstart, results
 
+from analysis.configurations import configuration_means
 from analysis.figures.lanes import Lane, lanes
-from analysis.fits import configuration_means, fit_lines
+from analysis.fits import fit_lines
 from analysis.floor import against_floor, differences
 from analysis.frames import Results
 from analysis.measurements import SCHEMA

@@ -13,7 +13,7 @@ from scipy.stats import gmean
 from synthetic import point, quickstart, results
 
 import analysis
-from analysis.fits import configuration_means
+from analysis.configurations import configuration_means
 from analysis.frames import Results
 from analysis.tables import Cell, Row, Table, table
 from vitok_core.errors import UserError

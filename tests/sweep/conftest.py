@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from databases import databases as databases
-from databases import server as server
 from stubbed import ODD, Bench, copy_packages, stub_functions
 
 
