@@ -40,7 +40,7 @@ def wide(
     known = _numbers(results, tidy)
     wanted = {name: value for name, value in asked.items() if value is not None}
     rows = known.filter(pl.col("kind") == kind).filter(**wanted).filter(_of_stage(stage))
-    if step is not None or not figures:  # a figure along the steps has no row without one
+    if step is not None or results.sources != ("published",):  # the paper's steps are points
         rows = rows.filter(pl.col("step").eq_missing(pl.lit(step)))
     if metrics is not None:
         rows = rows.filter(pl.col("metric").is_in(_named(results, known, metrics)))
