@@ -21,6 +21,7 @@ TORCH_FREE = {
     "vitok_core.files",
     "vitok_core.kinds",
     "vitok_core.variants",
+    "vitok_core.plugins",
     "vitok_core.metrics.networks",
     "vitok_core.metrics.sheet",
 }

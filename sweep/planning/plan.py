@@ -30,7 +30,7 @@ from sweep.spec import read as spec
 from sweep.spec.read import Spec
 from sweep.spec.stages import Stage
 from vitok_core.config import FloorJob, ReconstructJob, TrainConfig
-from vitok_core.data.sources import DATASETS
+from vitok_core.data.sources import data_set
 from vitok_core.kinds import KINDS
 
 
@@ -171,7 +171,7 @@ class _Jobs:
         if cached not in self._scored:
             scored = ReconstructJob(
                 dataset=dataset,
-                version=DATASETS[dataset].version,
+                version=data_set(dataset).version,
                 resolution=draft.job.data.resolution,
                 frames=draft.job.data.frames,
                 evaluation=draft.evaluation.model,
@@ -202,7 +202,7 @@ class _Jobs:
             channels=shape.channels,
             data=draft.job.data,
             dataset=dataset,
-            version=DATASETS[dataset].version,
+            version=data_set(dataset).version,
             evaluation=draft.evaluation.model,
         )
         key = self._floors[cached] = identity.job_id("floor", job)

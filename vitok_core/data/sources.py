@@ -14,7 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from vitok_core import plugins
 from vitok_core.data.manifest import FOLDER, photos_of
+from vitok_core.errors import UserError
 
 JPEG = (".jpg", ".jpeg")
 
@@ -27,7 +29,7 @@ _FLAT = "one flat folder of JPEGs (000000000139.jpg, ...)"
 
 
 class UnknownDataSet(ValueError):  # noqa: N818  (a name, not a failure)
-    """A name that is not in `DATASETS`."""
+    """A name that is neither in `DATASETS` nor that of a plugin."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class DataSet:
     Args:
         name: what a sweep file says and the site file maps to a folder.
         version: part of a job's identity; rises when the registered content changes.
-        kind: `photos` stand in the package; `folder` is given by the site file.
+        kind: `photos` stand in the package; `folder` is given by the site file; a `plugin` is
+            opened by somebody else's package (`vitok_core.plugins`).
         split: which part of the collection it is.
         layout: how files lie under the folder.
         expected: the layout in words, for messages.
@@ -46,7 +49,7 @@ class DataSet:
 
     name: str
     version: str
-    kind: Literal["photos", "folder"]
+    kind: Literal["photos", "folder", "plugin"]
     split: str
     layout: Literal["embedded", "class-folders", "flat"]
     expected: str
@@ -93,11 +96,26 @@ DATASETS: Mapping[str, DataSet] = {
 
 def data_set(name: str) -> DataSet:
     """The registered data set of that name; `UnknownDataSet` otherwise."""
-    try:
+    if name in DATASETS:
         return DATASETS[name]
-    except KeyError:
-        known = ", ".join(sorted(DATASETS))
-        raise UnknownDataSet(f"unknown data set {name!r}; known: {known}") from None
+    plugin = plugins.known("data set").get(name)
+    if plugin is None:
+        known = ", ".join(data_set_names())
+        raise UnknownDataSet(f"unknown data set {name!r}; known: {known}")
+    return DataSet(
+        name=name,
+        version=plugins.data_version(plugin),
+        kind="plugin",
+        split="plugin",
+        layout="embedded",
+        expected="as its package says",
+        description=f"opened by {plugin.code}",
+    )
+
+
+def data_set_names() -> list[str]:
+    """All names that a sweep may use: the registered ones, then the plugins'."""
+    return [*DATASETS, *(name for name in plugins.known("data set") if name not in DATASETS)]
 
 
 def missing(name: str, paths: Mapping[str, str]) -> str | None:
@@ -106,7 +124,9 @@ def missing(name: str, paths: Mapping[str, str]) -> str | None:
     Args:
         paths: the site file's `data` section, name → folder.
     """
-    chosen = data_set(name)
+    if name not in DATASETS:
+        return _plugin_missing(name)
+    chosen = DATASETS[name]
     if chosen.kind == "photos":
         if (FOLDER / "photos.csv").is_file():
             return None
@@ -127,6 +147,16 @@ def missing(name: str, paths: Mapping[str, str]) -> str | None:
         return None
     state = "does not have the expected layout" if _glance(root) else "is empty"
     return f"data set {name}: {root} {state}; {remedy}"
+
+
+def _plugin_missing(name: str) -> str | None:
+    """Only whether its code is there: to look at its data would be to run that code."""
+    try:
+        data_set(name)
+        plugins.check(plugins.known("data set")[name].code)
+    except UserError as error:
+        return f"data set {name}: {error}"
+    return None
 
 
 def image_files(root: Path, layout: str) -> list[str]:
