@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cluster
 import fits
+import loader
 import loggers
 import numpy as np
 import page
@@ -66,6 +67,7 @@ def measure() -> Iterator[Row]:
         yield from loggers.measure(folder)
         yield from cluster.measure(folder)
         yield from page.measure(folder)
+        yield from loader.measure(folder)
     yield from fits.measure()
     yield _tubelets()
     yield _frechet()

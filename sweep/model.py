@@ -52,6 +52,9 @@ class Resources(ClusterOptions):
     micro_batch: int | None = Field(None, ge=1, description="samples per forward pass")
     checkpoint_every: int | None = Field(None, ge=1, description="optimizer steps")
     compile: bool = False
+    corrupt_share: float = Field(
+        0.01, ge=0, le=1, description="share of corrupt training files above which a job fails"
+    )
     checkpoint_activations: bool = Field(
         False,
         description="keep little for the backward pass and compute it anew: less memory, "

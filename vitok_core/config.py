@@ -29,6 +29,7 @@ class Science(BaseModel):
 
 Positive = Annotated[int, Field(ge=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
+FPS = "frames per second of a clip; null: the video's own"
 
 
 class TokenizerConfig(Science):
@@ -115,6 +116,7 @@ class DataConfig(Science):
     version: str = Field("1", description="the data set's version, as registered")
     resolution: Positive = Field(description="height and width, in pixels")
     frames: Positive = Field(1, description="frames T")
+    fps: float | None = Field(None, gt=0, description=FPS)
     crop_scale: tuple[float, float] = Field(
         (1.0, 1.0), description="side of the random square crop, as a share of the short side"
     )
@@ -125,6 +127,12 @@ class DataConfig(Science):
         low, high = self.crop_scale
         if not 0 < low <= high <= 1:
             raise ValueError(f"crop_scale must be 0 < low <= high <= 1, not {[low, high]}")
+        return self
+
+    @model_validator(mode="after")
+    def _fps_is_of_clips(self) -> DataConfig:
+        if self.fps is not None and self.frames == 1:
+            raise ValueError("fps needs frames above 1")
         return self
 
 
@@ -290,6 +298,7 @@ class ReconstructJob(Science):
     version: str = "1"
     resolution: Positive
     frames: Positive = 1
+    fps: float | None = Field(None, gt=0, description=FPS)
     evaluation: EvaluationConfig = EvaluationConfig()
     length: Positive | None = Field(
         None, description="code tokens kept, of a masked variant; null: all"

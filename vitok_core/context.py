@@ -22,6 +22,7 @@ class Machine:
     checkpoint_every: int | None = None  # steps; None: only on a stop and at the end
     compile: bool = False  # the models' blocks, by torch.compile
     checkpoint_activations: bool = False  # compute blocks anew in the backward pass, for memory
+    corrupt_share: float = 0.01  # of samples: more corrupt training files fail the job
 
 
 @dataclass(frozen=True)

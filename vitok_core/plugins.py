@@ -112,11 +112,15 @@ def _tree_sha256(place: Path) -> str:
     return digest.hexdigest()
 
 
-def load(code: str, sha256: str) -> Any:
-    """Import what a job names; UserError where its source is not what was planned."""
+def load(code: str, sha256: str | None = None) -> Any:
+    """Import what a job names; UserError where its source is not what was planned.
+
+    Args:
+        sha256: of its package; None: not known here (that of a data set is in its version).
+    """
     check(code)
     found = source_sha256(top_of(code))
-    if found != sha256:
+    if sha256 is not None and found != sha256:
         raise UserError(
             f"{code}: its source has sha256 {found[:KEY_DIGITS]}…, the job was planned with "
             f"{sha256[:KEY_DIGITS]}…; put that source back, or launch the sweep again"

@@ -174,6 +174,7 @@ class _Jobs:
                 version=data_set(dataset).version,
                 resolution=draft.job.data.resolution,
                 frames=draft.job.data.frames,
+                fps=draft.job.data.fps,
                 evaluation=draft.evaluation.model,
                 length=length,
                 step=step,

@@ -17,6 +17,9 @@ _NOT_BUILT = {
     "lpips-vgg": "loss.perceptual: lpips-vgg is not in this release, it comes with a later one; "
     "set loss.perceptual=null and loss.perceptual_weight=0 to train without it",
 }
+_VIDEO_REMEDY = "set data.frames=1, or name videos: " + ", ".join(
+    name for name, entry in sources.DATASETS.items() if entry.media == "videos"
+)
 _LEAST_RESOLUTION = 11  # pixels: SSIM's Gaussian window
 
 
@@ -56,8 +59,10 @@ def _uncounted_gpus(job: PlannedJob) -> str | None:
 def _unsupported(job: PlannedJob) -> Iterator[str]:
     """What this release cannot train or score, said before hours are spent on it."""
     shape = {**job.config.get("data", {}), **job.config}
-    if shape.get("frames", 1) != 1:
-        yield f"data.frames: {shape['frames']}: this release trains and evaluates images, frames: 1"
+    if shape.get("frames", 1) > 1:
+        for name in _data_sets(job):
+            if sources.data_set(name).media != "videos":
+                yield f"data.frames: {shape['frames']}: {name} holds images; {_VIDEO_REMEDY}"
     if "dataset" not in job.config:
         return
     if job.config.get("evaluation", {}).get("samples") == 1:
@@ -71,13 +76,14 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
 
 def data_sets(plan: Plan) -> list[str]:
     """The data sets that the plan's jobs read, in the order of the jobs."""
-    names: dict[str, None] = {}
-    for job in plan.jobs:
-        if "data" in job.config:
-            names[job.config["data"]["name"]] = None
-        if "dataset" in job.config:
-            names[job.config["dataset"]] = None
-    return list(names)
+    return list(dict.fromkeys(name for job in plan.jobs for name in _data_sets(job)))
+
+
+def _data_sets(job: PlannedJob) -> Iterator[str]:
+    if "data" in job.config:
+        yield job.config["data"]["name"]
+    if "dataset" in job.config:
+        yield job.config["dataset"]
 
 
 def perceptual_networks(plan: Plan) -> list[str]:

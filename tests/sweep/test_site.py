@@ -103,6 +103,18 @@ def test_the_remedy_it_names_is_one() -> None:
     assert not [line for line in missing(plan, Site()) if "lpips" in line]
 
 
+def test_clips_of_images_are_refused_and_of_videos_are_not(tmp_path: Path) -> None:
+    videos = ["data.name=synthetic", "data.frames=16", "data.fps=8"]
+    lines = [line for line in missing(plan_file("quickstart", videos), Site()) if "frames" in line]
+    for name, line in zip(("photos-tune", "photos-heldout"), lines, strict=True):
+        assert line.startswith(f"data.frames: 16: {name} holds images; set data.frames=1, or name ")
+        assert "kinetics700-val" in line
+    whole = f"{SMALL}  - reconstruct: [synthetic]\n  - floor: [synthetic]\n"
+    plan = plan_file(write(tmp_path, whole), videos)
+    assert missing(plan, Site()) == []
+    assert {job.config["fps"] for job in plan.jobs if job.kind == "reconstruct"} == {8}
+
+
 def test_a_site_that_maps_the_data_lacks_less(tmp_path: Path) -> None:
     (tmp_path / "coco").mkdir()
     (tmp_path / "coco" / "000000000139.jpg").write_bytes(b"\xff\xd8")

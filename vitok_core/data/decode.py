@@ -1,26 +1,65 @@
-"""Decoding one image file the same way everywhere."""
+"""Decoding one image file the same way everywhere, and a store of such files as a source."""
 
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from vitok_core.data.images import CorruptImage, Pixels
+from vitok_core.data.images import CorruptImage, FileStore, Pixels, Sizes
 
 
-def decode(data: bytes, path: Path) -> Pixels:
+class Images:
+    """The images of a store, decoded on demand."""
+
+    in_memory = False
+    crops_per_image = 1
+
+    def __init__(self, store: FileStore) -> None:
+        self.store = store
+
+    @property
+    def shard_sizes(self) -> Sizes | None:
+        """As the store's."""
+        return self.store.shard_sizes
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def image(self, i: int) -> Pixels:
+        """Image i, (h, w, 3) uint8; a file that cannot be read is named in the error."""
+        with self.store.open(i) as file:
+            try:
+                data = file.read()
+            except OSError as error:
+                raise CorruptImage(f"{self.store.name(i)}: {error.strerror}") from error
+        return decode(data, self.store.name(i))
+
+    def label(self, i: int) -> int:
+        """As the store's."""
+        return self.store.label(i)
+
+
+def decode(data: bytes, name: object) -> Pixels:
     """Decode to (h, w, 3) uint8 RGB, turned upright by the EXIF orientation.
 
-    Greyscale, CMYK and palette files become RGB. Colour profiles are not applied, as is usual in
-    the field. `path` only names the file in the error.
+    Greyscale, CMYK and palette files become RGB; transparency is dropped; of an animation the first
+    frame counts. Colour profiles are not applied, as is usual in the field. `name` only names the
+    file in the error.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            upright = ImageOps.exif_transpose(image)
-            return np.asarray(upright.convert("RGB"))
+            ImageOps.exif_transpose(image, in_place=True)
+            whole = _eight_bits(image)
+            return np.asarray(whole if whole.mode == "RGB" else whole.convert("RGB"))
     # Pillow has no one error for a broken file: OSError, SyntaxError, struct.error, ValueError…
     except Exception as error:
-        raise CorruptImage(f"{path}: not a readable image ({error}); replace the file") from error
+        raise CorruptImage(f"{name}: not a readable image ({error}); replace the file") from error
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit greyscale PNGs by their high byte: Pillow itself would clip them at 255."""
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

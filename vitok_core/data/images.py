@@ -1,21 +1,42 @@
-"""What an image source is, and the one door through which the product opens one."""
+"""What sources of images and of videos are, and the one door through which the product opens one.
+
+A sampler asks a source for image i, or for a clip of video i. Where files stand is another matter:
+folders and tar shards are stores (`FileStore`), and one class decodes the files of any store.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vitok_core.data.sources import data_set, missing
+from vitok_core.data import listing
+from vitok_core.data.sources import DataSet, data_set, missing, stands_in_shards
 from vitok_core.errors import UserError
 
 Pixels = NDArray[np.uint8]  # (h, w, 3), RGB, 0..255
+Sizes = NDArray[np.int64]  # (shards,)
 
 
-class ImageSource(Protocol):
-    """Images in a fixed order. Every implementation passes one contract test suite."""
+class Source(Protocol):
+    """Images or videos in a fixed order. Every implementation passes one contract test suite."""
+
+    @property
+    def shard_sizes(self) -> Sizes | None:
+        """Samples per shard, in order, where neighbours are quicker to read; None: no matter."""
+
+    def __len__(self) -> int:
+        """The number of images or videos, at least 1."""
+
+    def label(self, i: int) -> int:
+        """Class of sample i, from 0. Photos and scenes: itself; flat folders: always 0."""
+
+
+class ImageSource(Source, Protocol):
+    """Images, decoded one by one."""
 
     @property
     def in_memory(self) -> bool:
@@ -25,14 +46,53 @@ class ImageSource(Protocol):
     def crops_per_image(self) -> int:
         """How many evaluation crops each image yields when no number of samples is asked for."""
 
-    def __len__(self) -> int:
-        """The number of images, at least 1."""
-
     def image(self, i: int) -> Pixels:
         """Image i, 0 <= i < len, decoded: (h, w, 3) uint8 RGB, upright. Not to be written to."""
 
+
+@runtime_checkable
+class VideoSource(Source, Protocol):
+    """Videos, of which clips are decoded. No clip crosses a scene cut."""
+
+    @property
+    def clips_per_video(self) -> int:
+        """How many evaluation clips each video yields when no number of samples is asked for."""
+
+    def clip(
+        self,
+        i: int,
+        place: float,
+        frames: int,
+        fps: float | None,
+        prepare: Callable[[Pixels], Pixels],
+    ) -> Pixels:
+        """A clip of video i, (frames, h, w, 3) uint8 RGB, upright.
+
+        Args:
+            place: where it begins in the room that is left, in [0, 1]: 0 first, 0.5 middle.
+            fps: frames per second of the clip; None: every frame of the video.
+            prepare: cuts each frame down as soon as it is decoded; all to one size (h, w).
+        """
+
+
+class FileStore(Protocol):
+    """Encoded files in a fixed order, in a folder or in shards."""
+
+    @property
+    def shard_sizes(self) -> Sizes | None:
+        """As a source's."""
+
+    def __len__(self) -> int:
+        """The number of files, at least 1."""
+
+    def open(self, i: int) -> BinaryIO:
+        """File i, to be read and closed; CorruptImage where it cannot be."""
+
+    def name(self, i: int) -> str:
+        """File i as errors name it."""
+
     def label(self, i: int) -> int:
-        """Class of image i, from 0. Photos: the photo itself; flat folders: always 0."""
+        """As a source's."""
 
 
 class CorruptImage(UserError):  # noqa: N818  (named for what the user has)
@@ -43,11 +103,14 @@ class MissingData(UserError):  # noqa: N818
     """A data set that this machine does not have."""
 
 
-def open_source(name: str, paths: Mapping[str, str]) -> ImageSource:
+def open_source(
+    name: str, paths: Mapping[str, str], cache: Path | None = None
+) -> ImageSource | VideoSource:
     """Open a data set by name.
 
     Args:
-        paths: the site file's `data` section, name → folder.
+        paths: the site file's `data` section, name → folder or shards.
+        cache: where the index of shards is kept; None: it is made anew.
 
     Raises:
         UnknownDataSet: no such name. MissingData: the data is not here, with what to do.
@@ -59,6 +122,34 @@ def open_source(name: str, paths: Mapping[str, str]) -> ImageSource:
         from vitok_core.data.photos import Photos
 
         return Photos(chosen.split)
+    if chosen.kind == "scenes":
+        from vitok_core.data.toyvideos import ToyVideos
+
+        return ToyVideos(chosen.split)
+    if chosen.kind == "synthetic":
+        from vitok_core.data.synthetic import Synthetic
+
+        return Synthetic()
+    if chosen.kind == "plugin":
+        from vitok_core.data.plugged import open_plugin
+
+        plugged: ImageSource | VideoSource = open_plugin(name, paths)
+        return plugged
+    store = _store(chosen, paths[name], cache)
+    if chosen.media == "videos":
+        from vitok_core.data.video import Videos
+
+        return Videos(store)
+    from vitok_core.data.decode import Images
+
+    return Images(store)
+
+
+def _store(chosen: DataSet, path: str, cache: Path | None) -> FileStore:
+    if stands_in_shards(chosen, path):
+        from vitok_core.data.shards import Shards
+
+        return Shards(listing.shard_files(path), chosen.media, cache)
     from vitok_core.data.folders import Folder
 
-    return Folder(paths[name], chosen.layout)
+    return Folder(path, chosen.layout, chosen.media)

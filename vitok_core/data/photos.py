@@ -18,6 +18,7 @@ class Photos:
 
     in_memory = True
     crops_per_image = 16
+    shard_sizes = None
 
     def __init__(self, split: str) -> None:
         self.photos = photos_of(split)

@@ -6,17 +6,18 @@ resumed run just goes on at its next index. Crops are uint8; `pixels.to_model` m
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
-from vitok_core.data.counter import permutation, uniforms
-from vitok_core.data.crops import RESIZE, Pyramid
-from vitok_core.data.images import ImageSource, Pixels
+from vitok_core.data.counter import uniforms
+from vitok_core.data.crops import RESIZE, ClipCutter, Cut, cutter
+from vitok_core.data.images import CorruptImage, ImageSource, Pixels, VideoSource
+from vitok_core.data.order import epoch_order
+from vitok_core.data.samples import Batch, Crops, Example, stacked
+from vitok_core.data.skips import Skips
 from vitok_core.errors import UserError
 
 # Sides of evaluation crops as shares of the short side: at 512 pixels, 205 to 512. A crop is never
@@ -24,81 +25,110 @@ from vitok_core.errors import UserError
 EVAL_SCALES = (0.4, 1.0)
 
 # Additive recurrence of the plastic number's kin in 3 dimensions (R3): consecutive points fill the
-# cube of (scale, y, x) evenly, and any first n of them do.
+# cube of (scale, y, x) evenly, and any first n of them do. In 1 dimension, time, the golden ratio.
 _R3 = np.array([0.8191725133961645, 0.6710436067037893, 0.5497004779019703])
+_R1 = 0.6180339887498949
 
-
-class Crops(ABC):
-    """Crops by global sample index; tensors and batches follow from `crop` and `label`."""
-
-    @abstractmethod
-    def crop(self, i: int) -> Pixels:
-        """Sample i as (r, r, 3) uint8."""
-
-    @abstractmethod
-    def label(self, i: int) -> int:
-        """Class of sample i."""
-
-    def sample(self, i: int) -> torch.Tensor:
-        """Sample i as (3, r, r) uint8."""
-        return torch.from_numpy(self.crop(i).transpose(2, 0, 1).copy())
-
-    def samples(self, indices: Iterable[int]) -> torch.Tensor:
-        """The samples of these indices as (n, 3, r, r) uint8, contiguous."""
-        crops = np.stack([self.crop(i) for i in indices])  # (n, r, r, 3)
-        return torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2)))
-
-    def labels(self, indices: Iterable[int]) -> torch.Tensor:
-        """Classes of these indices, (n,) int64."""
-        return torch.tensor([self.label(i) for i in indices], dtype=torch.int64)
+# Corrupt files in a row that a sample passes over: past it the data set is broken, not a file.
+_MOST_TRIES = 20
 
 
 class TrainCrops(Crops):
     """An endless stream of random crops; sample i of epoch i // len(source).
 
     Each epoch visits every image once, in an order derived from (seed, epoch). The square's side
-    is uniform in `scale` times the short side, its place uniform in the room that is left.
+    is uniform in `scale` times the short side, its place uniform in the room that is left; so is a
+    clip's beginning in its video. All frames of a clip share the square and the flip. A corrupt
+    file gives way to the next place of the epoch's order (`skips`); the square stays the sample's.
 
     Args:
-        source: the images.
+        source: the images or videos.
         resolution: side r of a sample, in pixels.
         seed: the run's seed.
         scale: least and largest side, as shares of the short side, 0 < lo <= hi <= 1.
         flip: mirror half of the samples, left to right.
+        frames: T of a sample; videos alone have more than 1.
+        fps: frames per second of a clip; None: the video's own.
+        skips: who is told of corrupt files; None: they are errors.
     """
 
     def __init__(
         self,
-        source: ImageSource,
+        source: ImageSource | VideoSource,
         resolution: int,
         seed: int,
         scale: tuple[float, float] = (1.0, 1.0),
         flip: bool = True,
+        frames: int = 1,
+        fps: float | None = None,
+        skips: Skips | None = None,
     ) -> None:
         low, high = scale
         if not 0 < low <= high <= 1:
             raise ValueError(f"scale must be 0 < lo <= hi <= 1, not {scale}")
         self.source, self.resolution, self.seed = source, resolution, seed
-        self.scale, self.flip = (low, high), flip
-        self._pyramid = Pyramid(source)
+        self.scale, self.flip, self.skips = (low, high), flip, skips
+        self._cutter = cutter(source, frames, fps)
+        self._order = (0, epoch_order(seed, 0, len(source), source.shard_sizes))
 
-    def image_index(self, i: int) -> int:
-        """Which image of the source sample i is cut from."""
+    def __getstate__(self) -> dict[str, object]:
+        # Only the process that trains keeps the account of corrupt files.
+        return {**vars(self), "skips": None}
+
+    def image_index(self, i: int, passed_over: int = 0) -> int:
+        """Which image of the source sample i is cut from, after so many corrupt ones."""
         epoch, place = divmod(i, len(self.source))
-        return int(_epoch_order(self.seed, epoch, len(self.source))[place])
+        if self._order[0] != epoch:
+            order = epoch_order(self.seed, epoch, len(self.source), self.source.shard_sizes)
+            self._order = (epoch, order)
+        return int(self._order[1][(place + passed_over) % len(self.source)])
 
-    def crop(self, i: int) -> Pixels:
-        """Sample i as (r, r, 3) uint8."""
-        # All four are always drawn, so that switching the flip off moves no crop.
-        share, y, x, mirror = uniforms(self.seed, "train crops", i, 4)
-        low, high = self.scale
-        image = self.image_index(i)
-        pixels = self._pyramid.crop(image, low + (high - low) * share, y, x, self.resolution)
-        return pixels[:, ::-1] if self.flip and mirror < 0.5 else pixels
+    def read(self, i: int) -> Example:
+        """Sample i; CorruptImage when `_MOST_TRIES` files in a row are corrupt."""
+        corrupt: str | None = None
+        tries = min(_MOST_TRIES, len(self.source))
+        for passed_over in range(tries):
+            image = self.image_index(i, passed_over)
+            try:
+                return Example(self._crop(i, image), self.source.label(image), corrupt)
+            except CorruptImage as error:
+                corrupt = corrupt or str(error)
+        raise CorruptImage(f"{tries} corrupt files in a row, the first: {corrupt}")
 
     def label(self, i: int) -> int:
-        """Class of sample i."""
+        """Class of the image that sample i is cut from if none is corrupt."""
         return self.source.label(self.image_index(i))
+
+    def samples(self, indices: Iterable[int]) -> torch.Tensor:
+        """As `Crops.samples`; corrupt files are told of at step 0."""
+        batch, corrupt = self.batch(list(indices))
+        self.account(len(batch.samples), corrupt, 0)
+        return batch.samples
+
+    def batch(self, indices: Sequence[int]) -> tuple[Batch, list[str]]:
+        """The samples of these indices with their labels, and what is wrong with corrupt files."""
+        read = [self.read(i) for i in indices]
+        labels = torch.tensor([example.label for example in read], dtype=torch.int64)
+        samples = stacked([example.pixels for example in read])
+        corrupt = [example.corrupt for example in read if example.corrupt is not None]
+        return Batch(samples, labels, torch.tensor(list(indices))), corrupt
+
+    def account(self, samples: int, corrupt: Sequence[str], step: int) -> None:
+        """Tell of a step's corrupt files; CorruptImage where they are errors."""
+        if self.skips is not None:
+            self.skips.add(samples, corrupt, step)
+        elif corrupt:
+            raise CorruptImage(corrupt[0])
+
+    def _crop(self, i: int, image: int) -> Pixels:
+        # All four are always drawn, so that switching the flip off moves no crop.
+        share, y, x, mirror = uniforms(self.seed, "train crops", i, 4).tolist()
+        low, high = self.scale
+        cut = Cut(low + (high - low) * share, y, x)
+        if isinstance(self._cutter, ClipCutter):
+            cut = cut._replace(time=float(uniforms(self.seed, "train clips", i, 1)[0]))
+        pixels = self._cutter.crop(image, cut, self.resolution)
+        return pixels[..., ::-1, :] if self.flip and mirror < 0.5 else pixels
 
 
 class EvalCrops(Crops):
@@ -108,23 +138,36 @@ class EvalCrops(Crops):
     number of samples is even over the photos, and a smaller set is the beginning of a larger one.
     Crop 0 is the centre at full scale; the others follow a low-discrepancy sequence over scale
     and place, shifted per photo. Folders give the centre crop of the short side, one per image.
+    Clips are centre crops from the middle of their video; further clips of the toy videos follow a
+    low-discrepancy sequence over time. A corrupt file is an error: the set would be another.
 
     Args:
-        source: the images.
+        source: the images or videos.
         resolution: side r of a sample, in pixels.
-        samples: how many; None: all images of a folder, 16 crops of every photo. Fewer than all
-            images of a folder are spread evenly over its sorted list, thus over the classes.
+        samples: how many; None: all images of a folder, 16 crops of every photo, 16 clips of every
+            toy video. Fewer than all files of a folder are spread evenly over its sorted list,
+            thus over the classes.
+        frames, fps: as of `TrainCrops`.
     """
 
-    def __init__(self, source: ImageSource, resolution: int, samples: int | None = None) -> None:
-        self.source, self.resolution = source, resolution
-        self._many = source.crops_per_image > 1
-        self._n = len(source) * source.crops_per_image if samples is None else samples
+    def __init__(
+        self,
+        source: ImageSource | VideoSource,
+        resolution: int,
+        samples: int | None = None,
+        frames: int = 1,
+        fps: float | None = None,
+    ) -> None:
+        self.source, self.resolution, self.frames = source, resolution, frames
+        self._cutter = cutter(source, frames, fps)
+        each = source.clips_per_video if isinstance(source, VideoSource) else source.crops_per_image
+        self._many = each > 1
+        self._n = len(source) * each if samples is None else samples
         if self._n < 1:
             raise ValueError(f"samples must be at least 1, not {samples}")
         if not self._many and self._n > len(source):
-            raise UserError(f"{samples} evaluation samples asked of {len(source)} images")
-        self._pyramid = Pyramid(source)
+            held = "videos" if isinstance(source, VideoSource) else "images"
+            raise UserError(f"{samples} evaluation samples asked of {len(source)} {held}")
 
     def __len__(self) -> int:
         return self._n
@@ -133,6 +176,9 @@ class EvalCrops(Crops):
     def protocol(self) -> str:
         """How the set was cut, for the protocol string of a metric."""
         images = min(self._n, len(self.source))
+        if isinstance(self._cutter, ClipCutter):
+            clips = f"{self._n} centre-cropped clips of {images} videos, {self._cutter.protocol}"
+            return f"{clips}, {self.resolution}px, {RESIZE}"
         how = f"low-discrepancy crops of {images} photos" if self._many else "centre crops"
         return f"{self._n} {how}, {self.resolution}px, {RESIZE}"
 
@@ -142,25 +188,28 @@ class EvalCrops(Crops):
             raise IndexError(f"sample {i} of {self._n}")
         return i % len(self.source) if self._many else i * len(self.source) // self._n
 
-    def crop(self, i: int) -> Pixels:
-        """Sample i as (r, r, 3) uint8."""
+    def read(self, i: int) -> Example:
+        """Sample i, which is never another one."""
         image = self.image_index(i)
-        scale, y, x = self._place(image, i // len(self.source))
-        return self._pyramid.crop(image, scale, y, x, self.resolution)
+        cut = self._place(image, i // len(self.source))
+        return Example(self._cutter.crop(image, cut, self.resolution), self.source.label(image))
 
     def label(self, i: int) -> int:
         """Class of sample i."""
         return self.source.label(self.image_index(i))
 
-    def _place(self, image: int, number: int) -> tuple[float, float, float]:
-        """(scale, y, x) of the image's crop of that number."""
+    def _place(self, image: int, number: int) -> Cut:
+        """The image's crop, or the video's clip, of that number."""
         if not self._many or number == 0:
-            return 1.0, 0.5, 0.5
+            return Cut(1.0, 0.5, 0.5)
+        size = self._cutter.size(image)
+        if size is None:
+            return Cut(1.0, 0.5, 0.5, (0.5 + number * _R1) % 1.0)
         shift = uniforms(0, "evaluation crops", image, 3)
-        share, y, x = (shift + number * _R3) % 1.0
+        share, y, x = ((shift + number * _R3) % 1.0).tolist()
         low, high = EVAL_SCALES
-        low = min(high, max(low, self.resolution / min(self._pyramid.size(image))))
-        return low + (high - low) * float(share), float(y), float(x)
+        low = min(high, max(low, self.resolution / min(size)))
+        return Cut(low + (high - low) * share, y, x)
 
 
 def step_indices(step: int, batch_size: int, rank: int = 0, world: int = 1) -> range:
@@ -172,20 +221,6 @@ def step_indices(step: int, batch_size: int, rank: int = 0, world: int = 1) -> r
     return range(start, start + share)
 
 
-class Samples(Dataset[tuple[torch.Tensor, int, int]]):
-    """A torch data set over global sample indices: (crop (3, r, r) uint8, label, index)."""
-
-    def __init__(self, crops: Crops, indices: range) -> None:
-        self.crops, self.indices = crops, indices
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, k: int) -> tuple[torch.Tensor, int, int]:
-        i = self.indices[k]
-        return self.crops.sample(i), self.crops.label(i), i
-
-
 def loader(
     crops: TrainCrops,
     batch_size: int,
@@ -193,35 +228,42 @@ def loader(
     workers: int = 0,
     rank: int = 0,
     world: int = 1,
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Batches of the given steps: crops (b, 3, r, r) uint8, labels (b,), global indices (b,).
+) -> Iterator[Batch]:
+    """One rank's batches of the given steps.
 
-    Any number of workers gives the same batches; a resumed run passes its remaining steps.
+    Any number of workers gives the same batches; a resumed run passes its remaining steps. Workers
+    live as long as the iteration, each makes whole batches, two ahead; a process that uses CUDA
+    gets them in pinned memory.
     """
-    if workers == 0:
-        # The plain loop spares the loader's collation.
-        for step in steps:
-            indices = step_indices(step, batch_size, rank, world)
-            yield crops.samples(indices), crops.labels(indices), torch.tensor(list(indices))
-        return
-    whole = Samples(crops, range(steps.stop * batch_size))
-    batches = _Batches(steps, batch_size, rank, world)
-    yield from DataLoader(whole, batch_sampler=batches, num_workers=workers)
+    batches = _Batches(crops, batch_size, steps, rank, world)
+    made: Iterable[_Made] = (batches[k] for k in range(len(steps)))
+    if workers:
+        pin = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        made = DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=pin)
+    for step, found in zip(steps, made, strict=True):
+        if isinstance(found, CorruptImage):
+            raise found
+        batch, corrupt = found
+        crops.account(len(batch.samples), corrupt, step + 1)
+        yield batch
 
 
-class _Batches(Sampler[list[int]]):
-    """The steps' index lists, made one by one: a long run has too many to hold."""
+_Made = tuple[Batch, list[str]] | CorruptImage
 
-    def __init__(self, steps: range, batch_size: int, rank: int, world: int) -> None:
-        self.steps, self.share = steps, (batch_size, rank, world)
+
+class _Batches(Dataset[_Made]):
+    """The batches of a run's steps by number; a failure is a value, to be raised as it is."""
+
+    def __init__(
+        self, crops: TrainCrops, batch_size: int, steps: range, rank: int, world: int
+    ) -> None:
+        self.crops, self.steps, self.share = crops, steps, (batch_size, rank, world)
 
     def __len__(self) -> int:
         return len(self.steps)
 
-    def __iter__(self) -> Iterator[list[int]]:
-        return (list(step_indices(step, *self.share)) for step in self.steps)
-
-
-@lru_cache(maxsize=4)
-def _epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
-    return permutation(seed, "epoch order", epoch, n)
+    def __getitem__(self, k: int) -> _Made:
+        try:
+            return self.crops.batch(step_indices(self.steps[k], *self.share))
+        except CorruptImage as error:
+            return error

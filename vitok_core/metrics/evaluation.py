@@ -8,9 +8,9 @@ from torch import Tensor
 from vitok_core.config import ReconstructJob
 from vitok_core.context import Context
 from vitok_core.data.images import MissingData, open_source
-from vitok_core.data.pixels import to_model, to_uint8
+from vitok_core.data.pixels import as_clips, as_samples, to_model, to_uint8
 from vitok_core.data.sampler import EvalCrops
-from vitok_core.data.sources import fingerprint, missing
+from vitok_core.data.sources import check_version, fingerprint, missing
 from vitok_core.errors import UserError
 from vitok_core.metrics.rate import ACTIVE_PROTOCOL, KL_PROTOCOL, Rate
 from vitok_core.metrics.scoring import Rebuild, score
@@ -30,10 +30,10 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
     rate = Rate(model.config.channels, config.frames * config.resolution**2)
 
     @torch.inference_mode()
-    def rebuild(images: Tensor) -> Tensor:
-        posterior = model.encode(to_model(images.to(device))[:, :, None]).keep(kept)
+    def rebuild(samples: Tensor) -> Tensor:
+        posterior = model.encode(as_clips(to_model(samples.to(device)))).keep(kept)
         rate.add(posterior)
-        return to_uint8(model.decode(posterior.mean, posterior.grid, kept)[:, :, 0]).cpu()
+        return to_uint8(as_samples(model.decode(posterior.mean, posterior.grid, kept))).cpu()
 
     crops, bits = evaluation_crops(config.dataset, config.version, config, context)
     source = f"{config.dataset}@{config.version}"
@@ -65,11 +65,10 @@ def evaluation_crops(
     name: str, version: str, config: ReconstructJob, context: Context
 ) -> tuple[EvalCrops, str]:
     """The data set's evaluation crops and the fingerprint of its bytes, which is journalled."""
-    if config.frames != 1:
-        raise UserError(f"frames: {config.frames}: this release evaluates images, frames: 1")
     bits = journal_data(name, version, context)
-    source = open_source(name, context.paths.data)
-    return EvalCrops(source, config.resolution, config.evaluation.samples), bits
+    source = open_source(name, context.paths.data, context.cache)
+    samples = config.evaluation.samples
+    return EvalCrops(source, config.resolution, samples, config.frames, config.fps), bits
 
 
 def journal_data(name: str, version: str, context: Context) -> str:
@@ -77,15 +76,21 @@ def journal_data(name: str, version: str, context: Context) -> str:
     paths = context.paths.data
     if (reason := missing(name, paths)) is not None:
         raise MissingData(reason)
+    check_version(name, version)
     bits = fingerprint(name, paths)
     context.data_fingerprint(name, version, bits)
     return bits
 
 
 def sheet(crops: EvalCrops, rebuild: Rebuild, context: Context) -> None:
-    """Leave `artifacts/sheet.png`: the first crops, their reconstructions and the differences."""
+    """Leave `artifacts/sheet.png`: the first crops, their reconstructions and the differences.
+
+    Of clips the middle frame is shown.
+    """
     context.artifacts.mkdir(parents=True, exist_ok=True)
     path = context.artifacts / "sheet.png"
-    images = crops.samples(range(min(8, len(crops))))
-    write_sheet(path, images, rebuild(images))
+    samples = crops.samples(range(min(8, len(crops))))
+    originals, rebuilt = (as_clips(each) for each in (samples, rebuild(samples)))
+    middle = crops.frames // 2
+    write_sheet(path, originals[:, :, middle], rebuilt[:, :, middle])
     context.artifact(path, "sheet")

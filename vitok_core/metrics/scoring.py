@@ -14,14 +14,15 @@ from torch import Tensor
 
 from vitok_core.config import EvaluationConfig
 from vitok_core.context import Context
+from vitok_core.data.pixels import as_images
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import Stopped, UserError
 from vitok_core.metrics.efficientnet import STAGE_WIDTH, WIDTH
 from vitok_core.metrics.features import Extractor, References, Statistics, cached_references
 from vitok_core.metrics.pixels import PSNR_PROTOCOL, SSIM_PROTOCOL, WINDOW, psnr, ssim
 
-BATCH = 64
-Rebuild = Callable[[Tensor], Tensor]  # (b, 3, h, w) uint8 → the same shape, uint8
+BATCH = 64  # frames
+Rebuild = Callable[[Tensor], Tensor]  # (b, 3, h, w) or (b, 3, t, h, w) uint8 → the same, rebuilt
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ def score(
 ) -> None:
     """Rebuild every crop and report all results through the context.
 
+    Clips are scored frame by frame: every frame counts as an image.
+
     Args:
         source: the data set as `name@version`, for protocols.
         fingerprint: of its bytes, for the cache of reference features.
@@ -44,15 +47,16 @@ def score(
     extractors = [Extractor.open(name, context) for name in evaluation.networks]
     statistics = [Statistics() for _ in extractors]
     sums = torch.zeros(2, dtype=torch.float64)
-    for done, images in batches(crops, context):
-        rebuilt = rebuild(images)
+    for done, samples in batches(crops, context):
+        images, rebuilt = as_images(samples), as_images(rebuild(samples))
         sums += torch.stack([psnr(rebuilt, images).sum(), ssim(rebuilt, images).sum()]).cpu()
         for extractor, gathered in zip(extractors, statistics, strict=True):
             gathered.add(extractor.outputs(rebuilt))
-        context.progress(done + len(images), len(crops), "images")
+        unit = "images" if crops.frames == 1 else "clips"
+        context.progress(done + len(samples), len(crops), unit)
 
     measured = f"{source}: {crops.protocol}"
-    mean_psnr, mean_ssim = (sums / len(crops)).tolist()
+    mean_psnr, mean_ssim = (sums / (len(crops) * crops.frames)).tolist()
     context.result("rPSNR", mean_psnr, f"{PSNR_PROTOCOL}; {measured}")
     context.result("rSSIM", mean_ssim, f"{SSIM_PROTOCOL}; {measured}")
     for extractor, gathered in zip(extractors, statistics, strict=True):
@@ -63,7 +67,7 @@ def score(
 def _check_sizes(crops: EvalCrops, evaluation: EvaluationConfig) -> None:
     if crops.resolution < WINDOW:
         raise UserError(f"resolution: {crops.resolution}: SSIM's window needs {WINDOW} or more")
-    if evaluation.networks and len(crops) < 2:
+    if evaluation.networks and len(crops) * crops.frames < 2:
         raise UserError(
             "evaluation.samples: 1: a Fréchet distance needs 2 or more; raise it or set "
             "evaluation.networks: []"
@@ -71,12 +75,13 @@ def _check_sizes(crops: EvalCrops, evaluation: EvaluationConfig) -> None:
 
 
 def batches(crops: EvalCrops, context: Context) -> Iterator[tuple[int, Tensor]]:
-    """(start, images (b, 3, h, w) uint8) over the whole set; stops where the context asks."""
-    for start in range(0, len(crops), BATCH):
+    """(start, samples of it uint8) over the whole set; stops where the context asks."""
+    size = max(1, BATCH // crops.frames)
+    for start in range(0, len(crops), size):
         reason = context.check_stop()
         if reason is not None:
             raise Stopped(reason)
-        yield start, crops.samples(range(start, min(len(crops), start + BATCH)))
+        yield start, crops.samples(range(start, min(len(crops), start + size)))
 
 
 def _references(crops: EvalCrops, extractor: Extractor, key: str, context: Context) -> References:
@@ -84,8 +89,8 @@ def _references(crops: EvalCrops, extractor: Extractor, key: str, context: Conte
 
     def compute() -> References:
         gathered = Statistics()
-        for _, images in batches(crops, context):
-            gathered.add(extractor.outputs(images))
+        for _, samples in batches(crops, context):
+            gathered.add(extractor.outputs(as_images(samples)))
         return References.of(gathered)
 
     # The library's version is part of the key: kernels may differ in the last bits.

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from vitok_core.config import DataConfig
 from vitok_core.context import Context
-from vitok_core.data.images import open_source
-from vitok_core.data.pixels import to_model
-from vitok_core.data.sampler import TrainCrops
+from vitok_core.data.opening import training_crops
+from vitok_core.data.pixels import as_clips, to_model
 from vitok_core.data.sources import fingerprint
 from vitok_core.models.pca import Pca, fit_pca
 from vitok_core.models.tubelets import to_tubelets
@@ -41,13 +40,12 @@ def crop_count(data: DataConfig) -> int:
 
 def training_patches(data: DataConfig, stride: int, patch: int, context: Context) -> Tensor:
     """Tubelets (n, 3·q·p·p) in [-1, 1] of the first training crops of a fixed seed."""
-    source = open_source(data.name, context.paths.data)
-    crops = TrainCrops(source, data.resolution, PCA_SEED, data.crop_scale, data.flip)
+    crops = training_crops(data, PCA_SEED, context)
     count = crop_count(data)
     parts = []
     for start in range(0, count, CHUNK):
         samples = crops.samples(range(start, min(count, start + CHUNK)))
-        clips = to_model(samples)[:, :, None]  # (n, 3, 1, h, w)
+        clips = as_clips(to_model(samples))  # (n, 3, t, h, w)
         parts.append(to_tubelets(clips, stride, patch).flatten(0, 1))
     return torch.cat(parts)
 

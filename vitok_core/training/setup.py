@@ -10,10 +10,9 @@ from torch import Tensor
 
 from vitok_core.config import TokenizerJob
 from vitok_core.context import Context
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import training_crops
 from vitok_core.data.sampler import TrainCrops
 from vitok_core.data.sources import fingerprint
-from vitok_core.errors import UserError
 from vitok_core.models.blocks import compile_blocks
 from vitok_core.models.build import build_tokenizer
 from vitok_core.models.initialise import init_pca, init_standard, pca_rank
@@ -41,12 +40,9 @@ class Run:
 def build_run(config: TokenizerJob, context: Context) -> Run:
     """Open the data, make and initialise the model, and give it its optimizer."""
     data = config.data
-    if data.frames != 1:
-        raise UserError(f"data.frames: {data.frames}: this release trains on images, frames: 1")
     device = torch.device(context.machine.device)
-    source = open_source(data.name, context.paths.data)
+    crops = training_crops(data, config.seed, context)
     context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
-    crops = TrainCrops(source, data.resolution, config.seed, data.crop_scale, data.flip)
     model = initial_model(config, context).to(device)
     model.checkpoint_activations(context.machine.checkpoint_activations)
     if context.machine.compile:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vitok_core.data.counter import noise
-from vitok_core.data.pixels import to_model
+from vitok_core.data.pixels import as_clips, to_model
 from vitok_core.errors import UserError
 from vitok_core.objectives.reconstruction import reconstruction_loss
 from vitok_core.training.lengths import kept_lengths
@@ -29,7 +29,7 @@ def train_step(run: Run, images: Tensor, indices: Sequence[int]) -> dict[str, fl
     """One optimizer step on the global batch; returns the named terms of its learning curve.
 
     Args:
-        images: (b, 3, h, w) uint8.
+        images: (b, 3, h, w) uint8, clips (b, 3, t, h, w).
         indices: the global sample index of each, from which the posterior's noise is drawn.
     """
     train = run.config.train
@@ -57,7 +57,7 @@ def train_step(run: Run, images: Tensor, indices: Sequence[int]) -> dict[str, fl
 
 def _backward(run: Run, images: Tensor, indices: Sequence[int], share: float) -> dict[str, Tensor]:
     """Add `share` of a micro-batch's gradient; returns its loss terms."""
-    x = to_model(images.to(run.device, non_blocking=True))[:, :, None]  # (b, 3, 1, h, w)
+    x = as_clips(to_model(images.to(run.device, non_blocking=True)))  # (b, 3, t, h, w)
     draws = noise(run.config.seed, NOISE_STREAM, indices, run.model.code_shape).to(run.device)
     kept = kept_lengths(run.config.tokenizer.lengths, run.config.seed, indices, run.device)
     half = run.config.train.precision == "bf16"

@@ -1,22 +1,18 @@
-"""The contract of image sources: one suite, every back-end; and what folders add to it."""
+"""Folders of images, and how one is decoded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from media import picture
 from PIL import Image
 
+from vitok_core.data.decode import Images
 from vitok_core.data.folders import Folder
-from vitok_core.data.images import CorruptImage, ImageSource, MissingData, open_source
+from vitok_core.data.images import CorruptImage, MissingData, open_source
 from vitok_core.data.sources import UnknownDataSet
-
-
-def picture(seed: int, height: int = 40, width: int = 56) -> Image.Image:
-    noise = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
-    return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture
@@ -37,51 +33,6 @@ def coco(tmp_path: Path) -> Path:
     for i in range(3):
         picture(i).save(root / f"{i:012}.jpg")
     return root
-
-
-Opener = Callable[[], ImageSource]
-
-
-@pytest.fixture(params=["photos-tune", "imagenet1k-val", "coco2017-val"])
-def opener(request: pytest.FixtureRequest, imagenet: Path, coco: Path) -> Opener:
-    paths = {"imagenet1k-val": str(imagenet), "coco2017-val": str(coco)}
-    return lambda: open_source(request.param, paths)
-
-
-class TestContract:
-    def test_images_are_rgb_uint8_and_not_empty(self, opener: Opener) -> None:
-        source = opener()
-        assert len(source) >= 1
-        for i in range(len(source)):
-            pixels = source.image(i)
-            assert pixels.dtype == np.uint8
-            assert pixels.ndim == 3
-            assert pixels.shape[2] == 3
-            assert min(pixels.shape[:2]) > 1
-
-    def test_order_does_not_depend_on_access_or_instance(self, opener: Opener) -> None:
-        one, two = opener(), opener()
-        assert len(one) == len(two)
-        backwards = {i: two.image(i).copy() for i in reversed(range(len(two)))}
-        assert all(np.array_equal(one.image(i), backwards[i]) for i in range(len(one)))
-
-    def test_labels_are_small_integers(self, opener: Opener) -> None:
-        source = opener()
-        labels = [source.label(i) for i in range(len(source))]
-        assert all(isinstance(label, int) for label in labels)
-        assert set(labels) == set(range(max(labels) + 1))
-
-    @pytest.mark.parametrize("method", ["image", "label"])
-    def test_indices_outside_are_errors(self, opener: Opener, method: str) -> None:
-        source = opener()
-        for i in (-1, len(source)):
-            with pytest.raises(IndexError):
-                getattr(source, method)(i)
-
-    def test_it_says_how_to_be_sampled(self, opener: Opener) -> None:
-        source = opener()
-        assert source.crops_per_image >= 1
-        assert isinstance(source.in_memory, bool)
 
 
 def test_class_folders_are_sorted_and_labelled_by_folder(imagenet: Path) -> None:
@@ -107,13 +58,25 @@ def test_exif_orientation_turns_the_image(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # stored lying on its side
     picture(0, height=40, width=56).save(tmp_path / "a.jpg", exif=exif)
-    assert Folder(tmp_path, "flat").image(0).shape == (56, 40, 3)
+    assert Images(Folder(tmp_path, "flat")).image(0).shape == (56, 40, 3)
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_other_colour_modes_become_rgb(tmp_path: Path, mode: str) -> None:
     picture(0).convert(mode).save(tmp_path / "a.jpg")
-    assert Folder(tmp_path, "flat").image(0).shape == (40, 56, 3)
+    assert Images(Folder(tmp_path, "flat")).image(0).shape == (40, 56, 3)
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [("png", "PNG"), ("webp", "WEBP")])
+def test_lossless_files_give_their_very_pixels(tmp_path: Path, suffix: str, kind: str) -> None:
+    picture(0).save(tmp_path / f"a.{suffix}", kind, lossless=True)
+    assert np.array_equal(Images(Folder(tmp_path, "flat")).image(0), np.asarray(picture(0)))
+
+
+def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
+    ramp = np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    assert np.array_equal(Images(Folder(tmp_path, "flat")).image(0)[..., 1], ramp // 256)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 300])
@@ -121,11 +84,11 @@ def test_a_broken_file_is_named(coco: Path, keep: int) -> None:
     broken = coco / "000000000001.jpg"
     broken.write_bytes(broken.read_bytes()[:keep])
     with pytest.raises(CorruptImage, match=broken.name):
-        Folder(coco, "flat").image(1)
+        Images(Folder(coco, "flat")).image(1)
 
 
 def test_a_file_that_vanished_is_named(coco: Path) -> None:
-    source = Folder(coco, "flat")
+    source = Images(Folder(coco, "flat"))
     (coco / "000000000001.jpg").unlink()
     with pytest.raises(CorruptImage, match=r"000000000001\.jpg"):
         source.image(1)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vitok_core.data import sources
+from vitok_core.data import listing
 from vitok_core.data.sources import DATASETS, UnknownDataSet, data_set, fingerprint, missing
 
 
@@ -25,7 +25,9 @@ def imagenet(root: Path, files: tuple[str, ...] = ("n01/a.JPEG", "n02/b.JPEG")) 
 def test_names() -> None:
     assert set(DATASETS) == {
         "photos-train", "photos-tune", "photos-heldout",
+        "videos-train", "videos-heldout", "synthetic",
         "imagenet1k-train", "shutterstock-imagenet1k", "imagenet1k-val", "coco2017-val",
+        "kinetics700-train", "kinetics700-val", "ucf101-train", "shutterstock-video",
     }  # fmt: skip
     assert all(name == entry.name and entry.version for name, entry in DATASETS.items())
 
@@ -57,7 +59,7 @@ class TestMissing:
         self.check(missing("imagenet1k-val", {"imagenet1k-val": gone}), gone, "does not exist")
 
     def test_a_file(self, tmp_path: Path) -> None:
-        file = tmp_path / "val.tar"
+        file = tmp_path / "val.zip"
         file.touch()
         self.check(missing("imagenet1k-val", {"imagenet1k-val": str(file)}), "is not a folder")
 
@@ -78,14 +80,14 @@ class TestMissing:
     ) -> None:
         paths = imagenet(tmp_path, tuple(f"n{i % 200:03}/{i}.JPEG" for i in range(400)))
         seen = []
-        listing = os.scandir
+        scandir = os.scandir
 
         @contextmanager
         def counted(folder: str | Path) -> Iterator[Iterator[os.DirEntry[str]]]:
-            with listing(folder) as entries:
+            with scandir(folder) as entries:
                 yield (seen.append(entry.name) or entry for entry in entries)
 
-        monkeypatch.setattr(sources.os, "scandir", counted)
+        monkeypatch.setattr(listing.os, "scandir", counted)
         assert missing("imagenet1k-val", paths) is None
         assert len(seen) < 100
 

@@ -93,6 +93,6 @@ def test_absent_training_data_is_one_line(tmp_path: Path) -> None:
         floor(tmp_path, 4, data=DATA.model_copy(update={"name": "imagenet1k-train"}))
 
 
-def test_clips_wait_for_a_later_release(tmp_path: Path) -> None:
+def test_clips_of_photos_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="frames: 2"):
         floor(tmp_path, 4, data=DATA.model_copy(update={"frames": 2}))

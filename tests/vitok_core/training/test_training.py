@@ -184,7 +184,7 @@ def test_what_is_not_built_is_refused_before_any_work(
     job = make_job(loss={"perceptual": "lpips-vgg", "perceptual_weight": 1.0})
     with pytest.raises(UserError, match=r"loss\.perceptual"):
         train_tokenizer(job, context)
-    with pytest.raises(UserError, match="frames"):
+    with pytest.raises(UserError, match="frames: 4: this data set holds images"):
         train_tokenizer(make_job(data={"frames": 4}), context)
     assert context.metrics == []
 
