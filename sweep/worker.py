@@ -32,8 +32,9 @@ from sweep.journal import Journal
 from sweep.layout import JobFolder
 from sweep.model import Resources
 from sweep.shown import Shown
-from sweep.snapshot import code_identity
+from sweep.snapshot import code_identity, plugin_copies
 from sweep.stopping import Signals, Watch
+from vitok_core import plugins
 from vitok_core.config import TokenizerJob
 from vitok_core.context import Machine, Parent
 from vitok_core.errors import Stopped, UserError
@@ -123,7 +124,9 @@ def run_job(
         machine = _machine(given.resources, first)
         journal.write("started", **_started(number, submission, scheduler, machine, spec))
         watch = Watch(signals, folder.journals / f"{number + 1}.jsonl", limit)
-        with Shown(folder.slug) as shown:
+        configs = [spec["config"], *(parent.config for parent in parents)]
+        copies = plugin_copies(folder.root, configs)
+        with plugins.activated(copies), Shown(folder.slug) as shown:
             return _run(
                 spec,
                 lambda: AttemptContext(

@@ -77,7 +77,9 @@ class TokenizerConfig(Science):
         if (self.class_ is None) != (self.class_sha256 is None):
             raise ValueError("class and class_sha256 go together: both or neither")
         if self.class_ and (self.variant, self.init) != ("simple", "standard"):
-            raise ValueError("class goes with variant: simple and init: standard; others are ViTok's")
+            raise ValueError(
+                "class goes with variant: simple and init: standard; others are ViTok's"
+            )
         return self
 
     @model_validator(mode="after")

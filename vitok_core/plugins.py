@@ -59,6 +59,18 @@ def _plugin(point: EntryPoint) -> Plugin:
     return Plugin(point.name, f"{point.module}:{point.attr}", version)
 
 
+def metadata_of(top: str) -> Mapping[str, Mapping[str, str]]:
+    """What makes a copy's entry points found: the text of files, by dist-info folder."""
+    found: dict[str, dict[str, str]] = {}
+    for point in (each for group in GROUPS.values() for each in entry_points(group=group)):
+        if point.dist is not None and top_of(point.value) == top:
+            name = re.sub(r"[-_.]+", "_", point.dist.name)
+            found[f"{name}-{point.dist.version}.dist-info"] = {
+                file: point.dist.read_text(file) or "" for file in ("METADATA", "entry_points.txt")
+            }
+    return found
+
+
 def top_of(code: str) -> str:
     """The top-level package of `module:attribute`."""
     return code.partition(":")[0].partition(".")[0]
@@ -206,7 +218,11 @@ def _names(body: Iterable[ast.stmt]) -> set[str]:
             found |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found |= {each.id for t in targets for each in ast.walk(t) if isinstance(each, ast.Name)}
+            found |= {
+                each.id for t in targets for each in ast.walk(t) if isinstance(each, ast.Name)
+            }
         elif isinstance(node, ast.If | ast.Try | ast.With):
-            found |= _names(each for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt))
+            found |= _names(
+                each for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt)
+            )
     return found

@@ -1,7 +1,8 @@
 """A sweep file becomes a plan: its points and its jobs, parents before children. Pure.
 
 Nothing is written and nothing is asked of the machine: whether the data is here is a question for
-sweep.planning.preflight, what is done already one for the store.
+sweep.planning.preflight, what is done already one for the store. Users' own classes alone are
+looked for, hashed and counted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 
 from sweep.model import Plan, PlannedJob, Point, Resources
 from sweep.planning import identity, only
+from sweep.planning.counting import counted
 from sweep.planning.estimate import (
     Device,
     device,
@@ -58,7 +60,7 @@ def plan_file(
 
 def _plan(sweep: Spec, made: list[Draft], keep: str | None, name: str) -> Plan:
     jobs = _Jobs(sweep, device(name))
-    chosen = only.select(made, keep)
+    chosen, notes = counted(only.select(made, keep))
     points = tuple(jobs.point(draft) for draft in chosen)
     return Plan(
         sweep=sweep.name,
@@ -67,6 +69,7 @@ def _plan(sweep: Spec, made: list[Draft], keep: str | None, name: str) -> Plan:
         points=points,
         jobs=tuple(jobs.planned.values()),
         device=name,
+        notes=notes,
     )
 
 
@@ -116,8 +119,8 @@ class _Jobs:
             resolution=shape.resolution,
             frames=shape.frames,
             pixels_per_channel=shape.pixels_per_channel,
-            params_m=trained.parameters / 1e6,
-            gflops=trained.macs / 1e9,
+            params_m=None if trained.parameters is None else trained.parameters / 1e6,
+            gflops=None if trained.macs is None else trained.macs / 1e9,
             jobs=self._jobs(draft),
             config=_seeded({**trained.config, **tuned}, draft),
         )
@@ -141,7 +144,7 @@ class _Jobs:
         key = _train_id("tokenizer", trained.parts, draft.seed, ())
         if key not in self.planned:
             slug, config = f"tokenizer-{draft.stage1_slug}", _seeded(trained.config, draft)
-            flops = train_flops(draft.job, trained.macs)
+            flops = train_flops(draft.job, trained.macs or 0)
             self._add(key, "tokenizer", slug, config, (), draft, train, flops, flops)
         return _Parent(key, draft.stage1_slug, train)
 
@@ -186,7 +189,7 @@ class _Jobs:
         key = identity.job_id_of_json("reconstruct", revision, text, (parent.id,))
         if key not in self.planned:
             slug = f"reconstruct-{parent.slug}-{scored_slug(scored)}"
-            flops = reconstruct_flops(scored, draft.trained.macs)
+            flops = reconstruct_flops(scored, draft.trained.macs or 0)
             train = draft.job.train
             self._add(key, "reconstruct", slug, config, (parent.id,), draft, train, 0.0, flops)
         return key

@@ -19,8 +19,8 @@ from sweep.spec.fields import SECTIONS, STAGE2, TOWERS, field, tower_of
 from sweep.spec.problems import Mark
 from sweep.spec.read import IDLE, Spec
 from sweep.spec.stages import trains
-from vitok_core.config import FinetuneJob, TokenizerJob
 from vitok_core import plugins
+from vitok_core.config import FinetuneJob, TokenizerJob
 from vitok_core.data.sources import data_set, data_set_names
 
 TRAINED = ("tokenizer", "data", "loss", "train")  # the sections of a tokenizer job

@@ -31,8 +31,8 @@ class Trained:
     identity: str
     config_id: str
     shape: Shape
-    parameters: int
-    macs: int
+    parameters: int | None  # None: of a class of the user's own (see sweep.planning.counting)
+    macs: int | None
     slug: str
 
 
@@ -106,6 +106,7 @@ class Trainings:
         parts = _parts(sections, TRAINED)
         stage = _identity("tokenizer", parts)
         towers = job.tokenizer.encoder, job.tokenizer.decoder
+        ours = job.tokenizer.class_ is None
         return Trained(
             job=job,
             parts=parts,
@@ -113,8 +114,8 @@ class Trainings:
             identity=stage,
             config_id=identity.config_id([stage]),
             shape=shape,
-            parameters=tokenizer_parameters(*towers, shape),
-            macs=macs_of(job.tokenizer, shape),
+            parameters=tokenizer_parameters(*towers, shape) if ours else None,
+            macs=macs_of(job.tokenizer, shape) if ours else None,
             slug=tokenizer_slug(job.tokenizer, shape),
         )
 

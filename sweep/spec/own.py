@@ -54,9 +54,7 @@ def check_metrics(value: Any) -> tuple[ExtraMetric, ...]:
     for name in sorted(set(names), key=str) if value is not None else ():
         plugin, sha256 = _named("metric", name)
         found.append(
-            ExtraMetric(
-                name=plugin.name, code=plugin.code, sha256=sha256, version=plugin.version
-            )
+            ExtraMetric(name=plugin.name, code=plugin.code, sha256=sha256, version=plugin.version)
         )
     return tuple(found)
 

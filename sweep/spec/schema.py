@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweep.spec.fields import RESOURCE_KINDS, SECTIONS, SIZE, TOWERS, fields
+from sweep.spec.own import CLASS, LOSSES, METRICS
 from sweep.spec.scalars import LARGEST
 from sweep.spec.stages import NUMBERS, ON_DATA, TRAINED
 from sweep.spec.sweeping import LARGEST_SEED
-from sweep.spec.own import CLASS, LOSSES, METRICS
 from vitok_core import plugins
 from vitok_core.data.sources import data_set_names
 from vitok_core.variants import SIZES, Tower
@@ -26,6 +26,7 @@ _OF_RECONSTRUCT = {
     "lengths": "code tokens kept, of a masked variant; without it the whole code",
     "steps": "milestones of the training before it that are scored besides its final weights",
 }
+_WEIGHT: Schema = {"type": ["number", "null"]}
 _NONE: Schema = {"type": ["array", "null"], "maxItems": 0}
 _NAME = "[A-Za-z][A-Za-z0-9]*"
 
@@ -131,7 +132,7 @@ def _value(path: str) -> Schema:
     elif path == CLASS:
         schema = {"type": ["string", "null"], "pattern": r"^[\w.]+:\w+$"}
     elif path == LOSSES:
-        weights = _object(dict.fromkeys(plugins.known("loss"), {"type": ["number", "null"]}))
+        weights = _object({name: _WEIGHT for name in plugins.known("loss")})
         schema = {"anyOf": [weights, _NONE]}
     elif path == METRICS:
         names = list(plugins.known("metric"))
