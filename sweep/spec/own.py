@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,11 @@ from vitok_core.plugins import Kind, Plugin
 CLASS = "tokenizer.class"
 LOSSES = "loss.extra"
 METRICS = "evaluation.extra"
+# Names that ours have: `loss_<name>` is a learning curve, and a metric's name its column.
+_TAKEN: Mapping[Kind, str] = {
+    "loss": r"rec|kl|perceptual|gan",
+    "metric": r"[rg](PSNR|SSIM|FID|IS|FVD|FD)(\[.*)?|LPIPS|kl_bits_per_pixel|active_channels",
+}
 
 
 def check_class(value: Any) -> str | None:
@@ -70,6 +76,8 @@ def _named(kind: Kind, name: Any) -> tuple[Plugin, str]:
     if not isinstance(name, str):
         raise ValueError(f"expected a {kind}'s name, got {shown(name)}")
     known = plugins.known(kind)
+    if re.fullmatch(_TAKEN[kind], name):
+        raise ValueError(f"'{name}' is a {kind} of ours; yours needs another name")
     if name not in known:
         hint = nearest(name, known) or f"; no installed package offers one ({plugins.GROUPS[kind]})"
         raise ValueError(f"unknown {kind} '{name}'{hint}")

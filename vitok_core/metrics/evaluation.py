@@ -15,7 +15,7 @@ from vitok_core.errors import UserError
 from vitok_core.metrics.rate import ACTIVE_PROTOCOL, KL_PROTOCOL, Rate
 from vitok_core.metrics.scoring import Rebuild, score
 from vitok_core.metrics.sheet import write_sheet
-from vitok_core.models.tokenizer import ViTok
+from vitok_core.models.autoencoder import Tokenizer
 from vitok_core.models.tubelets import grid_of
 from vitok_core.training.final import load_tokenizer
 
@@ -33,7 +33,7 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
     def rebuild(samples: Tensor) -> Tensor:
         posterior = model.encode(as_clips(to_model(samples.to(device)))).keep(kept)
         rate.add(posterior)
-        return to_uint8(as_samples(model.decode(posterior.mean, posterior.grid, kept))).cpu()
+        return to_uint8(as_samples(model.rebuild(posterior.mean, posterior))).cpu()
 
     crops, bits = evaluation_crops(config.dataset, config.version, config, context)
     source = f"{config.dataset}@{config.version}"
@@ -44,7 +44,7 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
     sheet(crops, rebuild, context)
 
 
-def _kept_length(config: ReconstructJob, model: ViTok) -> int | None:
+def _kept_length(config: ReconstructJob, model: Tokenizer) -> int | None:
     """How many code tokens the decoder is given; None: all. Refuses what the model cannot do."""
     length, tokenizer = config.length, model.config
     if length is None:

@@ -7,13 +7,14 @@ from typing import cast
 from torch import Tensor, nn
 
 from vitok_core.config import TokenizerConfig
+from vitok_core.models.autoencoder import Tokenizer
 from vitok_core.models.blocks import Transformer
 from vitok_core.models.masking import CodeMask, Kept
 from vitok_core.models.posterior import Posterior
-from vitok_core.models.tubelets import Grid, from_tubelets, grid_of, to_tubelets
+from vitok_core.models.tubelets import Grid, from_tubelets, to_tubelets
 
 
-class ViTok(nn.Module):
+class ViTok(Tokenizer):
     """The simple variant: tubelets → encoder → 2c → z → decoder → tubelets.
 
     With `config.lengths` it is Mask Simple: a code's tail may be masked before it is decoded.
@@ -27,9 +28,7 @@ class ViTok(nn.Module):
     """
 
     def __init__(self, config: TokenizerConfig, frames: int, resolution: int) -> None:
-        super().__init__()
-        self.config = config
-        self.grid = grid_of(frames, resolution, resolution, config.stride, config.patch)
+        super().__init__(config, frames, resolution)
         values = 3 * config.stride * config.patch**2
         encoder, decoder = config.encoder, config.decoder
         self.embed = nn.Linear(values, encoder.width)
@@ -40,20 +39,10 @@ class ViTok(nn.Module):
         self.unembed = nn.Linear(decoder.width, values)
         self.masking = CodeMask(config.channels) if config.lengths else None
 
-    def code_tokens(self, grid: Grid) -> int:
-        """How many tokens the code of a clip with that grid of tubelets has."""
-        return grid.tokens
-
-    @property
-    def code_shape(self) -> tuple[int, int]:
-        """(l, c) of one clip's code at the size that the model was made for."""
-        return self.code_tokens(self.grid), self.config.channels
-
     def encode(self, x: Tensor) -> Posterior:
         """Posterior of the code of clips (b, 3, t, h, w) in [-1, 1]."""
-        stride, patch = self.config.stride, self.config.patch
-        grid = grid_of(x.shape[2], x.shape[3], x.shape[4], stride, patch)
-        tubelets = self.embed(to_tubelets(x, stride, patch))  # (b, L, d_encoder)
+        grid = self.grid_of(x)
+        tubelets = self.embed(to_tubelets(x, self.config.stride, self.config.patch))  # (b, L, d_encoder)
         moments = self.moments(self._encode_tokens(tubelets, grid))  # (b, l, 2c)
         return Posterior.from_moments(moments, grid)
 
@@ -72,20 +61,9 @@ class ViTok(nn.Module):
         values = self.unembed(tubelets)  # (b, L, 3·q·p·p)
         return from_tubelets(values, grid, self.config.stride, self.config.patch)
 
-    def forward(
-        self, x: Tensor, noise: Tensor | None = None, kept: Kept | None = None
-    ) -> tuple[Tensor, Posterior]:
-        """Reconstruct `x`: from a sample of the posterior with `noise`, else from its mean.
-
-        `kept` is as in `decode`; the posterior that is returned knows it.
-        """
-        posterior = self.encode(x).keep(kept)
-        z = posterior.mean if noise is None else posterior.sample(noise)
-        return self.decode(z, posterior.grid, kept), posterior
-
-    def reconstruct(self, x: Tensor, kept: Kept | None = None) -> Tensor:
-        """Decode the posterior's mean: what evaluation scores."""
-        return cast(Tensor, self(x, kept=kept)[0])
+    def rebuild(self, z: Tensor, posterior: Posterior) -> Tensor:
+        """As the base's; of a masked code the tokens that the posterior keeps."""
+        return self.decode(z, posterior.grid, posterior.kept)
 
     def checkpoint_activations(self, on: bool) -> None:
         """Compute each block anew in the backward pass, for memory; gradients do not change."""
