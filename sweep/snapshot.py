@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def freeze_plugins(root: Root, jobs: Iterable[PlannedJob]) -> None:
         top = plugins.top_of(code or "")
         if not top or plugins.source_sha256(top)[: len(key)] != key:
             raise UserError(f"{code}: its source has changed since this was planned; launch again")
-        _whole(root.plugins, lambda folder, key=key, top=top: _fill_plugin(folder, key, top))
+        _whole(root.plugins, partial(_fill_plugin, key, top))
 
 
 def plugin_copies(root: Root, configs: Iterable[Mapping[str, Any]]) -> list[Path]:
@@ -69,7 +69,7 @@ def plugin_copies(root: Root, configs: Iterable[Mapping[str, Any]]) -> list[Path
     return [root.plugins / key for key in keys if (root.plugins / key).is_dir()]
 
 
-def _fill_plugin(folder: Path, key: str, top: str) -> str:
+def _fill_plugin(key: str, top: str, folder: Path) -> str:
     place = plugins.place_of(top)
     for source in sorted(place.rglob("*")) if place.is_dir() else [place]:
         inside = source.relative_to(place.parent)

@@ -132,7 +132,7 @@ def _value(path: str) -> Schema:
     elif path == CLASS:
         schema = {"type": ["string", "null"], "pattern": r"^[\w.]+:\w+$"}
     elif path == LOSSES:
-        weights = _object({name: _WEIGHT for name in plugins.known("loss")})
+        weights = _object(dict.fromkeys(plugins.known("loss"), _WEIGHT))
         schema = {"anyOf": [weights, _NONE]}
     elif path == METRICS:
         names = list(plugins.known("metric"))

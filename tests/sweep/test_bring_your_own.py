@@ -57,8 +57,10 @@ def test_what_a_plan_says_of_it(lab: Lab) -> None:
     tokenizer = point.config["tokenizer"]
     assert tokenizer["class"] == "mylab.tok:Build"
     (loss,) = point.config["loss"]["extra"]
-    assert (loss["name"], loss["weight"], loss["code"]) == ("mylab-edges", 0.1, "mylab.losses:edges")
-    assert len(loss["sha256"]) == 64 and loss["sha256"] == tokenizer["class_sha256"]
+    assert (loss["name"], loss["weight"]) == ("mylab-edges", 0.1)
+    assert loss["code"] == "mylab.losses:edges"
+    assert len(loss["sha256"]) == 64
+    assert loss["sha256"] == tokenizer["class_sha256"]
     stripes = next(job for job in made.jobs if job.config.get("dataset") == "mylab-stripes")
     assert stripes.config["version"] == f"1.0+{loss['sha256'][:12]}"
     assert json.loads(json.dumps(made.document))["tokenizer"]["class"] == "mylab.tok:Build"
@@ -84,7 +86,8 @@ def test_a_point_without_it_does_not_know_of_it(lab: Lab) -> None:
     sweep = sweep.replace("axes:\n", "axes:\n  tokenizer.class: [null, mylab.tok:Build]\n")
     lab.sweep.write_text(sweep)
     ours, theirs = plan(lab).points
-    assert "class" not in ours.config["tokenizer"] and "extra" not in ours.config["loss"]
+    assert "class" not in ours.config["tokenizer"]
+    assert "extra" not in ours.config["loss"]
     assert theirs.config["tokenizer"]["class"] == "mylab.tok:Build"
     lab.edit("tok", "nn.SiLU()", "nn.GELU()")
     again = plan(lab).points
@@ -122,7 +125,8 @@ def test_a_class_that_cannot_be_counted_is_planned(
     made = plan(lab)
     assert (made.points[0].params_m, made.points[0].gflops) == (None, None)
     (note,) = made.notes
-    assert "mylab.tok:Build could not be counted" in note and "No: not so" in note
+    assert "mylab.tok:Build could not be counted" in note
+    assert "No: not so" in note
 
 
 def test_a_source_that_changed_since_the_plan_is_not_frozen(lab: Lab, tmp_path: Path) -> None:
@@ -168,8 +172,10 @@ def test_from_the_sweep_file_to_the_database(lab: Lab) -> None:
         assert (data, "rPSNR") in scores
     (trained,) = (lab.folder / "results" / "jobs").glob("tokenizer-*/journal/1.jsonl")
     records = [json.loads(line) for line in trained.read_text().splitlines()]
-    curve = [r["value"] for r in records if r["event"] == "metric" and r["name"] == "loss_mylab-edges"]
-    assert len(curve) == 20 and curve[-1] < curve[0]
+    points = [record for record in records if record["event"] == "metric"]
+    curve = [point["value"] for point in points if point["name"] == "loss_mylab-edges"]
+    assert len(curve) == 20
+    assert curve[-1] < curve[0]
     assert lab.cli("db", "check").returncode == 0
 
 

@@ -15,6 +15,9 @@ import numpy as np
 from vitok_core import plugins
 from vitok_core.errors import UserError
 
+_OF_ALL = ("shard_sizes", "__len__", "label")
+_OF_IMAGES = ("image", "in_memory", "crops_per_image")
+_OF_VIDEOS = ("clip", "clips_per_video")
 _LOOKED_AT = 64  # images of a set whose bytes its fingerprint is made of
 
 
@@ -22,9 +25,8 @@ def open_plugin(name: str, paths: Mapping[str, str]) -> Any:
     """The source of a data set; UserError where its code is not what an image source needs."""
     code = plugins.known("data set")[name].code
     source = plugins.load(code)(paths.get(name))
-    wanted = ("shard_sizes", "__len__", "label")
-    wanted += ("clip",) if hasattr(source, "clip") else ("image", "in_memory", "crops_per_image")
-    lacking = [each for each in wanted if not hasattr(source, each)]
+    own = _OF_VIDEOS if hasattr(source, "clip") else _OF_IMAGES
+    lacking = [each for each in (*_OF_ALL, *own) if not hasattr(source, each)]
     if lacking:
         raise UserError(f"data set {name}: what {code} opens has no {', '.join(lacking)}")
     return source

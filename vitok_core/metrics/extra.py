@@ -37,7 +37,7 @@ class Extra:
                 f"image, ({len(originals)},)"
             )
         if not bool(values.isfinite().all()):
-            raise UserError(f"evaluation.extra: {self.config.name} returns a value that is no number")
+            raise UserError(f"evaluation.extra: {self.config.name} returns what is no number")
         self._sum += float(values.double().sum())
         self._images += len(values)
 

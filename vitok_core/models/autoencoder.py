@@ -41,7 +41,8 @@ class Tokenizer(nn.Module):
 
     def grid_of(self, x: Tensor) -> Grid:
         """The grid of tubelets of clips (b, 3, t, h, w)."""
-        return grid_of(*x.shape[2:], self.config.stride, self.config.patch)
+        _, _, frames, height, width = x.shape
+        return grid_of(frames, height, width, self.config.stride, self.config.patch)
 
     def code_tokens(self, grid: Grid) -> int:
         """How many tokens the code of a clip with that grid of tubelets has."""

@@ -41,8 +41,8 @@ class ViTok(Tokenizer):
 
     def encode(self, x: Tensor) -> Posterior:
         """Posterior of the code of clips (b, 3, t, h, w) in [-1, 1]."""
-        grid = self.grid_of(x)
-        tubelets = self.embed(to_tubelets(x, self.config.stride, self.config.patch))  # (b, L, d_encoder)
+        grid, stride, patch = self.grid_of(x), self.config.stride, self.config.patch
+        tubelets = self.embed(to_tubelets(x, stride, patch))  # (b, L, d_encoder)
         moments = self.moments(self._encode_tokens(tubelets, grid))  # (b, l, 2c)
         return Posterior.from_moments(moments, grid)
 
