@@ -97,11 +97,14 @@ def check_shapes(model: Tokenizer) -> None:
     size = (grid.t * config.stride, grid.h * config.patch, grid.w * config.patch)
     clip = torch.zeros(1, 3, *size)
     was_training = model.training
-    output, posterior = model.eval()(clip)
+    model.eval()
+    posterior = model.encode(clip)
+    _expect(config, "encode gives a code (1, l, c)", posterior.mean, (1, *model.code_shape))
+    output = model.rebuild(posterior.mean, posterior)
+    _expect(config, "decode gives a clip (1, 3, t, h, w)", output, tuple(clip.shape))
     model.train(was_training)
-    for what, found, expected in (
-        ("encode gives a code (1, l, c) of", posterior.mean.shape, (1, *model.code_shape)),
-        ("decode gives a clip (1, 3, t, h, w) of", output.shape, clip.shape),
-    ):
-        if tuple(found) != tuple(expected):
-            raise UserError(f"{config.class_}: {what} {tuple(found)}, expected {tuple(expected)}")
+
+
+def _expect(config: TokenizerConfig, what: str, found: Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(found.shape) != shape:
+        raise UserError(f"{config.class_}: {what} of {tuple(found.shape)}, expected {shape}")
