@@ -26,10 +26,13 @@ def journals(folder: JobFolder) -> list[tuple[int, Path]]:
 
 
 def furthest_first(folder: JobFolder) -> list[Path]:
-    """The job's checkpoints in the order in which a resume tries them."""
-    found = folder.checkpoints.glob("*/*.pt")
-    visible = [path for path in found if not path.name.startswith(".")]
-    return sorted(visible, key=_furthest, reverse=True)
+    """The job's checkpoints in the order in which a resume tries them; milestones are none."""
+    return sorted(_checkpoints(folder) - set(milestones(folder)), key=_furthest, reverse=True)
+
+
+def milestones(folder: JobFolder) -> list[Path]:
+    """The weights that the job kept on its way, for evaluation."""
+    return sorted(path for path in _checkpoints(folder) if path.name.startswith("milestone-"))
 
 
 class DoneJobs:
@@ -156,6 +159,12 @@ class AttemptContext:
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
+
+
+def _checkpoints(folder: JobFolder) -> set[Path]:
+    """Whole files of all attempts; those still being written have a dot before their name."""
+    found = folder.checkpoints.glob("*/*.pt")
+    return {path for path in found if not path.name.startswith(".")}
 
 
 def _furthest(path: Path) -> tuple[bool, str, int]:

@@ -1,4 +1,4 @@
-"""What a training run is made of: data, model, optimizer, and where they stand."""
+"""What every training is made of: its data, a model at step 0, an optimizer."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from vitok_core.config import TokenizerJob
+from vitok_core.config import FinetuneJob, TokenizerJob, TrainConfig
 from vitok_core.context import Context
 from vitok_core.data.opening import training_crops
 from vitok_core.data.sampler import TrainCrops
@@ -20,34 +20,29 @@ from vitok_core.models.posterior import Posterior
 from vitok_core.models.tokenizer import ViTok
 from vitok_core.training.linear import training_pca
 
+# A tokenizer as it is called in training: (clips, noise, kept lengths).
 Forward = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Posterior]]
 
 
 @dataclass
 class Run:
-    """The moving parts of one training."""
+    """One training's configuration, data and place, whatever it trains."""
 
-    config: TokenizerJob
+    config: TokenizerJob | FinetuneJob
+    train: TrainConfig  # the section of `config` that says how to optimise
     context: Context
     device: torch.device
     crops: TrainCrops
-    model: ViTok
-    forward: Forward  # the model as it is called in training: (clips, noise, kept lengths)
-    optimizer: torch.optim.AdamW
     step: int = 0  # optimizer steps done
 
 
-def build_run(config: TokenizerJob, context: Context) -> Run:
-    """Open the data, make and initialise the model, and give it its optimizer."""
+def open_run(config: TokenizerJob | FinetuneJob, train: TrainConfig, context: Context) -> Run:
+    """Take the threads, open the data and journal what it holds."""
     data = config.data
-    device = torch.device(context.machine.device)
+    torch.set_num_threads(context.machine.threads)
     crops = training_crops(data, config.seed, context)
     context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
-    model = initial_model(config, context).to(device)
-    model.checkpoint_activations(context.machine.checkpoint_activations)
-    if context.machine.compile:
-        compile_blocks(model)
-    return Run(config, context, device, crops, model, model, make_optimizer(model, config))
+    return Run(config, train, context, torch.device(context.machine.device), crops)
 
 
 def initial_model(config: TokenizerJob, context: Context) -> ViTok:
@@ -63,12 +58,23 @@ def initial_model(config: TokenizerJob, context: Context) -> ViTok:
     return model
 
 
-def make_optimizer(model: ViTok, config: TokenizerJob) -> torch.optim.AdamW:
-    """AdamW with decay on matrices only: decaying norms and biases would only shift the output."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
+def place(model: ViTok, run: Run) -> ViTok:
+    """The model on the job's device, with the machine's settings."""
+    machine = run.context.machine
+    model.checkpoint_activations(machine.checkpoint_activations)
+    if machine.compile:
+        compile_blocks(model)
+    return model.to(run.device)
+
+
+def make_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.AdamW:
+    """AdamW over what is trained, its rate to be set at each step.
+
+    Decay is on matrices only: decaying norms and biases would only shift the output.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
-        {"params": matrices, "weight_decay": config.train.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": train.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=0.0, betas=config.train.betas, fused=True)
+    return torch.optim.AdamW(groups, lr=0.0, betas=train.betas, fused=True)
