@@ -86,8 +86,8 @@ def place_of(top: str) -> Path:
     if spec is None:
         raise UserError(f"there is no package '{top}'; {_PATH}")
     folders = list(spec.submodule_search_locations or ())
-    if len(folders) > 1:
-        raise UserError(f"package '{top}' stands in several folders ({', '.join(folders)})")
+    if folders and spec.origin is None:  # others may add to it, so its source has no one hash
+        raise UserError(f"package '{top}' ({', '.join(folders)}) has no __init__.py; add one")
     place = Path(folders[0] if folders else spec.origin or "")
     if top in _OURS or not (place.is_dir() if folders else place.suffix == ".py"):
         raise UserError(f"'{top}' is no package of yours with Python source")

@@ -1,4 +1,4 @@
-"""Losses of users' own: functions (output, target, posterior) → scalar, added with their weights."""
+"""Losses of users' own: functions (output, target, posterior) → scalar, each with a weight."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from typing import Any
 from vitok_core.config import FinetuneJob, TokenizerJob
 from vitok_core.errors import UserError
 from vitok_core.files import replace_atomically
+from vitok_core.models.autoencoder import Tokenizer
 from vitok_core.models.build import build_tokenizer
-from vitok_core.models.tokenizer import ViTok
 from vitok_core.training.checkpoint import (
     State,
     config_sha256,
@@ -45,7 +45,7 @@ def save_milestone(run: Run, weights: State) -> None:
     _save(run, weights, run.context.checkpoints / milestone_name(run.step))
 
 
-def load_tokenizer(place: Path, step: int | None = None) -> ViTok:
+def load_tokenizer(place: Path, step: int | None = None) -> Tokenizer:
     """The trained tokenizer of either stage in evaluation mode, on the CPU.
 
     Args:

@@ -13,11 +13,13 @@ from vitok_core.context import Context
 from vitok_core.data.opening import training_crops
 from vitok_core.data.sampler import TrainCrops
 from vitok_core.data.sources import fingerprint
+from vitok_core.models.autoencoder import Tokenizer, check_shapes
 from vitok_core.models.blocks import compile_blocks
 from vitok_core.models.build import build_tokenizer
 from vitok_core.models.initialise import init_pca, init_standard, pca_rank
 from vitok_core.models.posterior import Posterior
 from vitok_core.models.tokenizer import ViTok
+from vitok_core.objectives.extra import ExtraTerm, open_extra
 from vitok_core.training.linear import training_pca
 
 # A tokenizer as it is called in training: (clips, noise, kept lengths).
@@ -33,6 +35,7 @@ class Run:
     context: Context
     device: torch.device
     crops: TrainCrops
+    extra: tuple[ExtraTerm, ...] = ()  # the losses of `config.loss.extra`
     step: int = 0  # optimizer steps done
 
 
@@ -42,13 +45,19 @@ def open_run(config: TokenizerJob | FinetuneJob, train: TrainConfig, context: Co
     torch.set_num_threads(context.machine.threads)
     crops = training_crops(data, config.seed, context)
     context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
-    return Run(config, train, context, torch.device(context.machine.device), crops)
+    device = torch.device(context.machine.device)
+    return Run(config, train, context, device, crops, open_extra(config.loss))
 
 
-def initial_model(config: TokenizerJob, context: Context) -> ViTok:
+def initial_model(config: TokenizerJob, context: Context) -> Tokenizer:
     """The tokenizer at step 0, on the CPU: a function of the configuration and its seed alone."""
     sizes, data = config.tokenizer, config.data
-    model = build_tokenizer(sizes, data.frames, data.resolution)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)  # for the weights of a class of the user's own
+        model = build_tokenizer(sizes, data.frames, data.resolution)
+    if not isinstance(model, ViTok):
+        check_shapes(model)
+        return model
     generator = torch.Generator().manual_seed(config.seed)
     if sizes.init == "pca":
         pca = training_pca(data, sizes.stride, sizes.patch, pca_rank(model), context)
@@ -58,7 +67,7 @@ def initial_model(config: TokenizerJob, context: Context) -> ViTok:
     return model
 
 
-def place(model: ViTok, run: Run) -> ViTok:
+def place(model: Tokenizer, run: Run) -> Tokenizer:
     """The model on the job's device, with the machine's settings."""
     machine = run.context.machine
     model.checkpoint_activations(machine.checkpoint_activations)

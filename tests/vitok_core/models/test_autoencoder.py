@@ -72,7 +72,7 @@ def test_the_check_of_shapes_leaves_the_model_as_it_was() -> None:
         ("encode", lambda self, x: Posterior(*torch.zeros(2, 1, 15, 3), self.grid),
          r"encode gives a code \(1, l, c\) of \(1, 15, 3\), expected \(1, 16, 3\)"),
         ("decode", lambda self, z, grid=None: torch.zeros(1, 3, 16, 16),
-         r"decode gives a clip \(1, 3, t, h, w\) of \(1, 3, 16, 16\), expected \(1, 3, 1, 16, 16\)"),
+         r"decode gives a clip .* of \(1, 3, 16, 16\), expected \(1, 3, 1, 16, 16\)"),
     ],
 )  # fmt: skip
 def test_wrong_shapes_are_one_line(method: str, wrong: Any, message: str) -> None:
