@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.planning import identity
+from sweep.planning.estimate import Macs
 from sweep.planning.points import Draft
 from sweep.planning.training import Trained
 from vitok_core.files import replace_atomically
@@ -25,7 +26,8 @@ _COUNTER = "vitok_core.models.count"
 _PATIENCE = 300.0  # seconds; importing torch on a busy cluster's disk takes a minute
 
 Asked = Mapping[str, Any]
-Counts = Mapping[str, Any]  # {"parameters", "macs"}, or {"error"}
+Counts = Mapping[str, Any]  # _COUNTED, or {"error"}
+_COUNTED = ("parameters", "encoder_macs", "decoder_macs")
 
 
 def counted(drafts: list[Draft]) -> tuple[list[Draft], tuple[str, ...]]:
@@ -40,9 +42,9 @@ def counted(drafts: list[Draft]) -> tuple[list[Draft], tuple[str, ...]]:
         counts = found[_key(asked[each])]
         if "error" in counts:
             errors[trained.job.tokenizer.class_] = counts["error"]
-        filled[each] = replace(
-            trained, parameters=counts.get("parameters"), macs=counts.get("macs")
-        )
+        else:
+            macs = Macs(counts["encoder_macs"], counts["decoder_macs"])
+            filled[each] = replace(trained, parameters=counts["parameters"], macs=macs)
     notes = tuple(
         f"{code} could not be counted, its parameters and FLOPs are unknown and in no total: {why}"
         for code, why in errors.items()
@@ -107,7 +109,7 @@ def _kept(key: str) -> Counts | None:
         counts: Counts = json.loads((_folder() / f"{key}.json").read_bytes())
     except (OSError, ValueError):  # absent or damaged: it is a cache, count again
         return None
-    return counts if {"parameters", "macs"} <= counts.keys() else None
+    return counts if counts.keys() == set(_COUNTED) else None
 
 
 def _keep(key: str, counts: Counts) -> None:

@@ -17,9 +17,11 @@ from sweep.model import Plan, PlannedJob, Point, Resources
 from sweep.planning import identity, only
 from sweep.planning.counting import counted
 from sweep.planning.estimate import (
+    UNCOUNTED,
     Device,
     device,
     device_hours,
+    finetune_flops,
     floor_flops,
     reconstruct_flops,
     train_flops,
@@ -120,7 +122,7 @@ class _Jobs:
             frames=shape.frames,
             pixels_per_channel=shape.pixels_per_channel,
             params_m=None if trained.parameters is None else trained.parameters / 1e6,
-            gflops=None if trained.macs is None else trained.macs / 1e9,
+            gflops=None if trained.macs is None else trained.macs.both / 1e9,
             jobs=self._jobs(draft),
             config=_seeded({**trained.config, **tuned}, draft),
         )
@@ -144,7 +146,7 @@ class _Jobs:
         key = _train_id("tokenizer", trained.parts, draft.seed, ())
         if key not in self.planned:
             slug, config = f"tokenizer-{draft.stage1_slug}", _seeded(trained.config, draft)
-            flops = train_flops(draft.job, trained.macs or 0)
+            flops = train_flops(draft.job, (trained.macs or UNCOUNTED).both)
             self._add(key, "tokenizer", slug, config, (), draft, train, flops, flops)
         return _Parent(key, draft.stage1_slug, train)
 
@@ -156,9 +158,8 @@ class _Jobs:
         key = _train_id("finetune", tuned.parts, draft.seed, parents)
         if key not in self.planned:
             slug, config = f"finetune-{draft.slug}", _seeded(tuned.config, draft)
-            self._add(
-                key, "finetune", slug, config, parents, draft, train, tuned.flops, tuned.flops
-            )
+            flops = finetune_flops(tuned.job, draft.trained.macs or UNCOUNTED)
+            self._add(key, "finetune", slug, config, parents, draft, train, flops, flops)
         return _Parent(key, draft.slug, train)
 
     def _reconstructions(self, draft: Draft, stage: Stage, parent: _Parent) -> Iterator[str]:
@@ -189,7 +190,7 @@ class _Jobs:
         key = identity.job_id_of_json("reconstruct", revision, text, (parent.id,))
         if key not in self.planned:
             slug = f"reconstruct-{parent.slug}-{scored_slug(scored)}"
-            flops = reconstruct_flops(scored, draft.trained.macs or 0)
+            flops = reconstruct_flops(scored, (draft.trained.macs or UNCOUNTED).both)
             train = draft.job.train
             self._add(key, "reconstruct", slug, config, (parent.id,), draft, train, 0.0, flops)
         return key

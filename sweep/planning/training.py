@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sweep.planning import identity
-from sweep.planning.estimate import finetune_flops, macs_of, shape_of
+from sweep.planning.estimate import Macs, macs_of, shape_of
 from sweep.planning.grid import Row
 from sweep.planning.sections import FINETUNED, TRAINED, Fault, Faulty, Section, place, said
 from sweep.planning.slugs import finetune_slug, tokenizer_slug
@@ -32,7 +32,7 @@ class Trained:
     config_id: str
     shape: Shape
     parameters: int | None  # None: of a class of the user's own (see sweep.planning.counting)
-    macs: int | None
+    macs: Macs | None
     slug: str
 
 
@@ -44,7 +44,6 @@ class Finetuned:
     parts: Mapping[str, str | None]
     config: Mapping[str, Any]
     identity: str
-    flops: float
     slug: str
 
 
@@ -82,7 +81,6 @@ class Trainings:
                 parts=(parts := _parts(sections, FINETUNED)),
                 config=_config(sections, FINETUNED),
                 identity=_identity("finetune", parts),
-                flops=finetune_flops(job),
                 slug=finetune_slug(job),
             )
         return self._finetuned[key]

@@ -1,8 +1,8 @@
 """Counts tokenizers of users' own classes: `python -m vitok_core.models.count`.
 
 Reads a JSON list of {"tokenizer", "frames", "resolution"} and writes a list of {"parameters",
-"macs"}, or {"error"} where a class cannot be built or run on torch's meta device. MACs are half of
-what torch's flop counter sees in encoding and decoding one sample: products, not element-wise work.
+"encoder_macs", "decoder_macs"}, or {"error"} where a class cannot be built or run on torch's meta
+device. MACs are half of what torch's flop counter sees: products, not element-wise work.
 """
 
 from __future__ import annotations
@@ -21,14 +21,19 @@ from vitok_core.models.build import build_tokenizer
 
 
 def count(config: TokenizerConfig, frames: int, resolution: int) -> dict[str, int]:
-    """Parameters and multiply-accumulates of one sample's forward pass. Nothing is allocated."""
+    """Parameters, and multiply-accumulates of one sample each way. Nothing is allocated."""
     with torch.device("meta"):
         model = build_tokenizer(config, frames, resolution).eval()
         clip = torch.zeros(1, 3, frames, resolution, resolution)
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model(clip)
-    parameters = sum(each.numel() for each in model.parameters())
-    return {"parameters": parameters, "macs": counter.get_total_flops() // 2}
+        with torch.no_grad(), FlopCounterMode(display=False) as encoder:
+            posterior = model.encode(clip)
+        with torch.no_grad(), FlopCounterMode(display=False) as decoder:
+            model.rebuild(posterior.mean, posterior)
+    return {
+        "parameters": sum(each.numel() for each in model.parameters()),
+        "encoder_macs": encoder.get_total_flops() // 2,
+        "decoder_macs": decoder.get_total_flops() // 2,
+    }
 
 
 def _answer(asked: Mapping[str, Any]) -> dict[str, Any]:
