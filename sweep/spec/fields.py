@@ -27,7 +27,7 @@ from vitok_core.config import (
     TokenizerConfig,
     TrainConfig,
 )
-from vitok_core.data.sources import data_set_names
+from vitok_core.data.sources import DATASETS, data_set_names
 from vitok_core.kinds import KINDS
 from vitok_core.variants import SIZES, Tower
 
@@ -177,7 +177,7 @@ def check_data_set(value: Any, sizes: Sizes | None = None) -> str:
     """A registered data set's name; ValueError otherwise."""
     if not isinstance(value, str):
         raise ValueError(f"expected a data set's name, got {shown(value)}")
-    if value not in data_set_names():
+    if value not in DATASETS and value not in data_set_names():
         raise ValueError(f"unknown data set '{value}'{nearest(value, data_set_names())}")
     return str(value)
 

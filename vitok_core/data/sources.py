@@ -169,9 +169,10 @@ def missing(name: str, paths: Mapping[str, str]) -> str | None:
     Args:
         paths: the site file's `data` section, name → folder or shards.
     """
-    if name not in DATASETS:
-        return _plugin_missing(name)
-    chosen = DATASETS[name]
+    plugin = None if name in DATASETS else plugins.known("data set").get(name)
+    if plugin is not None:
+        return _plugin_missing(plugin)
+    chosen = data_set(name)
     if chosen.kind == "photos":
         if (FOLDER / "photos.csv").is_file():
             return None
@@ -185,12 +186,12 @@ def missing(name: str, paths: Mapping[str, str]) -> str | None:
     return f"data set {name}: {fault}; {remedy}" if fault else None
 
 
-def _plugin_missing(name: str) -> str | None:
+def _plugin_missing(plugin: plugins.Plugin) -> str | None:
     """Only whether its code is there: to look at its data would be to run that code."""
     try:
-        plugins.check(plugins.known("data set")[name].code)
+        plugins.check(plugin.code)
     except UserError as error:
-        return f"data set {name}: {error}"
+        return f"data set {plugin.name}: {error}"
     return None
 
 
