@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cluster
+import ddp
 import fits
 import loader
 import loggers
+import models
 import numpy as np
 import page
 import scipy.linalg
@@ -68,9 +70,11 @@ def measure() -> Iterator[Row]:
         yield from cluster.measure(folder)
         yield from page.measure(folder)
         yield from loader.measure(folder)
+        yield from ddp.measure(folder)
     yield from fits.measure()
     yield _tubelets()
     yield _frechet()
+    yield from models.measure()
 
 
 def _command(*arguments: str) -> object:

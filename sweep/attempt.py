@@ -74,8 +74,9 @@ def open_journal(folder: JobFolder) -> tuple[int, Journal]:
 def numerics(folder: JobFolder) -> dict[str, Any] | None:
     """The `started` record of the first attempt that left a checkpoint.
 
-    What it fixed (device, threads, micro-batch, compilation) later attempts reuse, so that they end
-    bit-identical. An attempt that left nothing fixed nothing: a wrong device may be mended.
+    What it fixed (device, threads, processes, micro-batch, compilation) later attempts reuse, so
+    that they end bit-identical. An attempt that left nothing fixed nothing: a wrong device may be
+    mended.
     """
     for _, path in journals(folder):
         records = read_from(path)[0]
@@ -146,19 +147,24 @@ class AttemptContext:
 
     def data_fingerprint(self, name: str, version: str, fingerprint: str) -> None:
         self._journal.write("data", name=name, version=version, fingerprint=fingerprint)
-        known = _registered(self._data / f"{name}@{version}.json", fingerprint)
-        if known != fingerprint:
-            raise UserError(
-                f"data set {name}@{version}: its content has changed since this results root first "
-                f"used it ({known[:12]}… then, {fingerprint[:12]}… now): results would not be "
-                "comparable. Point the site file at the old content, or use another --results"
-            )
+        check_fingerprint(self._data, name, version, fingerprint)
 
     def check_stop(self, step: int | None = None) -> str | None:
         return self._watch.reason(step)
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
+
+
+def check_fingerprint(folder: Path, name: str, version: str, fingerprint: str) -> None:
+    """UserError where a data set's name stood for other bytes when this root first used it."""
+    known = _registered(folder / f"{name}@{version}.json", fingerprint)
+    if known != fingerprint:
+        raise UserError(
+            f"data set {name}@{version}: its content has changed since this results root first "
+            f"used it ({known[:12]}… then, {fingerprint[:12]}… now): results would not be "
+            "comparable. Point the site file at the old content, or use another --results"
+        )
 
 
 def _checkpoints(folder: JobFolder) -> set[Path]:

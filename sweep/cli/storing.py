@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sweep.cli.options import DEFAULT_RESULTS, Database, Json, Results, Site
+
+if TYPE_CHECKING:
+    from sweep.layout import Root
+    from sweep.store import Store
 
 _ERROR = 1
 
@@ -70,13 +74,27 @@ def query(
 
 
 def export(
-    format: Annotated[str, typer.Option("--format", help="parquet, csv or json.")] = "parquet",
+    format: Annotated[
+        str | None, typer.Option("--format", help="parquet (default), csv or json.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder; default: export/ in the results root.")
     ] = None,
     view: Annotated[
         list[str] | None,
         typer.Option("--view", metavar="NAME", help="This view alone; repeatable."),
+    ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            "--tokenizer",
+            metavar="NAME",
+            help="Instead of views the trained tokenizer of this point or job: model.safetensors "
+            "and config.json, for vitok_core.load_tokenizer.",
+        ),
+    ] = None,
+    step: Annotated[
+        int | None, typer.Option("--step", min=1, help="The tokenizer's milestone at this step.")
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files of an earlier export.")
@@ -85,18 +103,48 @@ def export(
     db: Database = None,
     site: Site = None,
 ) -> None:
-    """Write the views as files, one per view.
+    """Write the views as files, one per view, or a trained tokenizer.
 
     Example: vitok-sweep export --format parquet --out tables
+
+    Example: vitok-sweep export --tokenizer p16-c16 --out tokenizers/p16-c16
     """
     from sweep.cli.jobs import opened
     from sweep.store import export as writing
     from sweep.store.views import EXPORTED
+    from vitok_core.errors import UserError
 
+    if tokenizer is not None and (format or view):
+        raise UserError("--tokenizer exports weights: it takes neither --format nor --view")
+    if tokenizer is None and step is not None:
+        raise UserError("--step is a tokenizer's milestone: say which with --tokenizer")
     store, root = opened(results, db, site)
     folder = out if out is not None else _existing(root).path / "export"
-    for path in writing.export(store, folder, format, view or EXPORTED, overwrite=overwrite):
+    if tokenizer is not None:
+        written = _export_tokenizer(store, root, tokenizer, step, out, overwrite=overwrite)
+    else:
+        form = format or "parquet"
+        written = writing.export(store, folder, form, view or EXPORTED, overwrite=overwrite)
+    for path in written:
         print(path)
+
+
+def _export_tokenizer(
+    store: Store, root: Root, name: str, step: int | None, out: Path | None, *, overwrite: bool
+) -> list[Path]:
+    from functools import partial
+
+    from sweep.tokenizers import origin, trained_by
+    from vitok_core.tokenizers import export_tokenizer
+
+    job = trained_by(store, root, name)
+    return export_tokenizer(
+        job.path,
+        root.path / "export" / job.path.name if out is None else out,
+        step=step,
+        origin=partial(origin, job),
+        overwrite=overwrite,
+    )
 
 
 def rebuild(

@@ -11,6 +11,7 @@ from sweep.model import Plan, PlannedJob
 from sweep.site import Site
 from vitok_core.config import EvaluationConfig
 from vitok_core.data import sources
+from vitok_core.kinds import KINDS
 from vitok_core.metrics import networks
 
 _VIDEO_REMEDY = "set data.frames=1, or name videos: " + ", ".join(
@@ -24,20 +25,38 @@ def missing(plan: Plan, site: Site) -> list[str]:
     lines = [sources.missing(name, site.data) for name in data_sets(plan)]
     named = perceptual_networks(plan) + feature_networks(plan)
     lines += [networks.missing(name, site.weights) for name in named]
-    lines += [_several_gpus(job) for job in plan.jobs]
+    lines += [line for job in plan.jobs for line in _processes(job)]
     lines += [_uncounted_gpus(job) for job in plan.jobs]
     lines += [line for job in plan.jobs for line in _unsupported(job)]
     return list(dict.fromkeys(line for line in lines if line))
 
 
-def _several_gpus(job: PlannedJob) -> str | None:
-    if job.resources.gpus <= 1:
-        return None
-    return (
-        f"resources.{job.kind}.gpus: {job.resources.gpus}: jobs run on one GPU in this release, "
-        f"several come with a later one; set resources.{job.kind}.gpus=1, and "
-        f"resources.{job.kind}.micro_batch to what fits its memory"
-    )
+def _processes(job: PlannedJob) -> Iterator[str]:
+    """Processes that the job's kind, its batch or its GPUs cannot have."""
+    given, place = job.resources, f"resources.{job.kind}"
+    if given.gpus and given.processes > 1:
+        yield (
+            f"{place}.processes: {given.processes}: is for jobs on the CPU; {place}.gpus is "
+            f"{given.gpus}, and each GPU has its process: leave {place}.processes out"
+        )
+    elif given.world > 1 and not KINDS[job.kind].several:
+        field = next(name for name in ("nodes", "gpus", "processes") if getattr(given, name) > 1)
+        yield (
+            f"{place}.{field}: {getattr(given, field)}: {job.kind} jobs run as one process; set "
+            f"{place}.{field}=1"
+        )
+    batch = _batch(job)
+    if batch is not None and batch % given.world:
+        yield (
+            f"train.batch: {batch} does not divide by the {given.world} processes of {place} "
+            f"({given.nodes} nodes × {given.per_node}); change one of them"
+        )
+
+
+def _batch(job: PlannedJob) -> int | None:
+    """The global batch of a training job."""
+    train = job.config.get("train") or job.config.get("finetune") or {}
+    return train.get("batch")
 
 
 def _uncounted_gpus(job: PlannedJob) -> str | None:

@@ -45,10 +45,16 @@ class Start(Generic[T]):
 
 def refusal(resources: Resources, capacity: Capacity) -> str | None:
     """Why the machine could never run such a job, with what to change; None: it can."""
-    if resources.threads > capacity.threads:
+    if resources.nodes > 1:
         return (
-            f"asks for {resources.threads} threads, this machine has {capacity.threads}; lower "
-            "resources.default.threads, or use a cluster"
+            f"asks for {resources.nodes} nodes, and this is one machine; set "
+            "resources.default.nodes=1, or use a cluster"
+        )
+    if resources.node_threads > capacity.threads:
+        each = f" ({resources.per_node} processes)" if resources.per_node > 1 else ""
+        return (
+            f"asks for {resources.node_threads} threads{each}, this machine has "
+            f"{capacity.threads}; lower resources.default.threads, or use a cluster"
         )
     if resources.memory_gb > capacity.memory_gb:
         return (
@@ -74,13 +80,14 @@ def place(
     held = [gpu for each in running for gpu in each.gpus]
     free = [gpu for gpu in capacity.gpus if gpu not in held]
     jobs = len(running)
-    threads = sum(each.resources.threads for each in running)
+    threads = sum(each.resources.node_threads for each in running)
     memory = sum(each.resources.memory_gb for each in running)
     starts: list[Start[T]] = []
     for item, resources in waiting:
         if refusal(resources, capacity) is not None:
             continue
-        jobs, threads, memory = jobs + 1, threads + resources.threads, memory + resources.memory_gb
+        jobs, threads = jobs + 1, threads + resources.node_threads
+        memory += resources.memory_gb
         # The user's own number of jobs may well share cores.
         shared = capacity.jobs is not None and jobs <= capacity.jobs
         fits = shared or (capacity.jobs is None and threads <= capacity.threads)

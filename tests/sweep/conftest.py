@@ -41,4 +41,5 @@ def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """The bench, with the stubs in this process too: for what runs jobs inside it."""
     for name, function in stub_functions().items():
         monkeypatch.setattr(f"vitok_core.jobs.{name}", function)
+    monkeypatch.setattr("sweep.ranks.meeting._PACKAGES", bench.code)
     return bench

@@ -73,6 +73,15 @@ class Driver:
         self.wait_over(ids)
 
 
+def test_a_job_of_several_processes_is_one_attempt(driver: Driver) -> None:
+    bench = driver.bench
+    job = bench.job("several", kind="tokenizer")
+    driver.run(bench.submission(job, processes=2))
+    assert sorted(each["rank"] for each in bench.trace("began")) == [0, 1]
+    assert {each["size"] for each in bench.trace("began")} == {2}
+    assert events(job).count("finished") == 1
+
+
 def test_a_chain_runs_in_order_in_one_process(driver: Driver) -> None:
     bench = driver.bench
     first = bench.job("first")

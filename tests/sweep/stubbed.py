@@ -88,9 +88,15 @@ class Bench:
         folder = self.root.job_folder(slug, f"{number:012x}")
         folder.path.mkdir(parents=True)
         data = {"name": "photos-train", "resolution": 64}
+        tower = {"width": 64, "blocks": 1, "heads": 2}
         configs = {
             "floor": {"patch": 8, "channels": 4, "data": data, "dataset": "photos-tune"},
             "reconstruct": {"dataset": "photos-tune", "resolution": 64},
+            "tokenizer": {
+                "tokenizer": {"encoder": tower, "decoder": tower, "patch": 8, "channels": 4},
+                "data": data,
+                "train": {"steps": 20, "batch": 4},
+            },
         }
         spec = {"id": folder.id, "kind": kind, "revision": 1, "slug": slug,
                 "config": configs[kind], "parents": [parent.id for parent in parents]}  # fmt: skip

@@ -17,8 +17,10 @@ from sweep.schedulers.placement import Capacity, Running, place, refusal
 from sweep.schedulers.queue import Limits
 
 ask = st.builds(
-    lambda threads, memory_gb, gpus: resources(threads=threads, memory_gb=memory_gb, gpus=gpus),
-    st.integers(1, 5), st.sampled_from([0.5, 2.0, 9.0]), st.integers(0, 3),
+    lambda threads, memory_gb, gpus, processes: resources(
+        threads=threads, memory_gb=memory_gb, gpus=gpus, processes=processes
+    ),
+    st.integers(1, 5), st.sampled_from([0.5, 2.0, 9.0]), st.integers(0, 3), st.integers(1, 2),
 )  # fmt: skip
 machines = st.builds(
     Capacity, st.integers(1, 4), st.sampled_from([1.0, 8.0]),
@@ -46,7 +48,7 @@ def test_a_queue_is_worked_off_in_order_within_the_machine(
         assert set(gpus) <= set(machine.gpus)
         assert sum(each.resources.memory_gb for each in running.values()) <= machine.memory_gb
         if machine.jobs is None:
-            assert sum(each.resources.threads for each in running.values()) <= machine.threads
+            assert sum(each.resources.node_threads for each in running.values()) <= machine.threads
         else:
             assert len(running) <= machine.jobs
         if not running:
@@ -80,6 +82,8 @@ def test_a_number_of_jobs_may_share_cores() -> None:
     ("given", "words"),
     [
         ({"threads": 9}, "asks for 9 threads, this machine has 4; lower resources.default.threads"),
+        ({"threads": 2, "processes": 3}, "asks for 6 threads (3 processes), this machine has 4"),
+        ({"nodes": 2}, "asks for 2 nodes, and this is one machine"),
         ({"memory_gb": 99}, "asks for 99 GB of memory, this machine has 8.0 GB"),
         ({"gpus": 2}, "asks for 2 GPU(s), 1 can be handed out; give their ids by --gpus"),
         ({"threads": 4, "memory_gb": 8, "gpus": 1}, None),

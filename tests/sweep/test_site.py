@@ -150,6 +150,34 @@ def test_gpus_that_are_asked_for_but_not_used(tmp_path: Path) -> None:
     assert lines(gres="gpu:h100:1", gpus=1) == lines(gres="tmp:1") == lines() == []
 
 
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"nodes": 2, "gpus": 2}, None),
+        ({"processes": 4}, None),
+        ({"gpus": 3}, "train.batch: 4 does not divide by the 3 processes of resources.tokenizer"),
+        ({"nodes": 3, "gpus": 2}, "(3 nodes × 2); change one of them"),
+        ({"gpus": 2, "processes": 2}, "leave resources.tokenizer.processes out"),
+    ],
+)
+def test_processes_that_a_training_cannot_have(
+    tmp_path: Path, given: dict[str, int], line: str | None
+) -> None:
+    site_with = Site(resources={"tokenizer": given})
+    plan = plan_file(write(tmp_path, SMALL.replace("batch: 8", "batch: 4")))
+    lines = missing(site_with.equip(plan), site_with)
+    assert len(lines) == (line is not None)
+    assert line is None or line in lines[0]
+
+
+def test_what_scores_is_one_process(tmp_path: Path) -> None:
+    plan = plan_file(write(tmp_path, SMALL + "  - floor: photos-tune\n"))
+    site_with = Site(resources={"floor": {"gpus": 8}})
+    lines = missing(site_with.equip(plan), site_with)
+    wanted = "resources.floor.gpus: 8: floor jobs run as one process; set resources.floor.gpus=1"
+    assert wanted in lines
+
+
 def test_only_named_networks_are_asked_for(tmp_path: Path) -> None:
     text = SMALL + "  - reconstruct: photos-tune\n"
     assert feature_networks(plan_file(write(tmp_path, text))) == ["efficientnet-lite0"]

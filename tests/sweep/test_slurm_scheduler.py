@@ -14,6 +14,7 @@ from stubbed import Bench
 
 from sweep.claims import claim
 from sweep.layout import JobFolder, Root
+from sweep.ranks.meeting import Spawned
 from sweep.schedulers.base import (
     Liveness,
     SchedulerUnreachableError,
@@ -333,5 +334,6 @@ def test_an_array_that_comes_after_it_was_given_up_runs_nothing(
     batch = read_batch(folder)
     assert batch is not None
     assert batch.cancelled() == {parents[0].id}
-    run_member(batch, batch.tasks[0][0], Signals())
+    signals = Signals()
+    run_member(batch, batch.tasks[0][0], signals, Spawned(signals))
     assert not list(parents[0].folders[0].glob("journal/*"))

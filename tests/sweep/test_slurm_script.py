@@ -52,9 +52,19 @@ CASES: dict[str, tuple[Batch, SlurmSettings, Resources, str | None]] = {
     "whole_node": (
         batch(Path("/results"), (0, 1),
               node=settings(node={"gpus": 8, "threads": 96, "memory_gb": 900}).node),
-        settings(),
+        settings(node={"gpus": 8, "threads": 96, "memory_gb": 900}),
         resources(gpus=1, threads=12, hours=0.001),
         "afterok:12_0:12_1",
+    ),
+    "several_nodes": (
+        batch(Path("/results"), (0, 1)), settings(),
+        resources(nodes=2, gpus=8, threads=12, memory_gb=900, hours=48), None,
+    ),
+    "processes_of_a_whole_node": (
+        batch(Path("/results"), node=settings(node={"gpus": 8, "threads": 96,
+                                                    "memory_gb": 900}).node),
+        settings(node={"gpus": 8, "threads": 96, "memory_gb": 900}),
+        resources(gpus=4, threads=12), None,
     ),
 }  # fmt: skip
 
@@ -96,7 +106,8 @@ def test_the_job_sees_the_frozen_code_first_and_its_own_threads(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("option", "advice"),
     [("array", "leave it out"), ("job_name", "leave it out"), ("--time", "resources.hours"),
-     ("partition", "resources.partition"), ("mem", "resources.memory_gb"),
+     ("partition", "resources.partition"), ("nodes", "resources.nodes"),
+     ("mem", "resources.memory_gb"),
      ("export", "leave it out"), ("clusters", "leave it out")],
 )  # fmt: skip
 def test_options_that_are_ours_are_refused(option: str, advice: str) -> None:

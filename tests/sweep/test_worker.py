@@ -18,13 +18,16 @@ from stubbed import Bench, events, records, resources, wait_until
 from sweep.claims import claim
 from sweep.journal import dump_line
 from sweep.layout import JobFolder
+from sweep.ranks.meeting import Spawned
 from sweep.snapshot import code_identity
 from sweep.stopping import SUPERSEDED, Signals
 from sweep.worker import Outcome, Worker, run_job
 
 
 def run(folder: JobFolder, **options: Any) -> Outcome:
-    return run_job(folder, Signals(), **options)
+    signals = Signals()
+    with Spawned(signals) as crew:
+        return run_job(folder, signals, crew, **options)
 
 
 def test_an_attempt_says_all_that_is_known_of_it(here: Bench) -> None:

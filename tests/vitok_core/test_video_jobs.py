@@ -21,8 +21,8 @@ from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import Stopped
 from vitok_core.training import linear
 from vitok_core.training.checkpoint import weights_hash
-from vitok_core.training.final import load_tokenizer
 from vitok_core.training.tokenizer import train_tokenizer
+from vitok_core.training.trained import load_model
 
 MakeJob = Callable[..., TokenizerJob]
 DATA: dict[str, Any] = {"name": "synthetic", "resolution": 16, "frames": 4, "fps": 8.0}
@@ -36,7 +36,7 @@ def job(make_job: MakeJob) -> TokenizerJob:
 
 
 def weights(folder: Path) -> str:
-    return weights_hash(load_tokenizer(folder).state_dict())
+    return weights_hash(load_model(folder).state_dict())
 
 
 def test_clips_train_and_resume_bit_identically(job: TokenizerJob, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_reconstructions_are_scored_frame_by_frame(job: TokenizerJob, tmp_path: 
     found = {name: value for name, value, _ in context.results}
 
     clips = EvalCrops(open_source("synthetic", {}), 16, CLIPS, 4, 8.0).samples(range(CLIPS))
-    rebuilt = to_uint8(load_tokenizer(trained.folder).reconstruct(to_model(clips)))
+    rebuilt = to_uint8(load_model(trained.folder).reconstruct(to_model(clips)))
     frames = [clip.permute(1, 2, 3, 0).numpy() for clip in clips]
     copies = [clip.permute(1, 2, 3, 0).numpy() for clip in rebuilt]
     pairs = list(zip(np.concatenate(frames), np.concatenate(copies), strict=True))

@@ -11,13 +11,11 @@ from vitok_core.data.images import MissingData, open_source
 from vitok_core.data.pixels import as_clips, as_samples, to_model, to_uint8
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.data.sources import check_version, fingerprint, missing
-from vitok_core.errors import UserError
 from vitok_core.metrics.rate import ACTIVE_PROTOCOL, KL_PROTOCOL, Rate
 from vitok_core.metrics.scoring import Rebuild, score
 from vitok_core.metrics.sheet import write_sheet
-from vitok_core.models.autoencoder import Tokenizer
 from vitok_core.models.tubelets import grid_of
-from vitok_core.training.final import load_tokenizer
+from vitok_core.training.trained import load_model
 
 
 def reconstruct(config: ReconstructJob, context: Context) -> None:
@@ -25,15 +23,16 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
     torch.set_num_threads(context.machine.threads)
     (parent,) = context.parents
     device = torch.device(context.machine.device)
-    model = load_tokenizer(parent.folder, config.step).to(device)
-    kept = _kept_length(config, model)
+    model = load_model(parent.folder, config.step).to(device)
+    size, p, q = config.resolution, model.config.patch, model.config.stride
+    kept = model.kept_length(config.length, grid_of(config.frames, size, size, q, p))
     rate = Rate(model.config.channels, config.frames * config.resolution**2)
 
     @torch.inference_mode()
     def rebuild(samples: Tensor) -> Tensor:
         posterior = model.encode(as_clips(to_model(samples.to(device)))).keep(kept)
         rate.add(posterior)
-        return to_uint8(as_samples(model.rebuild(posterior.mean, posterior))).cpu()
+        return to_uint8(as_samples(model.rebuild(posterior.mean, posterior.grid, kept))).cpu()
 
     crops, bits = evaluation_crops(config.dataset, config.version, config, context)
     source = f"{config.dataset}@{config.version}"
@@ -42,23 +41,6 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
     context.result("kl_bits_per_pixel", rate.bits_per_pixel, f"{KL_PROTOCOL}; {measured}")
     context.result("active_channels", rate.active_channels, f"{ACTIVE_PROTOCOL}; {measured}")
     sheet(crops, rebuild, context)
-
-
-def _kept_length(config: ReconstructJob, model: Tokenizer) -> int | None:
-    """How many code tokens the decoder is given; None: all. Refuses what the model cannot do."""
-    length, tokenizer = config.length, model.config
-    if length is None:
-        return None
-    if not tokenizer.lengths:
-        raise UserError(
-            f"length: {length}: a tokenizer of variant {tokenizer.variant} decodes its whole code; "
-            "leave length out, or train a variant mask_simple or mask_latent"
-        )
-    size, p, q = config.resolution, tokenizer.patch, tokenizer.stride
-    tokens = model.code_tokens(grid_of(config.frames, size, size, q, p))
-    if length > tokens:
-        raise UserError(f"length: {length}: the code has {tokens} tokens; give at most as many")
-    return length
 
 
 def evaluation_crops(

@@ -14,7 +14,7 @@ from vitok_core.models.posterior import Posterior
 from vitok_core.models.tubelets import Grid, grid_of
 
 
-class Tokenizer(nn.Module):
+class AutoEncoder(nn.Module):
     """An auto-encoder with a Gaussian code of L = T/q · H/p · W/p tokens of c channels (§2.1).
 
     A class of one's own derives from it, takes the same three arguments, makes its modules, and
@@ -53,9 +53,29 @@ class Tokenizer(nn.Module):
         """(l, c) of one clip's code at the size that the model was made for."""
         return self.code_tokens(self.grid), self.config.channels
 
-    def rebuild(self, z: Tensor, posterior: Posterior) -> Tensor:
-        """Clips from codes that are of that posterior: its grid, and as much as it keeps."""
-        return self.decode(z, posterior.grid)
+    def kept_length(self, length: int | None, grid: Grid) -> int | None:
+        """`length`, once it is sure that this tokenizer decodes that many tokens on `grid`.
+
+        Raises:
+            UserError: its variant decodes whole codes alone, or they are not as long.
+        """
+        if length is None:
+            return None
+        if not self.config.lengths:
+            raise UserError(
+                f"length: {length}: a tokenizer of variant {self.config.variant} decodes its whole "
+                "code; leave length out, or train a variant mask_simple or mask_latent"
+            )
+        tokens = self.code_tokens(grid)
+        if not 1 <= length <= tokens:
+            raise UserError(f"length: {length}: the code has {tokens} tokens; give 1 to {tokens}")
+        return length
+
+    def rebuild(self, z: Tensor, grid: Grid, kept: Kept | None = None) -> Tensor:
+        """As `decode`, with `kept` of a masked variant: how many of a code's first tokens count."""
+        if kept is not None:
+            raise ValueError(f"{type(self).__name__} decodes its whole code: kept is None")
+        return self.decode(z, grid)
 
     def forward(
         self, x: Tensor, noise: Tensor | None = None, kept: Kept | None = None
@@ -67,7 +87,7 @@ class Tokenizer(nn.Module):
         """
         posterior = self.encode(x).keep(kept)
         z = posterior.mean if noise is None else posterior.sample(noise)
-        return self.rebuild(z, posterior), posterior
+        return self.rebuild(z, posterior.grid, kept), posterior
 
     def reconstruct(self, x: Tensor, kept: Kept | None = None) -> Tensor:
         """Decode the posterior's mean: what evaluation scores."""
@@ -88,7 +108,7 @@ class Tokenizer(nn.Module):
 
 
 @torch.no_grad()
-def check_shapes(model: Tokenizer) -> None:
+def check_shapes(model: AutoEncoder) -> None:
     """Try a class of the user's own on one blank clip; UserError where a shape is not as it must.
 
     In evaluation mode, so that running statistics stay as they were.
@@ -100,7 +120,7 @@ def check_shapes(model: Tokenizer) -> None:
     model.eval()
     posterior = model.encode(clip)
     _expect(config, "encode gives a code (1, l, c)", posterior.mean, (1, *model.code_shape))
-    output = model.rebuild(posterior.mean, posterior)
+    output = model.decode(posterior.mean, posterior.grid)
     _expect(config, "decode gives a clip (1, 3, t, h, w)", output, tuple(clip.shape))
     model.train(was_training)
 

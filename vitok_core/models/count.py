@@ -28,7 +28,7 @@ def count(config: TokenizerConfig, frames: int, resolution: int) -> dict[str, in
         with torch.no_grad(), FlopCounterMode(display=False) as encoder:
             posterior = model.encode(clip)
         with torch.no_grad(), FlopCounterMode(display=False) as decoder:
-            model.rebuild(posterior.mean, posterior)
+            model.decode(posterior.mean, posterior.grid)
     return {
         "parameters": sum(each.numel() for each in model.parameters()),
         "encoder_macs": encoder.get_total_flops() // 2,

@@ -7,14 +7,14 @@ from typing import cast
 from torch import Tensor, nn
 
 from vitok_core.config import TokenizerConfig
-from vitok_core.models.autoencoder import Tokenizer
+from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.models.blocks import Transformer
 from vitok_core.models.masking import CodeMask, Kept
 from vitok_core.models.posterior import Posterior
 from vitok_core.models.tubelets import Grid, from_tubelets, to_tubelets
 
 
-class ViTok(Tokenizer):
+class ViTok(AutoEncoder):
     """The simple variant: tubelets → encoder → 2c → z → decoder → tubelets.
 
     With `config.lengths` it is Mask Simple: a code's tail may be masked before it is decoded.
@@ -61,9 +61,9 @@ class ViTok(Tokenizer):
         values = self.unembed(tubelets)  # (b, L, 3·q·p·p)
         return from_tubelets(values, grid, self.config.stride, self.config.patch)
 
-    def rebuild(self, z: Tensor, posterior: Posterior) -> Tensor:
-        """As the base's; of a masked code the tokens that the posterior keeps."""
-        return self.decode(z, posterior.grid, posterior.kept)
+    def rebuild(self, z: Tensor, grid: Grid, kept: Kept | None = None) -> Tensor:
+        """`decode`, which knows `kept`."""
+        return self.decode(z, grid, kept)
 
     def checkpoint_activations(self, on: bool) -> None:
         """Compute each block anew in the backward pass, for memory; gradients do not change."""

@@ -96,9 +96,11 @@ def _check(config: FinetuneJob, run: Run) -> None:
             f"data.resolution: {config.data.resolution}: the discriminator needs "
             f"{LEAST_RESOLUTION} px or more; or set gan.weight to 0"
         )
-    size = run.context.machine.micro_batch
-    if size is not None and size < run.train.batch and size % GROUP:
+    share = run.train.batch // run.world.size
+    size = min(run.context.machine.micro_batch or share, share)
+    if size < run.train.batch and size % GROUP:
         raise UserError(
-            f"resources.finetune.micro_batch: {size}: the discriminator compares clips in groups "
-            f"of {GROUP}; take a multiple of {GROUP}, or every result would depend on it"
+            f"resources.finetune.micro_batch: {size} clips at once: the discriminator compares "
+            f"clips in groups of {GROUP}; take a multiple of {GROUP}, or fewer processes, or every "
+            "result would depend on it"
         )

@@ -10,15 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vitok_core.config import FinetuneJob, TokenizerJob
-from vitok_core.errors import UserError
 from vitok_core.files import replace_atomically
-from vitok_core.models.autoencoder import Tokenizer
-from vitok_core.models.build import build_tokenizer
 from vitok_core.training.checkpoint import (
     State,
     config_sha256,
-    load_checkpoint,
     save_checkpoint,
     weights_hash,
 )
@@ -45,23 +40,6 @@ def save_milestone(run: Run, weights: State) -> None:
     _save(run, weights, run.context.checkpoints / milestone_name(run.step))
 
 
-def load_tokenizer(place: Path, step: int | None = None) -> Tokenizer:
-    """The trained tokenizer of either stage in evaluation mode, on the CPU.
-
-    Args:
-        place: a final checkpoint, or a job's folder. Of several attempts that finished, the lowest
-            whole one counts (contract 4).
-        step: of a job's folder, the milestone to load; None: its final weights.
-    """
-    name = NAME if step is None else milestone_name(step)
-    state = load_checkpoint(place) if place.is_file() else _lowest(place, name)
-    kind = FinetuneJob if "finetune" in state["config"] else TokenizerJob
-    config = kind.model_validate(state["config"])
-    model = build_tokenizer(config.tokenizer, config.data.frames, config.data.resolution)
-    model.load_state_dict(state["model"])
-    return model.eval().requires_grad_(False)
-
-
 def _save(run: Run, weights: State, path: Path) -> str:
     """Write `weights` with what they are the weights of; returns the hash of the model's."""
     digest = weights_hash(weights["model"])
@@ -75,17 +53,6 @@ def _save(run: Run, weights: State, path: Path) -> str:
     save_checkpoint(path, state)
     run.context.checkpoint(path, run.step)
     return digest
-
-
-def _lowest(folder: Path, name: str) -> State:
-    """The checkpoint of that name of the lowest attempt that has a whole one."""
-    found = folder.glob(f"checkpoints/*/{name}")
-    for path in sorted(found, key=lambda path: (len(path.parent.name), path.parent.name)):
-        try:
-            return load_checkpoint(path)
-        except ValueError:
-            continue
-    raise UserError(f"{folder}: no whole {name} below checkpoints/; train this tokenizer again")
 
 
 def _write_summary(run: Run, summary: dict[str, Any]) -> None:

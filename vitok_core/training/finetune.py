@@ -7,30 +7,32 @@ are updated. What is evaluated is the average of the tokenizer's weights.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from vitok_core.config import FinetuneJob
 from vitok_core.context import Context
-from vitok_core.models.autoencoder import Tokenizer
+from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.models.build import build_tokenizer
 from vitok_core.objectives.perceptual import open_perceptual
 from vitok_core.training.adversary import Adversary
 from vitok_core.training.checkpoint import State
+from vitok_core.training.distributed import World, join
 from vitok_core.training.ema import Ema
-from vitok_core.training.final import load_tokenizer
 from vitok_core.training.loop import train
 from vitok_core.training.schedule import learning_rate
 from vitok_core.training.setup import Forward, make_optimizer, open_run, place
 from vitok_core.training.step import autoencode, batch_gradients, clip, guard, set_rate
+from vitok_core.training.trained import load_model
 
 _REMEDY = "Lower finetune.base_lr or gan.disc_lr, or set finetune.clip_norm"
 
 
 def finetune_tokenizer(config: FinetuneJob, context: Context) -> None:
     """Train to the last step and leave `checkpoints/<attempt>/final.pt`; see `loop.train`."""
-    train(FinetuneStage(config, context))
+    with join(context.machine) as world:
+        train(FinetuneStage(config, context, world))
 
 
 class FinetuneStage:
@@ -39,9 +41,9 @@ class FinetuneStage:
     With `gan.weight` 0 there is no discriminator: the tokenizer would never heed it.
     """
 
-    def __init__(self, config: FinetuneJob, context: Context) -> None:
+    def __init__(self, config: FinetuneJob, context: Context, world: World | None = None) -> None:
         self.perceptual = open_perceptual(config.loss, context)
-        self.run = open_run(config, config.finetune, context)
+        self.run = open_run(config, config.finetune, context, world)
         self.model = place(parent_model(config, context), self.run)
         self.forward: Forward = self.model
         self.optimizer = make_optimizer(self.model, config.finetune)
@@ -57,7 +59,7 @@ class FinetuneStage:
         self.optimizer.zero_grad(set_to_none=True)
         if adversary:
             adversary.optimizer.zero_grad(set_to_none=True)
-        terms = batch_gradients(run, images, indices, self._backward)
+        terms = batch_gradients(run, images, indices, self._backward, self._parameters())
         watched = {"loss": terms["loss"], "gradient norm": clip(self.model, config.clip_norm)}
         if adversary:
             watched["discriminator's loss"] = terms["disc_loss"]
@@ -73,6 +75,11 @@ class FinetuneStage:
         if self.ema:
             self.ema.update()
         return terms
+
+    def _parameters(self) -> Iterator[nn.Parameter]:
+        yield from self.model.parameters()
+        if self.adversary:
+            yield from self.adversary.model.parameters()
 
     def _backward(self, x: Tensor, indices: Sequence[int], share: float) -> Mapping[str, Tensor]:
         output, loss = autoencode(self.run, self.model, self.forward, self.perceptual, x, indices)
@@ -121,10 +128,10 @@ class FinetuneStage:
         return {} if self.perceptual is None else {"perceptual": self.perceptual.protocol}
 
 
-def parent_model(config: FinetuneJob, context: Context) -> Tokenizer:
+def parent_model(config: FinetuneJob, context: Context) -> AutoEncoder:
     """The parent's final weights, in training mode where `scope` says so and frozen elsewhere."""
     (parent,) = context.parents
-    trained = load_tokenizer(parent.folder)
+    trained = load_model(parent.folder)
     # Of this job's own size: positions are rotary, so the weights know no resolution.
     model = build_tokenizer(config.tokenizer, config.data.frames, config.data.resolution)
     model.load_state_dict(trained.state_dict())

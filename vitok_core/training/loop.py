@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor
@@ -16,9 +17,11 @@ from torch import Tensor
 from vitok_core.data.sampler import loader
 from vitok_core.errors import Stopped
 from vitok_core.training.checkpoint import (
+    Found,
     State,
     config_sha256,
     first_whole,
+    load_checkpoint,
     prune,
     save_checkpoint,
     step_path,
@@ -72,21 +75,25 @@ def train(stage: Stage) -> None:
 
     # One pass is one optimizer step.
     meter = _Meter(run)
-    batches = loader(run.crops, run.train.batch, range(run.step, total), context.machine.workers)
+    batches = loader(
+        run.crops, run.train.batch, range(run.step, total), context.machine.workers,
+        run.world.rank, run.world.size,
+    )  # fmt: skip
     for images, _, indices in batches:
         _stop_if_asked(stage)
         terms = stage.update(images, indices.tolist())
         run.step += 1
         meter.report(terms)
         # Before the step's checkpoint: a run that resumes from that one would pass it over.
-        if run.step in run.train.milestones:
+        if run.step in run.train.milestones and run.world.first:
             save_milestone(run, stage.weights())
         if every is not None and run.step % every == 0 and run.step < total:
             _save_step(stage)
 
     # The end: final weights first, only then may the optimizer's state go.
-    save_final(run, stage.weights(), stage.summary())
-    prune(context.checkpoints, keep=0)
+    if run.world.first:
+        save_final(run, stage.weights(), stage.summary())
+        prune(context.checkpoints, keep=0)
 
 
 class _Meter:
@@ -114,7 +121,7 @@ class _Meter:
 def _resume(stage: Stage) -> None:
     """Go on from the furthest whole checkpoint of this configuration."""
     run = stage.run
-    found = first_whole(run.context.earlier_checkpoints(), config_sha256(run.config))
+    found = _furthest(run)
     if found is None:
         return
     stage.load(found.state)
@@ -122,17 +129,31 @@ def _resume(stage: Stage) -> None:
     run.context.resumed(run.step, found.path)
 
 
+def _furthest(run: Run) -> Found | None:
+    """Rank 0 looks for it; the others read the same file."""
+    found = None
+    if run.world.first:
+        found = first_whole(run.context.earlier_checkpoints(), config_sha256(run.config))
+    path = run.world.tell(None if found is None else str(found.path))
+    if found is None and path is not None:
+        found = Found(Path(path), load_checkpoint(Path(path)))
+    return found
+
+
 def _stop_if_asked(stage: Stage) -> None:
+    """All processes stop at the same step, whichever was asked to."""
     run = stage.run
     reason = run.context.check_stop(run.step)
-    if reason is not None:
+    if run.world.any(reason is not None):
         _save_step(stage)
-        raise Stopped(reason, run.step)
+        raise Stopped(reason or "another process of the job was asked to stop", run.step)
 
 
 def _save_step(stage: Stage) -> None:
     """Checkpoint all that the next step depends on, then drop what is older than the last two."""
     run = stage.run
+    if not run.world.first:
+        return
     path = step_path(run.context.checkpoints, run.step)
     state = {**stage.state(), "step": run.step, "config_sha256": config_sha256(run.config)}
     save_checkpoint(path, state)

@@ -13,13 +13,14 @@ from vitok_core.context import Context
 from vitok_core.data.opening import training_crops
 from vitok_core.data.sampler import TrainCrops
 from vitok_core.data.sources import fingerprint
-from vitok_core.models.autoencoder import Tokenizer, check_shapes
+from vitok_core.models.autoencoder import AutoEncoder, check_shapes
 from vitok_core.models.blocks import compile_blocks
 from vitok_core.models.build import build_tokenizer
 from vitok_core.models.initialise import init_pca, init_standard, pca_rank
 from vitok_core.models.posterior import Posterior
 from vitok_core.models.tokenizer import ViTok
 from vitok_core.objectives.extra import ExtraTerm, open_extra
+from vitok_core.training.distributed import World
 from vitok_core.training.linear import training_pca
 
 # A tokenizer as it is called in training: (clips, noise, kept lengths).
@@ -33,28 +34,49 @@ class Run:
     config: TokenizerJob | FinetuneJob
     train: TrainConfig  # the section of `config` that says how to optimise
     context: Context
-    device: torch.device
+    world: World
     crops: TrainCrops
     extra: tuple[ExtraTerm, ...] = ()  # the losses of `config.loss.extra`
     step: int = 0  # optimizer steps done
 
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        return self.world.device
 
-def open_run(config: TokenizerJob | FinetuneJob, train: TrainConfig, context: Context) -> Run:
-    """Take the threads, open the data and journal what it holds."""
+
+def open_run(
+    config: TokenizerJob | FinetuneJob, train: TrainConfig, context: Context, world: World | None
+) -> Run:
+    """Take the threads, open the data and journal what it holds.
+
+    Args:
+        world: the processes of the training; None: this one, on the context's device.
+    """
     data = config.data
+    world = world or World(torch.device(context.machine.device))
+    world.check_batch(train.batch)
     torch.set_num_threads(context.machine.threads)
     crops = training_crops(data, config.seed, context)
     context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
-    device = torch.device(context.machine.device)
-    return Run(config, train, context, device, crops, open_extra(config.loss))
+    return Run(config, train, context, world, crops, open_extra(config.loss))
 
 
-def initial_model(config: TokenizerJob, context: Context) -> Tokenizer:
+def _empty_model(config: TokenizerJob) -> AutoEncoder:
+    return build_tokenizer(config.tokenizer, config.data.frames, config.data.resolution)
+
+
+def starting_model(config: TokenizerJob, run: Run) -> AutoEncoder:
+    """The model that training starts from; `place` spreads the first process's to the others."""
+    return initial_model(config, run.context) if run.world.first else _empty_model(config)
+
+
+def initial_model(config: TokenizerJob, context: Context) -> AutoEncoder:
     """The tokenizer at step 0, on the CPU: a function of the configuration and its seed alone."""
     sizes, data = config.tokenizer, config.data
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # for the weights of a class of the user's own
-        model = build_tokenizer(sizes, data.frames, data.resolution)
+        model = _empty_model(config)
     if not isinstance(model, ViTok):
         check_shapes(model)
         return model
@@ -67,13 +89,15 @@ def initial_model(config: TokenizerJob, context: Context) -> Tokenizer:
     return model
 
 
-def place(model: Tokenizer, run: Run) -> Tokenizer:
-    """The model on the job's device, with the machine's settings."""
+def place(model: AutoEncoder, run: Run) -> AutoEncoder:
+    """The model on the job's device, the same in all processes, with the machine's settings."""
     machine = run.context.machine
+    model = model.to(run.device)
+    run.world.spread(model)
     model.checkpoint_activations(machine.checkpoint_activations)
     if machine.compile:
         compile_blocks(model)
-    return model.to(run.device)
+    return model
 
 
 def make_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.AdamW:

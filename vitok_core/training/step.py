@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vitok_core.data.counter import noise
 from vitok_core.data.pixels import as_clips, to_model
 from vitok_core.errors import UserError
-from vitok_core.models.autoencoder import Tokenizer
+from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.objectives.perceptual import PerceptualNetwork
 from vitok_core.objectives.reconstruction import Loss, reconstruction_loss
 from vitok_core.training.lengths import kept_lengths
@@ -29,13 +29,19 @@ class Diverged(UserError):  # noqa: N818  (named for what happened)
 
 
 def batch_gradients(
-    run: Run, images: Tensor, indices: Sequence[int], backward: Backward
+    run: Run,
+    images: Tensor,
+    indices: Sequence[int],
+    backward: Backward,
+    parameters: Iterable[nn.Parameter],
 ) -> dict[str, float]:
     """Gradients of the whole batch, micro-batch by micro-batch; returns the batch's mean terms.
 
     Args:
-        images: (b, 3, h, w) uint8, or clips (b, 3, t, h, w), still where the loader put them.
+        images: (b, 3, h, w) uint8, or clips (b, 3, t, h, w), still where the loader put them: this
+            process's share of the batch.
         indices: the global sample index of each.
+        parameters: whose gradients these are.
     """
     terms: dict[str, float] = {}
     for part in _micro_batches(len(images), run.context.machine.micro_batch):
@@ -43,12 +49,12 @@ def batch_gradients(
         x = as_clips(to_model(images[part].to(run.device, non_blocking=True)))  # (b, 3, t, h, w)
         for name, value in backward(x, indices[part], share).items():
             terms[name] = terms.get(name, 0.0) + share * float(value)
-    return terms
+    return run.world.average(parameters, terms)
 
 
 def autoencode(
     run: Run,
-    model: Tokenizer,
+    model: AutoEncoder,
     forward: Forward,
     perceptual: PerceptualNetwork | None,
     x: Tensor,

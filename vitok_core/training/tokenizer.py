@@ -10,9 +10,10 @@ from vitok_core.config import TokenizerJob
 from vitok_core.context import Context
 from vitok_core.objectives.perceptual import open_perceptual
 from vitok_core.training.checkpoint import State
+from vitok_core.training.distributed import World, join
 from vitok_core.training.loop import train
 from vitok_core.training.schedule import learning_rate
-from vitok_core.training.setup import Forward, initial_model, make_optimizer, open_run, place
+from vitok_core.training.setup import Forward, make_optimizer, open_run, place, starting_model
 from vitok_core.training.step import autoencode, batch_gradients, clip, guard, set_rate
 
 _REMEDY = "Lower train.base_lr, or set train.clip_norm"
@@ -20,16 +21,17 @@ _REMEDY = "Lower train.base_lr, or set train.clip_norm"
 
 def train_tokenizer(config: TokenizerJob, context: Context) -> None:
     """Train to the last step and leave `checkpoints/<attempt>/final.pt`; see `loop.train`."""
-    train(TokenizerStage(config, context))
+    with join(context.machine) as world:
+        train(TokenizerStage(config, context, world))
 
 
 class TokenizerStage:
     """Both towers under Eq. 1 without its adversarial term."""
 
-    def __init__(self, config: TokenizerJob, context: Context) -> None:
+    def __init__(self, config: TokenizerJob, context: Context, world: World | None = None) -> None:
         self.perceptual = open_perceptual(config.loss, context)
-        self.run = open_run(config, config.train, context)
-        self.model = place(initial_model(config, context), self.run)
+        self.run = open_run(config, config.train, context, world)
+        self.model = place(starting_model(config, self.run), self.run)
         self.forward: Forward = self.model
         self.optimizer = make_optimizer(self.model, config.train)
 
@@ -40,7 +42,7 @@ class TokenizerStage:
         set_rate(self.optimizer, rate)
 
         self.optimizer.zero_grad(set_to_none=True)
-        terms = batch_gradients(run, images, indices, self._backward)
+        terms = batch_gradients(run, images, indices, self._backward, self.model.parameters())
         norm = clip(self.model, config.clip_norm)
         guard({"loss": terms["loss"], "gradient norm": norm}, run.step + 1, _REMEDY)
 

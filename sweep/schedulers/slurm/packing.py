@@ -12,9 +12,9 @@ from sweep.schedulers.slurm.settings import Node
 
 def members_per_task(resources: Resources, node: Node | None) -> int:
     """How many submissions of this shape one task runs at once."""
-    if node is None:
+    if node is None or resources.nodes > 1:
         return 1
-    shares = [node.threads // resources.threads, int(node.memory_gb / resources.memory_gb)]
+    shares = [node.threads // resources.node_threads, int(node.memory_gb / resources.memory_gb)]
     if resources.gpus:
         shares.append(node.gpus // resources.gpus)
     return max(1, min(shares))
@@ -26,7 +26,7 @@ def too_large(submissions: Sequence[Submission], node: Node | None) -> str | Non
         return None
     whole = Capacity(node.threads, node.memory_gb, tuple(range(node.gpus)))
     for submission in submissions:
-        reason = refusal(submission.resources, whole)
+        reason = refusal(submission.resources.model_copy(update={"nodes": 1}), whole)
         if reason is not None:
             return f"{submission.folders[0].name}: {reason} (slurm.node of the site file)"
     return None

@@ -112,10 +112,10 @@ def _too_large(
             "lower `hours` (a job that needs more is requeued and goes on from its checkpoint), "
             "or name another partition"
         )
-    if threads and resources.threads > threads:
+    if threads and resources.node_threads > threads:
         return (
-            f"asks for {resources.threads} threads, and partition {where} has nodes of {threads}; "
-            "lower `threads`, or name another partition"
+            f"asks for {resources.node_threads} threads, and partition {where} has nodes of "
+            f"{threads}; lower `threads`, or name another partition"
         )
     return None
 

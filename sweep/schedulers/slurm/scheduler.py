@@ -73,7 +73,7 @@ class SlurmScheduler:
         if wrong is not None or not submissions:
             return wrong
         whole = self.settings.node
-        threads = {} if whole is None else {"threads": whole.threads}
+        threads = {} if whole is None else {"threads": whole.threads, "gpus": 0, "processes": 1}
         asked = {
             (
                 "+".join(dict.fromkeys(each.kinds)),
@@ -244,7 +244,8 @@ class SlurmScheduler:
                 )
                 for index, members in array.tasks.items()
             }
-            yield array, new_batch(self._root, array.kinds, array.resources, node, tasks)
+            shared = node if array.resources.nodes == 1 else None  # several nodes are its alone
+            yield array, new_batch(self._root, array.kinds, array.resources, shared, tasks)
 
     def _tasks(self, submissions: Sequence[Submission]) -> list[int]:
         """How many tasks each submission adds to the queue: it may share one."""

@@ -27,6 +27,8 @@ _THREAD_VARIABLES = (
 _OURS = {
     **dict.fromkeys(("partition", "account", "qos", "constraint", "gres"), "resources.{}"),
     **dict.fromkeys(("gpus", "gpus-per-node", "gpus-per-task"), "resources.gpus"),
+    "nodes": "resources.nodes",
+    **dict.fromkeys(("ntasks", "ntasks-per-node"), "resources.processes"),
     **dict.fromkeys(("cpus-per-task", "cpus-per-gpu"), "resources.threads"),
     **dict.fromkeys(("mem", "mem-per-cpu", "mem-per-gpu"), "resources.memory_gb"),
     "time": "resources.hours",
@@ -35,7 +37,7 @@ _OURS = {
     **dict.fromkeys(
         ("array", "dependency", "job-name", "output", "error", "open-mode", "chdir"), None
     ),
-    **dict.fromkeys(("requeue", "no-requeue", "nodes", "ntasks", "ntasks-per-node"), None),
+    **dict.fromkeys(("requeue", "no-requeue"), None),
     **dict.fromkeys(("export", "clusters", "cluster"), None),
     **dict.fromkeys(("test-only", "wait", "wrap", "parsable", "help", "usage", "version"), None),
 }
@@ -65,6 +67,8 @@ def script(
         code: the folder of the packages that the jobs import.
         dependency: for `--dependency`.
     """
+    # Members that share a node start their processes themselves; else Slurm starts each.
+    processes = resources.per_node if batch.node is None else 1
     whole = batch.node or Node(
         gpus=resources.gpus, threads=resources.threads, memory_gb=resources.memory_gb
     )
@@ -73,9 +77,9 @@ def script(
         "output": str(batch.folder / "%A_%a.out"),
         "chdir": str(batch.folder),
         "requeue": True,
-        "ntasks-per-node": 1,
+        "ntasks-per-node": processes,
     }
-    if batch.node is not None:
+    if settings.node is not None:
         options["exclusive"] = True
     if settings.kill_on_invalid_dependency:
         options["kill-on-invalid-dep"] = "yes"
@@ -85,9 +89,10 @@ def script(
         if value is not False
     }
     text: str = _make_sbatch_string(
-        command=_command(batch, settings, resources, whole.threads),
+        command=_command(batch, settings, resources, processes, whole.threads),
         folder=batch.folder,
         job_name=batch.tag,
+        nodes=resources.nodes,
         partition=resources.partition,
         account=resources.account,
         qos=resources.qos,
@@ -123,14 +128,20 @@ def _exports(threads: int, code: Path) -> list[str]:
     ]
 
 
-def _command(batch: Batch, settings: SlurmSettings, resources: Resources, threads: int) -> str:
+def _command(
+    batch: Batch, settings: SlurmSettings, resources: Resources, processes: int, threads: int
+) -> str:
     """Through srun: Slurm sends its warnings to job steps, not to the script.
 
     srun must be told the threads again: since Slurm 22.05 it does not take them from the script.
-    It hands on the script's exports whatever the user's own defaults for srun are.
+    It hands on the script's exports whatever the user's own defaults for srun are. Of several
+    processes none outlives one that was killed, and rank 0 may stay on alone, to be requeued.
     """
     python = shlex.quote(settings.python or sys.executable)
-    words = [f"srun --unbuffered --export=ALL --ntasks=1 --cpus-per-task={threads}"]
+    tasks = resources.nodes * processes
+    words = [f"srun --unbuffered --export=ALL --ntasks={tasks} --cpus-per-task={threads}"]
+    if tasks > 1:
+        words.append(f"--ntasks-per-node={processes} --kill-on-bad-exit=1 --wait=0")
     if resources.container:
         words.append(resources.container)
     words += [python, "-u -m sweep.schedulers.slurm.task", shlex.quote(str(batch.folder))]

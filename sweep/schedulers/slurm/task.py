@@ -18,6 +18,9 @@ from submitit.helpers import DelayedSubmission
 from sweep.attempt import furthest_first, is_done
 from sweep.journal import write_atomic
 from sweep.layout import JobFolder
+from sweep.ranks import peer
+from sweep.ranks.crew import Crew
+from sweep.ranks.meeting import Arriving, Spawned
 from sweep.schedulers.slurm.batches import Batch, Member, read_batch
 from sweep.schedulers.slurm.requeueing import give_back
 from sweep.schedulers.slurm.script import minutes
@@ -51,7 +54,8 @@ class Task:
         members = batch.tasks[self.index]
         with Signals() as signals:
             if batch.node is None:
-                run_member(batch, members[0], signals)
+                with crew(signals) as peers:
+                    run_member(batch, members[0], signals, peers)
             else:
                 run_together(batch, self.index, signals)
             over = batch.cancelled() | batch.ended()
@@ -64,11 +68,17 @@ class Task:
         return DelayedSubmission(self)
 
 
-def run_member(batch: Batch, member: Member, signals: Signals) -> None:
+def crew(signals: Signals) -> Crew:
+    """The processes beside this one: those that Slurm started too, else those that it starts."""
+    several = int(os.environ.get("SLURM_NTASKS", "1")) > 1
+    return Arriving(signals) if several else Spawned(signals)
+
+
+def run_member(batch: Batch, member: Member, signals: Signals, crew: Crew) -> None:
     """One submission's chain in this process, unless somebody has cancelled it."""
     if member.submission not in batch.cancelled():
         folders = tuple(str(folder) for folder in batch.job_folders(member))
-        Worker(folders, member.submission, "slurm").run(signals)
+        Worker(folders, member.submission, "slurm").run(signals, crew)
 
 
 def all_done(batch: Batch, members: Sequence[Member]) -> bool:
@@ -91,14 +101,19 @@ def batch_in(folder: str) -> Batch:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`BATCH_FOLDER`: the task that Slurm says; `BATCH_FOLDER MEMBER`: one that shares its task."""
+    """`BATCH_FOLDER`: the task that Slurm says; `BATCH_FOLDER MEMBER`: one that shares its task.
+
+    Of the processes of one job that of rank 0 is the task, the others follow it.
+    """
+    if int(os.environ.get("SLURM_PROCID", "0")) > 0:
+        peer.main()
     batch = batch_in(arguments[0])
     array, index = os.environ["SLURM_ARRAY_JOB_ID"], int(os.environ["SLURM_ARRAY_TASK_ID"])
     members: Sequence[Member] = batch.tasks[index]
     if len(arguments) > 1:
         members = [members[int(arguments[1])]]
-        with Signals() as signals:
-            run_member(batch, members[0], signals)
+        with Signals() as signals, crew(signals) as peers:
+            run_member(batch, members[0], signals, peers)
     else:
         if batch.id() is None:  # its launcher died before it could write it down
             batch.record_id(array)

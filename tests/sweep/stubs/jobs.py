@@ -2,7 +2,7 @@
 
 A job takes steps, each of which hashes the one before; the last hash plays the trained weights, so
 a resume that repeats or skips a step shows. `stub/behaviour.json` in the results root says how its
-jobs behave, by slug, kind or "*"; `stub/trace.jsonl` is what happened.
+jobs behave, by slug, kind, "*" or rank ("rank1"); `stub/trace.jsonl` is what happened.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ def _count(kind: str, context: Any) -> None:
         context.progress(step, steps, "steps")
         if context.machine.checkpoint_every and step % context.machine.checkpoint_every == 0:
             _save(context, step, value)
+    if context.machine.ranks.rank:
+        return
     path = context.artifacts / "weights.txt"
     path.write_text(value)
     context.artifact(path, "summary")
@@ -69,7 +71,9 @@ def _behaviour(kind: str, context: Any) -> dict[str, Any]:
     path = context.folder.parent.parent / "stub" / "behaviour.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     slug = context.folder.name.rpartition("-")[0]
-    return {**known.get("*", {}), **known.get(kind, {}), **known.get(slug, {})}
+    rank = f"rank{context.machine.ranks.rank}"
+    names = ("*", kind, slug, rank)
+    return {key: value for name in names for key, value in known.get(name, {}).items()}
 
 
 def _resume(context: Any) -> tuple[int, str]:
@@ -84,6 +88,8 @@ def _resume(context: Any) -> tuple[int, str]:
 
 
 def _save(context: Any, step: int, value: str) -> None:
+    if context.machine.ranks.rank:
+        return
     path = context.checkpoints / f"step-{step:09d}.pt"
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(json.dumps({"step": step, "value": value}))
@@ -107,6 +113,9 @@ def _trace(kind: str, context: Any, event: str) -> None:
         "cuda": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "device": context.machine.device,
         "threads": context.machine.threads,
+        "rank": context.machine.ranks.rank,
+        "size": context.machine.ranks.size,
+        "node": os.environ.get("SLURMD_NODENAME"),
         "checkpoint_activations": context.machine.checkpoint_activations,
         "torch": "torch" in sys.modules,
     }

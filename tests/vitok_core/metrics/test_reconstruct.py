@@ -19,7 +19,7 @@ from vitok_core.context import Parent, Paths
 from vitok_core.data.images import MissingData, open_source
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import Stopped, UserError
-from vitok_core.training.final import load_tokenizer
+from vitok_core.training.trained import load_model
 
 SAMPLES, RESOLUTION = 9, 32
 JOB = ReconstructJob(
@@ -86,7 +86,7 @@ def test_the_numbers_are_those_of_the_posterior_mean(
 ) -> None:
     jobs.reconstruct(JOB, context)
     found = {name: value for name, value, _ in context.results}
-    model = load_tokenizer(trained.folder)
+    model = load_model(trained.folder)
     images = EvalCrops(open_source("photos-tune", {}), RESOLUTION, SAMPLES).samples(range(SAMPLES))
     clips = images[:, :, None].float() / 127.5 - 1
     rebuilt = (model.reconstruct(clips)[:, :, 0] * 127.5 + 127.5).round().clamp(0, 255).numpy()
@@ -139,7 +139,7 @@ def test_another_resolution_than_trained(context: RecordingContext) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_is_scored_at_its_lengths(tmp_path: Path, variant: str) -> None:
     parent = train(tmp_path / "parent", variant)
-    model = load_tokenizer(parent.folder)
+    model = load_model(parent.folder)
     images = EvalCrops(open_source("photos-tune", {}), RESOLUTION, SAMPLES).samples(range(SAMPLES))
     clips = images[:, :, None].float() / 127.5 - 1
     pixels = EvaluationConfig(samples=SAMPLES, networks=())
@@ -171,7 +171,7 @@ def test_every_variant_is_scored_at_its_lengths(tmp_path: Path, variant: str) ->
     [
         ("simple", 4, "length: 4: a tokenizer of variant simple decodes its whole code"),
         ("latent", 4, "variant latent decodes its whole code; leave length out"),
-        ("mask_simple", 17, "length: 17: the code has 16 tokens; give at most as many"),
+        ("mask_simple", 17, "length: 17: the code has 16 tokens; give 1 to 16"),
         ("mask_latent", 6, "length: 6: the code has 5 tokens"),
     ],
 )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vitok_core.config import TokenizerConfig
 from vitok_core.errors import UserError
-from vitok_core.models.autoencoder import Tokenizer, check_shapes
+from vitok_core.models.autoencoder import AutoEncoder, check_shapes
 from vitok_core.models.posterior import Posterior
 from vitok_core.models.tubelets import Grid
 from vitok_core.variants import Tower
@@ -19,7 +19,7 @@ TOWER = Tower(width=16, blocks=1, heads=2)
 CONFIG = TokenizerConfig(encoder=TOWER, decoder=TOWER, patch=4, channels=3)
 
 
-class Convolutional(Tokenizer):
+class Convolutional(AutoEncoder):
     """One convolution each way, with a running statistic and a parameter that both sides use."""
 
     def __init__(self, config: TokenizerConfig, frames: int, resolution: int) -> None:

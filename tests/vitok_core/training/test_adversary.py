@@ -59,7 +59,7 @@ def test_micro_batches_give_the_gradients_of_the_whole(
 def test_micro_batches_that_would_change_the_result_are_refused(
     new: Callable[..., RecordingContext],
 ) -> None:
-    with pytest.raises(UserError, match=r"micro_batch: 6: .* multiple of 4"):
+    with pytest.raises(UserError, match=r"micro_batch: 6 .* multiple of 4"):
         finetune_tokenizer(finetune_job(), new(micro_batch=6))
     FinetuneStage(finetune_job(gan={"weight": 0.0}), new("other", micro_batch=6))
 

@@ -16,14 +16,16 @@ from torch import Tensor
 from vitok_core import jobs
 from vitok_core.config import FinetuneJob
 from vitok_core.context import Parent
+from vitok_core.data.pixels import to_model, to_uint8
 from vitok_core.errors import Stopped
 from vitok_core.kinds import KINDS
+from vitok_core.tokenizers import export_tokenizer, load_tokenizer
 from vitok_core.training import finetune as finetune_module
 from vitok_core.training.checkpoint import load_checkpoint, weights_hash
-from vitok_core.training.final import load_tokenizer
 from vitok_core.training.finetune import FinetuneStage, finetune_tokenizer
 from vitok_core.training.loop import THROUGHPUT
 from vitok_core.training.step import Diverged
+from vitok_core.training.trained import load_model
 
 State = dict[str, Tensor]
 ENCODER = ("embed.", "encoder.", "moments.")
@@ -62,7 +64,7 @@ def test_from_end_to_end(new: Callable[..., RecordingContext], trained: Parent) 
     assert FinetuneJob.model_validate(state["config"]) == job
     assert context.saved == [(context.checkpoints / "final.pt", 10)]
     summary = json.loads((context.artifacts / "training.json").read_text())
-    assert summary["weights_sha256"] == weights_hash(load_tokenizer(context.folder).state_dict())
+    assert summary["weights_sha256"] == weights_hash(load_model(context.folder).state_dict())
     assert summary["images"] == 160
 
 
@@ -72,7 +74,7 @@ def test_what_is_frozen_stays_and_all_else_moves(
 ) -> None:
     context = new()
     finetune_tokenizer(finetune_job(finetune={"scope": scope, "steps": 3}), context)
-    before = load_tokenizer(trained.folder).state_dict()
+    before = load_model(trained.folder).state_dict()
     for kind in ("model", "raw"):
         for name, tensor in final(context)[kind].items():
             frozen = scope == "decoder" and name.startswith(ENCODER)
@@ -85,7 +87,7 @@ def test_latent_tokens_belong_to_the_encoder_and_mask_tokens_to_the_decoder(
     masked = {"tokenizer": {"variant": "mask_latent", "latents": 6, "lengths": (1, 2, 4)}}
     of, context = parent(tmp_path / "parent", **masked), tmp_path / "job"
     running = stepped(finetune_job(**masked), context_of(context, of), 2)
-    before = load_tokenizer(of.folder).state_dict()
+    before = load_model(of.folder).state_dict()
     for name, tensor in running.model.state_dict().items():
         frozen = name.startswith(ENCODER) or name == "latents"
         assert torch.equal(tensor, before[name]) == frozen, name
@@ -97,14 +99,14 @@ def test_a_frozen_encoder_gives_the_very_same_codes(
     context = new()
     finetune_tokenizer(finetune_job(finetune={"steps": 2}), context)
     x = torch.rand(2, 3, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    codes = [load_tokenizer(f).encode(x).mean for f in (trained.folder, context.folder)]
+    codes = [load_model(f).encode(x).mean for f in (trained.folder, context.folder)]
     assert torch.equal(*codes)
 
 
 def test_the_weights_to_evaluate_are_the_averages_that_the_configuration_asks_for(
     new: Callable[..., RecordingContext], trained: Parent
 ) -> None:
-    before = load_tokenizer(trained.folder).state_dict()
+    before = load_model(trained.folder).state_dict()
     for decay in (0.5, 0.9):
         job = finetune_job(finetune={"ema": decay})
         wanted = {name: tensor.double() for name, tensor in before.items()}
@@ -120,6 +122,24 @@ def test_the_weights_to_evaluate_are_the_averages_that_the_configuration_asks_fo
         for name, tensor in found["model"].items():
             torch.testing.assert_close(tensor.double(), wanted[name], rtol=1e-5, atol=1e-6)
         assert not torch.equal(found["model"]["unembed.weight"], found["raw"]["unembed.weight"])
+
+
+def test_the_averages_are_what_is_exported(
+    new: Callable[..., RecordingContext], tmp_path: Path
+) -> None:
+    context = new()
+    finetune_tokenizer(finetune_job(finetune={"steps": 3, "milestones": (1,)}), context)
+    export_tokenizer(context.folder, tmp_path / "out")
+    averages = final(context)["model"]
+    tokenizer = load_tokenizer(tmp_path / "out")
+    assert tokenizer.weights_sha256 == weights_hash(averages) != weights_hash(final(context)["raw"])
+    picture = torch.randint(256, (2, 3, 32, 48), dtype=torch.uint8)
+    code = tokenizer.encode(picture)
+    model = load_model(context.folder)
+    with torch.no_grad():
+        clips = model.reconstruct(to_model(picture)[:, :, None])
+    assert torch.equal(tokenizer.decode(code), to_uint8(clips[:, :, 0]))
+    assert load_tokenizer(context.folder, step=1).step == 1
 
 
 def test_without_averaging_the_raw_weights_are_left(new: Callable[..., RecordingContext]) -> None:

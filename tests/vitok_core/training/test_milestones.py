@@ -14,15 +14,15 @@ from vitok_core.config import EvaluationConfig, ReconstructJob, TokenizerJob
 from vitok_core.context import Machine, Parent
 from vitok_core.errors import Stopped, UserError
 from vitok_core.training.checkpoint import load_checkpoint, weights_hash
-from vitok_core.training.final import load_tokenizer
 from vitok_core.training.finetune import finetune_tokenizer
 from vitok_core.training.tokenizer import train_tokenizer
+from vitok_core.training.trained import load_model
 
 MakeJob = Callable[..., TokenizerJob]
 
 
 def weights(folder: Path, step: int | None = None) -> str:
-    return weights_hash(load_tokenizer(folder, step).state_dict())
+    return weights_hash(load_model(folder, step).state_dict())
 
 
 def test_they_are_the_weights_of_their_step_and_are_kept(make_job: MakeJob, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_the_lowest_whole_one_counts(make_job: MakeJob, tmp_path: Path) -> None:
     (tmp_path / "checkpoints" / "2" / "milestone-000000001.pt").write_bytes(b"torn")
     assert weights(tmp_path, 1) == hashes[10]
     with pytest.raises(UserError, match=r"no whole milestone-000000007\.pt"):
-        load_tokenizer(tmp_path, 7)
+        load_model(tmp_path, 7)
 
 
 def test_a_reconstruction_scores_the_step_that_it_names(make_job: MakeJob, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from vitok_core.data.pixels import to_model, to_uint8
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.metrics.pixels import psnr, ssim
 from vitok_core.models.tokenizer import ViTok
-from vitok_core.training.final import load_tokenizer
 from vitok_core.training.tokenizer import train_tokenizer
+from vitok_core.training.trained import load_model
 
 # sweeps/protocols/image_64p_photos.yaml at p16 c4.
 RECIPE = {
@@ -52,7 +52,7 @@ def test_without_its_residual_branches_the_trained_tokenizer_is_worse(
 ) -> None:
     train_tokenizer(TokenizerJob.model_validate(RECIPE), context)
     images = EvalCrops(open_source("photos-tune", {}), 64, 128).samples(range(128))
-    model = load_tokenizer(context.folder)
+    model = load_model(context.folder)
     trained = scores(model, images)
     model.zero_branches()
     silenced = scores(model, images)

@@ -17,9 +17,9 @@ from vitok_core.config import TokenizerJob
 from vitok_core.context import Machine
 from vitok_core.errors import Stopped
 from vitok_core.training.checkpoint import weights_hash
-from vitok_core.training.final import load_tokenizer
 from vitok_core.training.loop import THROUGHPUT
 from vitok_core.training.tokenizer import train_tokenizer
+from vitok_core.training.trained import load_model
 
 MakeJob = Callable[..., TokenizerJob]
 
@@ -38,7 +38,7 @@ train_tokenizer(TokenizerJob.model_validate_json(job), context)
 
 
 def weights(folder: Path) -> str:
-    return weights_hash(load_tokenizer(folder).state_dict())
+    return weights_hash(load_model(folder).state_dict())
 
 
 def deterministic(context: RecordingContext) -> list[tuple[str, float, int]]:

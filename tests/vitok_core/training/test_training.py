@@ -18,11 +18,11 @@ from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import UserError
 from vitok_core.training import tokenizer as stage_module
 from vitok_core.training.checkpoint import load_checkpoint, weights_hash
-from vitok_core.training.final import load_tokenizer
 from vitok_core.training.loop import THROUGHPUT
 from vitok_core.training.setup import initial_model
 from vitok_core.training.step import Diverged
 from vitok_core.training.tokenizer import TokenizerStage, train_tokenizer
+from vitok_core.training.trained import load_model
 
 MakeJob = Callable[..., TokenizerJob]
 PCA = {"init": "pca", "final_norm": False, "channels": 8}
@@ -37,7 +37,7 @@ def few_crops(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def weights(folder: Path) -> str:
-    return weights_hash(load_tokenizer(folder).state_dict())
+    return weights_hash(load_model(folder).state_dict())
 
 
 def test_a_training_from_end_to_end(make_job: MakeJob, context: RecordingContext) -> None:
@@ -81,7 +81,7 @@ def test_micro_batches_give_the_gradient_of_the_whole(make_job: MakeJob, tmp_pat
     for size in (None, 3, 1):
         context = RecordingContext(tmp_path / str(size), machine=Machine(micro_batch=size))
         train_tokenizer(make_job(train={"steps": 2}), context)
-        states.append((context.metrics, load_tokenizer(context.folder).state_dict()))
+        states.append((context.metrics, load_model(context.folder).state_dict()))
     for metrics, state in states[1:]:
         for (name, value, _), (_, whole, _) in zip(metrics, states[0][0], strict=True):
             if name != THROUGHPUT:
@@ -172,7 +172,7 @@ def test_the_residual_branches_of_a_trained_model_matter(
 
     start = error(initial_model(job, context))
     train_tokenizer(job, context)
-    model = load_tokenizer(context.folder)
+    model = load_model(context.folder)
     trained = error(model)
     model.zero_branches()
     assert trained < 0.95 * start
@@ -207,7 +207,7 @@ def test_what_is_not_here_is_refused_before_any_work(
 
 def test_the_lowest_whole_attempt_is_loaded(make_job: MakeJob, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="train this tokenizer again"):
-        load_tokenizer(tmp_path)
+        load_model(tmp_path)
     hashes = {}
     for attempt, seed in ((2, 0), (10, 1)):
         context = RecordingContext(tmp_path, attempt)

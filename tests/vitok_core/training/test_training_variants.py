@@ -14,10 +14,10 @@ from vitok_core.config import TokenizerJob
 from vitok_core.context import Machine
 from vitok_core.models.latent import LatentViTok
 from vitok_core.training import setup
-from vitok_core.training.final import load_tokenizer
 from vitok_core.training.lengths import kept_lengths
 from vitok_core.training.loop import THROUGHPUT
 from vitok_core.training.tokenizer import TokenizerStage, train_tokenizer
+from vitok_core.training.trained import load_model
 
 MakeJob = Callable[..., TokenizerJob]
 MASKED = {"variant": "mask_latent", "latents": 6, "lengths": (1, 2, 4)}
@@ -52,7 +52,7 @@ def test_micro_batches_of_masked_codes_give_the_whole_gradient(
         curves.append([(name, value) for name, value, _ in context.metrics if name != THROUGHPUT])
     for (name, value), (_, whole) in zip(*curves, strict=True):
         assert value == pytest.approx(whole, rel=1e-4), name
-    assert isinstance(load_tokenizer(tmp_path / "3"), LatentViTok)
+    assert isinstance(load_model(tmp_path / "3"), LatentViTok)
 
 
 def test_a_variants_training_repeats_bit_by_bit(make_job: MakeJob, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_variants_training_repeats_bit_by_bit(make_job: MakeJob, tmp_path: Pat
         machine = Machine(checkpoint_activations=checkpointed)
         context = RecordingContext(tmp_path / name, machine=machine)
         train_tokenizer(make_job(tokenizer=MASKED, train={"steps": 3}), context)
-        states.append(load_tokenizer(context.folder).state_dict())
+        states.append(load_model(context.folder).state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 

@@ -1,0 +1,158 @@
+"""One training in several equal processes: each has the whole model and an equal share of a batch.
+
+The gradients are summed in one buffer whose layout never changes. That is why this is not torch's
+DistributedDataParallel: it regroups its buckets after the first backward pass, and from three
+processes on the sums of a resumed run then round otherwise than those of an undisturbed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+from vitok_core.context import Machine, Ranks
+from vitok_core.errors import Stopped, UserError
+
+T = TypeVar("T")
+
+_START = timedelta(minutes=5)  # for all processes to find each other
+_PATIENCE = timedelta(minutes=30)  # for the slowest one between two steps: rank 0 writes files
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of one training, as one of them sees it. Alone, every method is the identity.
+
+    All of them must call the same methods in the same order.
+    """
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that reports and writes files."""
+        return self.rank == 0
+
+    def check_batch(self, batch: int) -> None:
+        """UserError unless every process gets an equal share of a global batch."""
+        if batch % self.size:
+            raise UserError(
+                f"the batch of {batch} does not divide by the {self.size} processes of this job; "
+                "change train.batch, or the resources' nodes, gpus or processes"
+            )
+
+    def average(
+        self, parameters: Iterable[nn.Parameter], terms: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Replace all gradients by their means over the processes; returns the means of the terms.
+
+        The gradients are of the mean loss of each process's share, so their mean is that of the
+        global batch. One collective for all; it needs the gradients' memory once more.
+        """
+        if self.size == 1:
+            return dict(terms)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        values = torch.tensor(list(terms.values()), device=self.device)
+        parts = [*gradients, values]
+        flat = torch.cat([part.reshape(-1) for part in parts])
+        dist.all_reduce(flat)
+        flat /= self.size
+        sizes = [part.numel() for part in parts]
+        for part, mean in zip(parts, torch.split(flat, sizes), strict=True):
+            part.copy_(mean.view_as(part))
+        return dict(zip(terms, values.tolist(), strict=True))
+
+    def any(self, asked: bool) -> bool:
+        """Whether any process says yes: all then do the same at the same step."""
+        if self.size == 1:
+            return asked
+        flag = torch.tensor([float(asked)], device=self.device)
+        dist.all_reduce(flag)
+        return bool(flag.item())
+
+    def spread(self, module: nn.Module) -> None:
+        """Give every process the first one's parameters and buffers."""
+        if self.size > 1:
+            for tensor in module.state_dict().values():
+                dist.broadcast(tensor, 0)
+
+    def tell(self, value: T) -> T:
+        """The first process's value, whatever the others hold."""
+        if self.size == 1:
+            return value
+        held = [value]
+        dist.broadcast_object_list(held, 0)
+        return held[0]
+
+
+@contextmanager
+def join(machine: Machine) -> Iterator[World]:
+    """Be one of the job's processes; returns when all are through, or have stopped.
+
+    NCCL on GPUs, gloo on the CPU. After an error the connections are left open: whoever closed them
+    first would look like the culprit to the others. The process ends, or joins anew.
+
+    Raises:
+        UserError: this process has no GPU of its own.
+    """
+    ranks = machine.ranks
+    device = _device(machine)
+    if ranks.size == 1:
+        yield World(device)
+        return
+    _leave()
+    dist.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo",
+        store=_store(ranks),
+        rank=ranks.rank,
+        world_size=ranks.size,
+        timeout=_PATIENCE,
+        device_id=device if device.type == "cuda" else None,
+    )
+    try:
+        yield World(device, ranks.rank, ranks.size)
+        dist.barrier()
+    except Stopped:
+        _leave()
+        raise
+    _leave()
+
+
+def _store(ranks: Ranks) -> TCPStore:
+    """Where the processes tell each other their addresses; rank 0 keeps it."""
+    place = (ranks.host, ranks.port, ranks.size)
+    if ranks.rank:
+        return TCPStore(*place, timeout=_START)
+    return TCPStore(*place, is_master=True, timeout=_START, master_listen_fd=ranks.listener)
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def _device(machine: Machine) -> torch.device:
+    """This process's own device."""
+    ranks = machine.ranks
+    if ranks.size == 1 or machine.device != "cuda":
+        return torch.device(machine.device)
+    seen = torch.cuda.device_count()
+    number = 0 if seen == 1 else ranks.local  # some sites show each process its own GPU alone
+    if number >= seen:
+        raise UserError(
+            f"rank {ranks.rank}: is process {ranks.local} of its node and sees {seen} GPUs; each "
+            "process needs one: see the resources' gpus and gres"
+        )
+    device = torch.device("cuda", number)
+    torch.cuda.set_device(device)
+    return device
