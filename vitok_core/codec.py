@@ -37,8 +37,8 @@ class Tokenizer:
     """A trained tokenizer, made by `vitok_core.load_tokenizer`. No gradients are recorded.
 
     Attributes:
-        model: the `ViTok` (or class of one's own) itself, a torch module in evaluation mode: for gradients, for the
-            posterior's variance, for parts of it.
+        model: the `ViTok` itself, or what a class of one's own made, a torch module in evaluation
+            mode: for gradients, for the posterior's variance, for parts of it.
         config: its `TokenizerConfig`: patch, stride, channels, towers, variant.
         resolution, frames: what it was trained at. Any other height and width that the patch
             divides work too, and any number of frames that the stride divides.
