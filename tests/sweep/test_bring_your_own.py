@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from sweep.planning import counting
 from sweep.planning.plan import plan_file
 from sweep.snapshot import freeze_plugins
 from sweep.worker import Worker
+from vitok_core import plugins
+from vitok_core.data.sources import check_version, data_set
 from vitok_core.errors import UserError
 
 
@@ -138,6 +141,39 @@ def test_a_source_that_changed_since_the_plan_is_not_frozen(lab: Lab, tmp_path: 
     with pytest.raises(UserError, match="has changed since this was planned; launch again"):
         freeze_plugins(root, made.jobs)
     assert not list(root.plugins.glob("*"))
+
+
+def test_data_of_another_version_are_refused(lab: Lab) -> None:
+    planned = data_set("mylab-stripes").version
+    check_version("mylab-stripes", planned)
+    lab.edit("data", "120 * ", "100 * ")
+    with pytest.raises(UserError, match=f"was planned with version {re.escape(planned)}, here"):
+        check_version("mylab-stripes", planned)
+
+
+def test_weights_start_from_the_seed(lab: Lab) -> None:
+    """Whatever torch's generator was at; and what is no tokenizer is refused in one line."""
+    import torch
+
+    from vitok_core.config import TokenizerJob
+    from vitok_core.training.setup import initial_model
+
+    (point,) = plan(lab).points
+
+    def start(**changes: Any) -> Any:
+        torch.rand(1)
+        config = TokenizerJob.model_validate({**point.config, **changes})
+        return initial_model(config, None)  # type: ignore[arg-type]
+
+    with plugins.activated([lab.folder]):
+        first, again, other = start(), start(), start(seed=1)
+        assert torch.equal(first.down[0].weight, again.down[0].weight)
+        assert not torch.equal(first.down[0].weight, other.down[0].weight)
+        lab.edit("data", "self, path)", "self, *path)")
+        tokenizer = {**point.config["tokenizer"], "class": "mylab.data:Stripes"}
+        tokenizer["class_sha256"] = plugins.source_sha256("mylab")
+        with pytest.raises(UserError, match=r"mylab.data:Stripes must derive from .*AutoEncoder"):
+            start(tokenizer=tokenizer)
 
 
 def test_a_missing_package_is_one_line_and_exit_2(lab: Lab) -> None:
