@@ -18,10 +18,10 @@ from vitok_core.context import Machine, Ranks
 from vitok_core.errors import Stopped, UserError
 from vitok_core.training.checkpoint import weights_hash
 from vitok_core.training.distributed import join
-from vitok_core.training.final import load_tokenizer
 from vitok_core.training.finetune import finetune_tokenizer
 from vitok_core.training.loop import THROUGHPUT
 from vitok_core.training.tokenizer import train_tokenizer
+from vitok_core.training.trained import load_model
 
 MakeJob = Callable[..., TokenizerJob]
 
@@ -44,7 +44,7 @@ def train(job: TokenizerJob, folder: Path, size: int, **given: Any) -> list[Any]
 
 
 def weights(folder: Path) -> str:
-    return weights_hash(load_tokenizer(folder).state_dict())
+    return weights_hash(load_model(folder).state_dict())
 
 
 @pytest.mark.parametrize("init", ["standard", pytest.param("pca", marks=pytest.mark.slow)])
@@ -60,7 +60,7 @@ def test_two_processes_train_as_one(make_job: MakeJob, tmp_path: Path, init: str
         expected_steps, expected = zip(*alone.curve(name), strict=True)
         assert steps == expected_steps
         assert values == pytest.approx(expected, rel=1e-5), name
-    ours, theirs = load_tokenizer(tmp_path / "two"), load_tokenizer(tmp_path / "alone")
+    ours, theirs = load_model(tmp_path / "two"), load_model(tmp_path / "alone")
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         # Adam's steps have the size of the rate whatever the gradient's: compare loosely.
         torch.testing.assert_close(mine, other, atol=1e-4, rtol=1e-3)
@@ -91,7 +91,7 @@ def test_stage_2_by_two_processes_is_stage_2_by_one(tmp_path: Path) -> None:
         )
         # The discriminator's scores are sums near zero: what is small beside their terms is noise.
         assert values == pytest.approx(expected, rel=1e-4, abs=1e-4), name
-    ours, theirs = load_tokenizer(tmp_path / "two"), load_tokenizer(tmp_path / "alone")
+    ours, theirs = load_model(tmp_path / "two"), load_model(tmp_path / "alone")
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(mine, other, atol=1e-4, rtol=1e-3)
 
