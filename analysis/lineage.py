@@ -26,6 +26,8 @@ SCHEMA = {
     "job_frames": pl.Int64, "generator": pl.String,
 }  # fmt: skip
 
+_FORM = TokenizerConfig.model_fields["variant"].default
+
 Json = Mapping[str, Any]
 
 
@@ -39,8 +41,8 @@ def lineage(jobs: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
     """One row per job that has a tokenizer before it or scores something; columns: SCHEMA.
 
     `tokenizer` is the stage-1 job, whose encoder all later stages share: measurements with the
-    same one are not independent. `form` is simple, latent, mask_simple or mask_latent. `generator`
-    says which one made the samples, by what it is and not by its seed.
+    same one are not independent. `form` is simple, latent, mask_simple, mask_latent, or a class of
+    the user's own. `generator` says which one made the samples, by what it is, not by its seed.
     """
     known = {job: _Job(kind, json.loads(config)) for job, kind, config in jobs.rows()}
     parents: dict[str, list[str]] = {}
@@ -56,12 +58,16 @@ def tower_millions(name: str) -> float | None:
 
 
 def loss_label(loss: Json, *, adversarial: bool = False) -> str:
-    """A loss as Figure 10 calls it: `L1`, `L2 + 0.5*LP`, `L2+LP+GAN`."""
+    """A loss as Figure 10 calls it: `L1`, `L2 + 0.5*LP`, `L2+LP+GAN`, with users' own by name."""
     base = str(loss.get("reconstruction", LossConfig().reconstruction)).upper()
     weight = float(loss.get("perceptual_weight", LossConfig().perceptual_weight))
+    extra: Sequence[Json] = loss.get("extra", ())
     if adversarial:
-        return "+".join([base, *(["LP"] if weight else []), "GAN"])
-    return f"{base} + {weight}*LP" if weight else base
+        names = [each["name"] for each in extra]
+        return "+".join([base, *(["LP"] if weight else []), *names, "GAN"])
+    perceptual = [f"{weight}*LP"] if weight else []
+    own = [f"{each['weight']:g}*{each['name']}" for each in extra]
+    return " + ".join([base, *perceptual, *own])
 
 
 def _facts(
@@ -85,7 +91,7 @@ def _facts(
     return (
         job,
         root,
-        str(tokenizer.get("variant", _default(TokenizerConfig, "variant"))),
+        str(tokenizer.get("class") or tokenizer.get("variant") or _FORM),
         _tower(tokenizer.get("encoder")),
         _tower(tokenizer.get("decoder")),
         stage,

@@ -18,6 +18,7 @@ from sweep.reconcile import State, is_cancelled
 from sweep.schedulers import scheduler as scheduler_of
 from sweep.schedulers.base import Scheduler, SubmissionError
 from sweep.site import Site
+from sweep.snapshot import freeze_plugins
 from sweep.status import Observed, observe
 from sweep.store import Store, queries, sync
 from sweep.turns import turn
@@ -87,6 +88,7 @@ def launch(
         wave = _wave(chains, seen, folders, scheduler)
         write_specs(folders, (*decision.submit, *decision.active, *decision.done))
         if wave:
+            freeze_plugins(root, plan.jobs)
             scheduler.prepare()  # what may fail for lack of disk does so before anything is claimed
         _register(whole, store, log, say)
         _adopt(seen, log)

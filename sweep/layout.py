@@ -4,6 +4,7 @@ results/
   jobs/<slug>-<id>/     one job: job.json, claims/, journal/, checkpoints/, artifacts/, logs/
   launches/<uid>.jsonl  what each launcher did: sweeps registered, submissions, cancels, retries
   code/<hash>/          frozen copies of the packages that jobs import
+  plugins/<hash>/       frozen copies of users' own packages that jobs name
   data/                 the fingerprint that each data set's name stands for here
   cache/                what jobs share (reference features); safe to delete
   local/                the local scheduler's queue
@@ -44,6 +45,10 @@ class Root:
     @property
     def code(self) -> Path:
         return self.path / "code"
+
+    @property
+    def plugins(self) -> Path:
+        return self.path / "plugins"
 
     @property
     def data(self) -> Path:

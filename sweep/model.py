@@ -138,8 +138,8 @@ class Point:
     resolution: int
     frames: int
     pixels_per_channel: float
-    params_m: float
-    gflops: float  # multiply-accumulates, the paper's convention
+    params_m: float | None  # None: of a class of the user's own, not counted
+    gflops: float | None  # multiply-accumulates, the paper's convention
     jobs: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -154,3 +154,4 @@ class Plan:
     points: tuple[Point, ...]
     jobs: tuple[PlannedJob, ...]
     device: str  # the device profile behind device_hours
+    notes: tuple[str, ...] = ()  # what the user should know of the numbers

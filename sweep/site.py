@@ -39,7 +39,7 @@ from sweep.spec.problems import Mark, Problems, nearest, shown
 from sweep.spec.reader import mapping
 from sweep.spec.yamlfile import Node, read
 from vitok_core.context import Paths
-from vitok_core.data.sources import DATASETS
+from vitok_core.data.sources import data_set_names
 
 _ONE_WORD = re.compile(r"-{0,2}\w[\w-]*", re.ASCII)
 KEYS = ("data", "weights", "scheduler", "device", "db", "resources", "slurm")
@@ -96,8 +96,8 @@ def _read(path: Path) -> Site:
             problems.add(node.mark, key, f"unknown key{nearest(key, KEYS)}")
     data = _paths(root.get("data"), "data", path, problems)
     for name, node in root["data"].value.items() if data else ():
-        if name not in DATASETS:
-            message = f"unknown data set '{name}'{nearest(name, DATASETS)}"
+        if name not in data_set_names():
+            message = f"unknown data set '{name}'{nearest(name, data_set_names())}"
             problems.add(node.mark, "data", message)
     weights = _paths(root.get("weights"), "weights", path, problems)
     scheduler = _choice(root.get("scheduler"), "scheduler", NAMES, problems)

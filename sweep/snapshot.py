@@ -1,4 +1,4 @@
-"""A frozen copy of the packages that jobs import: editing while jobs queue changes nothing."""
+"""Frozen copies of the packages that jobs import: editing while jobs queue changes nothing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 from sweep.layout import Root
+from sweep.model import PlannedJob
+from vitok_core import plugins
 from vitok_core.errors import UserError
 
 PACKAGES = ("sweep", "vitok_core")
@@ -37,24 +40,73 @@ def freeze(root: Root) -> Path:
     target = root.code / _identity(_HERE)
     if target.is_dir():
         return target
-    root.code.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".copy-", dir=root.code))
-    try:
+
+    def fill(folder: Path) -> str:
         for source in _files(_HERE):
-            place = temporary / source.relative_to(_HERE)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, place)
-        (temporary / "origin.json").write_text(json.dumps(_origin(), indent=1) + "\n")
+            _copy(source, folder / source.relative_to(_HERE))
+        (folder / "origin.json").write_text(json.dumps(_origin(), indent=1) + "\n")
+        return _identity(folder)  # somebody may have edited meanwhile
+
+    return _whole(root.code, fill)
+
+
+def freeze_plugins(root: Root, jobs: Iterable[PlannedJob]) -> None:
+    """Copy the packages that the jobs name of others' under `plugins/<hash>/`, unless they are
+    there; UserError where one is no longer what was planned."""
+    named = {use: None for job in jobs for use in plugins.used(job.config)}
+    for key, code in named:
+        if (root.plugins / key).is_dir():
+            continue
+        top = plugins.top_of(code or "")
+        if not top or plugins.source_sha256(top)[: len(key)] != key:
+            raise UserError(f"{code}: its source has changed since this was planned; launch again")
+        _whole(root.plugins, partial(_fill_plugin, key, top))
+
+
+def plugin_copies(root: Root, configs: Iterable[Mapping[str, Any]]) -> list[Path]:
+    """Where the frozen packages of these configurations stand, as far as there are any."""
+    keys = dict.fromkeys(key for config in configs for key, _ in plugins.used(config))
+    return [root.plugins / key for key in keys if (root.plugins / key).is_dir()]
+
+
+def _fill_plugin(key: str, top: str, folder: Path) -> str:
+    place = plugins.place_of(top)
+    for source in sorted(place.rglob("*")) if place.is_dir() else [place]:
+        inside = source.relative_to(place.parent)
+        if source.is_file() and not any(_skipped(part) for part in inside.parts):
+            _copy(source, folder / inside)
+    for name, texts in plugins.metadata_of(top).items():
+        for file, text in texts.items():
+            (folder / name).mkdir(exist_ok=True)
+            (folder / name / file).write_text(text)
+    return key
+
+
+def _skipped(part: str) -> bool:
+    return part in _SKIPPED or part.startswith(".")
+
+
+def _whole(parent: Path, fill: Callable[[Path], str]) -> Path:
+    """A folder that appears whole, by a rename, under the name that `fill` returns."""
+    parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".copy-", dir=parent))
+    target = parent / temporary.name
+    try:
+        target = parent / fill(temporary)
         temporary.chmod(0o755)
-        target = root.code / _identity(temporary)  # somebody may have edited meanwhile
         temporary.rename(target)
     except OSError as error:
         if not target.is_dir():  # else another launcher made the same copy meanwhile
             why = error.strerror or error
-            raise UserError(f"{root.code}: cannot keep the code that jobs run: {why}") from error
+            raise UserError(f"{parent}: cannot keep the code that jobs run: {why}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def _copy(source: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, place)
 
 
 @lru_cache(maxsize=1)

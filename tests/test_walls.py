@@ -22,6 +22,7 @@ TORCH_FREE = {
     "vitok_core.kinds",
     "vitok_core.tokenizers",
     "vitok_core.variants",
+    "vitok_core.plugins",
     "vitok_core.metrics.networks",
     "vitok_core.metrics.sheet",
 }

@@ -37,8 +37,8 @@ class Tokenizer:
     """A trained tokenizer, made by `vitok_core.load_tokenizer`. No gradients are recorded.
 
     Attributes:
-        model: the `ViTok` itself, a torch module in evaluation mode: for gradients, for the
-            posterior's variance, for parts of it.
+        model: the `ViTok` itself, or what a class of one's own made, a torch module in evaluation
+            mode: for gradients, for the posterior's variance, for parts of it.
         config: its `TokenizerConfig`: patch, stride, channels, towers, variant.
         resolution, frames: what it was trained at. Any other height and width that the patch
             divides work too, and any number of frames that the stride divides.
@@ -95,7 +95,7 @@ class Tokenizer:
         code = code if isinstance(code, Code) else Code(code, self.model.grid)
         self._check_shape(code)
         kept = self.model.kept_length(length, code.grid)
-        clips = self.model.decode(code.z.to(self.device, self.dtype), code.grid, kept).float()
+        clips = self.model.rebuild(code.z.to(self.device, self.dtype), code.grid, kept).float()
         images = clips[:, :, 0] if clips.shape[2] == 1 else clips
         return to_uint8(images) if as_uint8 else images.clamp(-1.0, 1.0)
 

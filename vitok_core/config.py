@@ -18,7 +18,13 @@ from vitok_core.variants import Tower
 class Science(BaseModel):
     """Base of every scientific configuration: unknown keys refused, values immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+        serialize_by_alias=True,
+    )
 
 
 Positive = Annotated[int, Field(ge=1)]
@@ -57,6 +63,24 @@ class TokenizerConfig(Science):
         "PCA of training patches and the residual branches at zero (a recipe for toy scale)",
     )
     final_norm: bool = Field(True, description="LayerNorm after each tower's last block")
+    class_: str | None = Field(
+        None,
+        alias="class",
+        description="a tokenizer of your own instead of ViTok, as module:Class; null: ViTok",
+    )
+    class_sha256: str | None = Field(
+        None, description="of the class's source; planning fills it in"
+    )
+
+    @model_validator(mode="after")
+    def _own_class_is_hashed_and_plain(self) -> TokenizerConfig:
+        if (self.class_ is None) != (self.class_sha256 is None):
+            raise ValueError("class and class_sha256 go together: both or neither")
+        if self.class_ and (self.variant, self.init) != ("simple", "standard"):
+            raise ValueError(
+                "class goes with variant: simple and init: standard; others are ViTok's"
+            )
+        return self
 
     @model_validator(mode="after")
     def _variant_has_its_fields(self) -> TokenizerConfig:
@@ -114,6 +138,15 @@ class DataConfig(Science):
         return self
 
 
+class ExtraLoss(Science):
+    """A loss of somebody's own: an entry point of the group vitok_sweep.losses, with its weight."""
+
+    name: str
+    weight: float
+    code: str  # "module:function"
+    sha256: str  # of its package's source
+
+
 class LossConfig(Science):
     """Eq. 1: L = REC + kl·KL + perceptual_weight·LPIPS; the adversarial term is `GanConfig`'s."""
 
@@ -130,6 +163,9 @@ class LossConfig(Science):
         "efficientnet-lite0 is no LPIPS and has a scale of its own",
     )
     perceptual_weight: float = Field(0.0, ge=0, description="η")
+    extra: tuple[ExtraLoss, ...] = Field(
+        (), description="losses of your own, {name: weight}; each is added with its weight"
+    )
 
     @model_validator(mode="after")
     def _weight_and_network_agree(self) -> LossConfig:
@@ -197,11 +233,21 @@ class GanConfig(Science):
     width: Positive = Field(64, description="discriminator channels at full resolution")
 
 
+class ExtraMetric(Science):
+    """A metric of somebody's own: an entry point of the group vitok_sweep.metrics."""
+
+    name: str
+    code: str  # "module:function"
+    sha256: str  # of its package's source
+    version: str  # of its distribution
+
+
 class EvaluationConfig(Science):
     """How reconstructions are scored. PSNR and SSIM always; each network adds its own scores."""
 
     samples: Positive | None = Field(None, description="evaluation images; null: the whole set")
     networks: tuple[Literal["efficientnet-lite0"], ...] = ("efficientnet-lite0",)
+    extra: tuple[ExtraMetric, ...] = Field((), description="metrics of your own, by name")
 
 
 class TokenizerJob(Science):

@@ -122,6 +122,8 @@ def _unpredicted(point: Point) -> str:
     variant = point.config["tokenizer"].get("variant", "simple")
     if variant != "simple":
         return f"nothing is expected of the variant {variant}: predictions are of simple tokenizers"
+    if "class" in point.config["tokenizer"]:
+        return "nothing is expected of a class of one's own: predictions are of ViTok"
     if "finetune" in point.config:
         return "nothing is expected of stage 2: predictions are of stage 1"
     return ""

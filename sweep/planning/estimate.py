@@ -33,7 +33,6 @@ from vitok_core.cost import (
     decoder_macs,
     discriminator_macs,
     encoder_macs,
-    tokenizer_macs,
     vgg16_macs,
 )
 from vitok_core.errors import UserError
@@ -41,6 +40,22 @@ from vitok_core.errors import UserError
 _BACKWARD = 2  # a backward pass in forwards: gradients of inputs and of weights
 _PERCEPTUAL_PASSES = 3  # two forwards and one backward, which needs no gradients of weights
 _DISCRIMINATOR_PASSES = 8  # see above
+
+
+@dataclass(frozen=True)
+class Macs:
+    """Multiply-accumulates of one sample, from its pixels to its code and back."""
+
+    encoder: int
+    decoder: int
+
+    @property
+    def both(self) -> int:
+        """One sample's forward pass."""
+        return self.encoder + self.decoder
+
+
+UNCOUNTED = Macs(0, 0)  # of a class of the user's own that could not be counted
 
 
 @dataclass(frozen=True)
@@ -123,12 +138,11 @@ def train_flops(job: TokenizerJob, macs: int) -> float:
     return 2.0 * per_sample * job.train.batch * job.train.steps
 
 
-def finetune_flops(job: FinetuneJob) -> float:
+def finetune_flops(job: FinetuneJob, macs: Macs) -> float:
     """True FLOPs of a whole stage 2. Without a GAN term there is no discriminator."""
-    shape, tokenizer = shape_of(job.tokenizer, job.data), job.tokenizer
     full = job.finetune.scope == "full"
-    per_sample = encoder_macs(tokenizer.encoder, shape) * (1 + (_BACKWARD if full else 0))
-    per_sample += decoder_macs(tokenizer.decoder, shape) * (1 + _BACKWARD)
+    per_sample = macs.encoder * (1 + (_BACKWARD if full else 0))
+    per_sample += macs.decoder * (1 + _BACKWARD)
     discriminator = discriminator_macs(job.gan.width, job.data.resolution, job.data.frames)
     adversarial = discriminator * _DISCRIMINATOR_PASSES if job.gan.weight > 0 else 0
     perceptual = _perceptual_macs(job.loss, job.data) * _PERCEPTUAL_PASSES
@@ -181,6 +195,6 @@ def _samples(evaluation: EvaluationConfig, dataset: str) -> int:
     return evaluation.samples or _WHOLE_SET.get(dataset, _OTHER_SET)
 
 
-def macs_of(tokenizer: TokenizerConfig, shape: Shape) -> int:
-    """One sample's forward pass."""
-    return tokenizer_macs(tokenizer.encoder, tokenizer.decoder, shape)
+def macs_of(tokenizer: TokenizerConfig, shape: Shape) -> Macs:
+    """One sample's forward pass through a ViTok."""
+    return Macs(encoder_macs(tokenizer.encoder, shape), decoder_macs(tokenizer.decoder, shape))

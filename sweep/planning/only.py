@@ -106,7 +106,7 @@ def _reader(key: str) -> _Read:
         else:
             return None  # nothing of stage 2, where a point does not run it
         for name in names:
-            value = getattr(value, name)
+            value = getattr(value, f"{name}_" if name == "class" else name)
         return value
 
     return read

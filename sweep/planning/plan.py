@@ -1,7 +1,8 @@
 """A sweep file becomes a plan: its points and its jobs, parents before children. Pure.
 
 Nothing is written and nothing is asked of the machine: whether the data is here is a question for
-sweep.planning.preflight, what is done already one for the store.
+sweep.planning.preflight, what is done already one for the store. Users' own classes alone are
+looked for, hashed and counted.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from pydantic import BaseModel
 
 from sweep.model import Plan, PlannedJob, Point, Resources
 from sweep.planning import identity, only
+from sweep.planning.counting import counted
 from sweep.planning.estimate import (
+    UNCOUNTED,
     Device,
     device,
     device_hours,
+    finetune_flops,
     floor_flops,
     reconstruct_flops,
     train_flops,
@@ -30,7 +34,7 @@ from sweep.spec import read as spec
 from sweep.spec.read import Spec
 from sweep.spec.stages import Stage
 from vitok_core.config import FloorJob, ReconstructJob, TrainConfig
-from vitok_core.data.sources import DATASETS
+from vitok_core.data.sources import data_set
 from vitok_core.kinds import KINDS
 
 
@@ -58,7 +62,7 @@ def plan_file(
 
 def _plan(sweep: Spec, made: list[Draft], keep: str | None, name: str) -> Plan:
     jobs = _Jobs(sweep, device(name))
-    chosen = only.select(made, keep)
+    chosen, notes = counted(only.select(made, keep))
     points = tuple(jobs.point(draft) for draft in chosen)
     return Plan(
         sweep=sweep.name,
@@ -67,6 +71,7 @@ def _plan(sweep: Spec, made: list[Draft], keep: str | None, name: str) -> Plan:
         points=points,
         jobs=tuple(jobs.planned.values()),
         device=name,
+        notes=notes,
     )
 
 
@@ -116,8 +121,8 @@ class _Jobs:
             resolution=shape.resolution,
             frames=shape.frames,
             pixels_per_channel=shape.pixels_per_channel,
-            params_m=trained.parameters / 1e6,
-            gflops=trained.macs / 1e9,
+            params_m=None if trained.parameters is None else trained.parameters / 1e6,
+            gflops=None if trained.macs is None else trained.macs.both / 1e9,
             jobs=self._jobs(draft),
             config=_seeded({**trained.config, **tuned}, draft),
         )
@@ -141,7 +146,7 @@ class _Jobs:
         key = _train_id("tokenizer", trained.parts, draft.seed, ())
         if key not in self.planned:
             slug, config = f"tokenizer-{draft.stage1_slug}", _seeded(trained.config, draft)
-            flops = train_flops(draft.job, trained.macs)
+            flops = train_flops(draft.job, (trained.macs or UNCOUNTED).both)
             self._add(key, "tokenizer", slug, config, (), draft, train, flops, flops)
         return _Parent(key, draft.stage1_slug, train)
 
@@ -153,9 +158,8 @@ class _Jobs:
         key = _train_id("finetune", tuned.parts, draft.seed, parents)
         if key not in self.planned:
             slug, config = f"finetune-{draft.slug}", _seeded(tuned.config, draft)
-            self._add(
-                key, "finetune", slug, config, parents, draft, train, tuned.flops, tuned.flops
-            )
+            flops = finetune_flops(tuned.job, draft.trained.macs or UNCOUNTED)
+            self._add(key, "finetune", slug, config, parents, draft, train, flops, flops)
         return _Parent(key, draft.slug, train)
 
     def _reconstructions(self, draft: Draft, stage: Stage, parent: _Parent) -> Iterator[str]:
@@ -171,7 +175,7 @@ class _Jobs:
         if cached not in self._scored:
             scored = ReconstructJob(
                 dataset=dataset,
-                version=DATASETS[dataset].version,
+                version=data_set(dataset).version,
                 resolution=draft.job.data.resolution,
                 frames=draft.job.data.frames,
                 fps=draft.job.data.fps,
@@ -186,7 +190,7 @@ class _Jobs:
         key = identity.job_id_of_json("reconstruct", revision, text, (parent.id,))
         if key not in self.planned:
             slug = f"reconstruct-{parent.slug}-{scored_slug(scored)}"
-            flops = reconstruct_flops(scored, draft.trained.macs)
+            flops = reconstruct_flops(scored, (draft.trained.macs or UNCOUNTED).both)
             train = draft.job.train
             self._add(key, "reconstruct", slug, config, (parent.id,), draft, train, 0.0, flops)
         return key
@@ -203,7 +207,7 @@ class _Jobs:
             channels=shape.channels,
             data=draft.job.data,
             dataset=dataset,
-            version=DATASETS[dataset].version,
+            version=data_set(dataset).version,
             evaluation=draft.evaluation.model,
         )
         key = self._floors[cached] = identity.job_id("floor", job)

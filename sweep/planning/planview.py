@@ -10,6 +10,7 @@ from typing import Any
 from sweep.model import Plan, PlannedJob, Point
 from sweep.planning.estimate import device
 from sweep.spec.fields import SIZE, STAGE2, TOWERS, fields
+from sweep.spec.own import LOSSES, in_words
 from sweep.spec.problems import shown
 
 MOST_ROWS = 40
@@ -112,9 +113,9 @@ def _stage(point: Point) -> str:
     return "2" if "finetune" in point.config else "1"
 
 
-def _three(value: float) -> str:
+def _three(value: float | None) -> str:
     """Three decimals: the paper prints one."""
-    return f"{value:,.3f}"
+    return "-" if value is None else f"{value:,.3f}"
 
 
 def _swept_elsewhere(plan: Plan) -> list[str]:
@@ -129,7 +130,10 @@ def _swept_elsewhere(plan: Plan) -> list[str]:
 def _cell(point: Point, path: str) -> str:
     if path.partition(".")[0] in STAGE2 and _stage(point) == "1":
         return "-"
-    return shown(_value(point, path))
+    value = _value(point, path)
+    if path == LOSSES:
+        return ", ".join(map(in_words, value)) or "-"
+    return shown(value)
 
 
 def _value(point: Point, path: str) -> Any:
@@ -168,6 +172,7 @@ def summary(
         f"{len(plan.points):,} points, {len(plan.jobs):,} jobs: {kinds}",
         f"states: {_counted(total['states'])}",
         *code,
+        *plan.notes,
         f"training {total['train_flops']:.3g} FLOPs; {hours}",
         f"(a device-hour assumes {profile.basis})",
         "GFLOPs are multiply-accumulates of one sample's forward pass, as in the paper's tables; "

@@ -19,8 +19,9 @@ from sweep.spec.fields import SECTIONS, STAGE2, TOWERS, field, tower_of
 from sweep.spec.problems import Mark
 from sweep.spec.read import IDLE, Spec
 from sweep.spec.stages import trains
+from vitok_core import plugins
 from vitok_core.config import FinetuneJob, TokenizerJob
-from vitok_core.data.sources import DATASETS
+from vitok_core.data.sources import data_set, data_set_names
 
 TRAINED = ("tokenizer", "data", "loss", "train")  # the sections of a tokenizer job
 FINETUNED = ("tokenizer", "data", "loss", *STAGE2)  # of a finetune job
@@ -54,6 +55,7 @@ class Sections:
         self._spec = spec
         # Keys hold the ids of Given objects, which live as long as the spec does.
         self._made: dict[tuple[Any, ...], Section | list[Fault]] = {}
+        self._sources: dict[str, str] = {}  # hashes by package
 
     def of(self, row: Row) -> dict[str, Section | list[Fault]]:
         """Each section of a row, or what is wrong with it; stage 2's only where it is trained."""
@@ -91,6 +93,8 @@ class Sections:
         named = {path.removeprefix(prefix): each.value for path, each in values.items()}
         if name == "data":
             self._fill_version(named, given)
+        if named.get("class"):
+            named["class_sha256"] = self._source_sha256(named["class"])
         try:
             model = SECTIONS[name](**named)
         except ValidationError as error:
@@ -116,10 +120,17 @@ class Sections:
                 raise Faulty([(mark, tower, str(error))]) from None
         return joined
 
+    def _source_sha256(self, code: str) -> str:
+        """The hash of a class's package, once for the whole plan."""
+        top = plugins.top_of(code)
+        if top not in self._sources:
+            self._sources[top] = plugins.source_sha256(top)
+        return self._sources[top]
+
     def _fill_version(self, named: dict[str, Any], given: Mapping[str, Given]) -> None:
         if "name" not in named:
             return
-        registered = DATASETS[named["name"]].version
+        registered = data_set(named["name"]).version
         if named.setdefault("version", registered) != registered:
             message = (
                 f"{named['name']} is registered as version {registered}, not {named['version']}"
@@ -158,7 +169,7 @@ def _expected(path: str) -> str:
     if path in TOWERS:
         return "a size such as S, or give tokenizer.size: S-B"
     if path == "data.name":
-        return f"a data set ({', '.join(DATASETS)})"
+        return f"a data set ({', '.join(data_set_names())})"
     return field(path).expectation
 
 

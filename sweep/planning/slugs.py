@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sweep.spec.fields import tower_name
 from vitok_core.config import FinetuneJob, GanConfig, ReconstructJob, TokenizerConfig
 from vitok_core.cost import Shape
@@ -16,8 +18,11 @@ def code_slug(shape: Shape) -> str:
 
 
 def tokenizer_slug(tokenizer: TokenizerConfig, shape: Shape) -> str:
-    """`S-B-p16-c16-256p`; variants: `…-latent256`, `…-mask`, `…-latent256-mask`."""
+    """`S-B-p16-c16-256p`; variants: `…-latent256`, `…-mask`, `…-latent256-mask`; a class of the
+    user's own: `mylab-tok-Build-S-B-…`."""
     parts = [_tower_slug(tokenizer.encoder), _tower_slug(tokenizer.decoder), code_slug(shape)]
+    if tokenizer.class_:
+        parts.insert(0, re.sub(r"[^A-Za-z0-9]+", "-", tokenizer.class_).strip("-"))
     if tokenizer.latents:
         parts.append(f"latent{tokenizer.latents}")
     if tokenizer.lengths:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sweep.planning import identity
-from sweep.planning.estimate import finetune_flops, macs_of, shape_of
+from sweep.planning.estimate import Macs, macs_of, shape_of
 from sweep.planning.grid import Row
 from sweep.planning.sections import FINETUNED, TRAINED, Fault, Faulty, Section, place, said
 from sweep.planning.slugs import finetune_slug, tokenizer_slug
@@ -31,8 +31,8 @@ class Trained:
     identity: str
     config_id: str
     shape: Shape
-    parameters: int
-    macs: int
+    parameters: int | None  # None: of a class of the user's own (see sweep.planning.counting)
+    macs: Macs | None
     slug: str
 
 
@@ -44,7 +44,6 @@ class Finetuned:
     parts: Mapping[str, str | None]
     config: Mapping[str, Any]
     identity: str
-    flops: float
     slug: str
 
 
@@ -82,7 +81,6 @@ class Trainings:
                 parts=(parts := _parts(sections, FINETUNED)),
                 config=_config(sections, FINETUNED),
                 identity=_identity("finetune", parts),
-                flops=finetune_flops(job),
                 slug=finetune_slug(job),
             )
         return self._finetuned[key]
@@ -106,6 +104,7 @@ class Trainings:
         parts = _parts(sections, TRAINED)
         stage = _identity("tokenizer", parts)
         towers = job.tokenizer.encoder, job.tokenizer.decoder
+        ours = job.tokenizer.class_ is None
         return Trained(
             job=job,
             parts=parts,
@@ -113,8 +112,8 @@ class Trainings:
             identity=stage,
             config_id=identity.config_id([stage]),
             shape=shape,
-            parameters=tokenizer_parameters(*towers, shape),
-            macs=macs_of(job.tokenizer, shape),
+            parameters=tokenizer_parameters(*towers, shape) if ours else None,
+            macs=macs_of(job.tokenizer, shape) if ours else None,
             slug=tokenizer_slug(job.tokenizer, shape),
         )
 

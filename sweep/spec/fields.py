@@ -6,7 +6,7 @@ field there is at once a key in the file, an axis, a --set, and a property in th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from sweep.model import SITE_ONLY, Resources
+from sweep.spec import own
 from sweep.spec.problems import nearest, shown
 from sweep.spec.values import describe, fit, options_of
 from vitok_core.config import (
@@ -26,7 +27,7 @@ from vitok_core.config import (
     TokenizerConfig,
     TrainConfig,
 )
-from vitok_core.data.sources import DATASETS
+from vitok_core.data.sources import DATASETS, data_set_names
 from vitok_core.kinds import KINDS
 from vitok_core.variants import SIZES, Tower
 
@@ -43,6 +44,7 @@ STAGE2 = ("gan", "finetune")  # sections that matter only where stage 2 is train
 RESOURCE_KINDS = ("default", *KINDS)
 TOWERS = ("tokenizer.encoder", "tokenizer.decoder")
 SIZE = "tokenizer.size"
+FILLED = ("tokenizer.class_sha256",)  # by planning: what no file may give
 
 # What people write for a field: on the command line (--only), and in hints.
 ALIASES: Mapping[str, str] = {
@@ -175,8 +177,8 @@ def check_data_set(value: Any, sizes: Sizes | None = None) -> str:
     """A registered data set's name; ValueError otherwise."""
     if not isinstance(value, str):
         raise ValueError(f"expected a data set's name, got {shown(value)}")
-    if value not in DATASETS:
-        raise ValueError(f"unknown data set '{value}'{nearest(value, DATASETS)}")
+    if value not in DATASETS and value not in data_set_names():
+        raise ValueError(f"unknown data set '{value}'{nearest(value, data_set_names())}")
     return str(value)
 
 
@@ -184,6 +186,9 @@ _SPECIAL: Mapping[str, Callable[[Any, Sizes], Any]] = {
     SIZE: _size,
     **dict.fromkeys(TOWERS, _tower),
     "data.name": check_data_set,
+    own.CLASS: lambda value, _: own.check_class(value),
+    own.LOSSES: lambda value, _: own.check_losses(value),
+    own.METRICS: lambda value, _: own.check_metrics(value),
 }
 
 
@@ -197,7 +202,7 @@ def fields() -> Mapping[str, Field]:
     """The table, by dotted path."""
     table = {}
     for section, model in SECTIONS.items():
-        for name, info in model.model_fields.items():
+        for name, info in given_fields(model):
             table[f"{section}.{name}"] = _field(f"{section}.{name}", info)
     size = FieldInfo(annotation=str, description="shorthand for encoder-decoder, such as S-B")
     table[SIZE] = Field(SIZE, size, required=False, default=None)
@@ -212,6 +217,13 @@ def fields() -> Mapping[str, Field]:
     return table
 
 
+def given_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """A section's fields by the names that a file gives them by."""
+    for name, info in model.model_fields.items():
+        if f"tokenizer.{name}" not in FILLED:
+            yield info.alias or name, info
+
+
 def _field(path: str, info: FieldInfo) -> Field:
     required = info.is_required()
     return Field(path, info, required, None if required else info.default)
@@ -224,6 +236,8 @@ def field(path: str) -> Field:
 
 def unknown_field(path: str) -> str:
     """The message for a dotted path that does not exist."""
+    if path in FILLED:
+        return f"'{path}' is filled in when the sweep is planned; leave it out"
     if path in ALIASES:
         return f"unknown field '{path}'; did you mean {ALIASES[path]}?"
     if path.startswith("resources.") and path.rpartition(".")[2] in SITE_ONLY:

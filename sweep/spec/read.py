@@ -22,6 +22,7 @@ from sweep.spec.fields import (
     STAGE2,
     TOWERS,
     fields,
+    given_fields,
     tower_of,
     unknown_field,
 )
@@ -234,7 +235,7 @@ def _resolved(document: Document, stage2: bool) -> dict[str, Any]:
             continue
         if key in SECTIONS:
             resolved[key] = dict(plain.get(key, {}))
-            for name, info in SECTIONS[key].model_fields.items():
+            for name, info in given_fields(SECTIONS[key]):
                 if not info.is_required() and name not in resolved[key]:
                     resolved[key][name] = _listed(info.default)
         elif key in plain:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweep.spec.fields import RESOURCE_KINDS, SECTIONS, SIZE, TOWERS, fields
+from sweep.spec.own import CLASS, LOSSES, METRICS
 from sweep.spec.scalars import LARGEST
 from sweep.spec.stages import NUMBERS, ON_DATA, TRAINED
 from sweep.spec.sweeping import LARGEST_SEED
-from vitok_core.data.sources import DATASETS
+from vitok_core import plugins
+from vitok_core.data.sources import data_set_names
 from vitok_core.variants import SIZES, Tower
 
 Schema = dict[str, Any]
@@ -24,6 +26,8 @@ _OF_RECONSTRUCT = {
     "lengths": "code tokens kept, of a masked variant; without it the whole code",
     "steps": "milestones of the training before it that are scored besides its final weights",
 }
+_WEIGHT: Schema = {"type": ["number", "null"]}
+_NONE: Schema = {"type": ["array", "null"], "maxItems": 0}
 _NAME = "[A-Za-z][A-Za-z0-9]*"
 
 
@@ -124,7 +128,15 @@ def _value(path: str) -> Schema:
         named = {"type": "string", "pattern": f"^{_NAME}$", "examples": list(SIZES)}
         schema = {"anyOf": [named, _ref("tower"), {"type": "null"}]}
     elif path == "data.name":
-        schema = {"enum": list(DATASETS)}
+        schema = {"enum": list(data_set_names())}
+    elif path == CLASS:
+        schema = {"type": ["string", "null"], "pattern": r"^[\w.]+:\w+$"}
+    elif path == LOSSES:
+        weights = _object(dict.fromkeys(plugins.known("loss"), _WEIGHT))
+        schema = {"anyOf": [weights, _NONE]}
+    elif path == METRICS:
+        names = list(plugins.known("metric"))
+        schema = {"anyOf": [_list({"enum": names}), _NONE] if names else [_NONE]}
     elif path == "data.version":
         schema = {"type": ["string", "integer"]}
     description = each.schema.get("description")
@@ -172,7 +184,7 @@ def _seeds() -> Schema:
 
 
 def _stages() -> Schema:
-    data_set: Schema = {"enum": list(DATASETS)}
+    data_set: Schema = {"enum": list(data_set_names())}
     data: Schema = {"anyOf": [data_set, _list(data_set)]}
     number: Schema = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": LARGEST},
                                 {"type": "string", "pattern": _NUMBER}]}  # fmt: skip

@@ -137,3 +137,18 @@ def test_losses_as_figure_10_calls_them(loss: dict[str, Any], label: str) -> Non
 def test_a_size_is_known_by_its_name() -> None:
     assert [round(tower_millions(name) or 0, 1) for name in "SBL"] == [43.3, 85.8, 383.7]
     assert tower_millions("w128b2h4") is None
+
+
+def test_what_users_bring_is_told_apart() -> None:
+    """Their classes are a form of their own, and their losses stand in the label."""
+    extra = [{"name": "lab-edges", "weight": 0.1, "code": "lab:edges", "sha256": "0"}]
+    assert loss_label({"extra": extra}) == "L2 + 0.1*lab-edges"
+    loss = {"extra": extra, "perceptual_weight": 0.5}
+    assert loss_label(loss) == "L2 + 0.5*LP + 0.1*lab-edges"
+    assert loss_label(loss, adversarial=True) == "L2+LP+lab-edges+GAN"
+    config = json.dumps({"tokenizer": {"class": "lab.tok:Build", "class_sha256": "0"}})
+    jobs = pl.DataFrame(
+        [("t", "tokenizer", config)], schema=["job_id", "kind", "config"], orient="row"
+    )
+    edges = pl.DataFrame(schema={"child": pl.String, "parent": pl.String})
+    assert lineage(jobs, edges)["form"].to_list() == ["lab.tok:Build"]

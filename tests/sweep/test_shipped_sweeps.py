@@ -150,7 +150,7 @@ def test_the_paper_hyper_parameters_are_spelled_out() -> None:
     }  # fmt: skip
     assert document["loss"] == {
         "reconstruction": "l2", "kl": 1e-3, "kl_reduction": "mean", "perceptual": "lpips-vgg",
-        "perceptual_weight": 1.0,
+        "perceptual_weight": 1.0, "extra": [],
     }  # fmt: skip
 
 

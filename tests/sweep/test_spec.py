@@ -144,7 +144,7 @@ def test_the_registered_version_is_in_the_identity(
 
     first = planned(tmp_path, SMALL)
     newer = {**DATASETS, "photos-train": replace(DATASETS["photos-train"], version="2")}
-    monkeypatch.setattr("sweep.planning.sections.DATASETS", newer)
+    monkeypatch.setattr("vitok_core.data.sources.DATASETS", newer)
     second = planned(tmp_path, SMALL)
     assert trained(second, "data", "version") == ["2"] * 4
     assert {point.id for point in first.points}.isdisjoint(point.id for point in second.points)

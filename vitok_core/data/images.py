@@ -130,6 +130,11 @@ def open_source(
         from vitok_core.data.synthetic import Synthetic
 
         return Synthetic()
+    if chosen.kind == "plugin":
+        from vitok_core.data.plugged import open_plugin
+
+        plugged: ImageSource | VideoSource = open_plugin(name, paths)
+        return plugged
     store = _store(chosen, paths[name], cache)
     if chosen.media == "videos":
         from vitok_core.data.video import Videos

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from vitok_core import plugins
 from vitok_core.data import listing, toyscenes
 from vitok_core.data.listing import GLANCE, Media
 from vitok_core.data.manifest import FOLDER, photos_of
@@ -32,7 +33,7 @@ _OR_SHARDS = "or to WebDataset shards (a folder of *.tar, or a pattern: /data/{0
 
 
 class UnknownDataSet(ValueError):  # noqa: N818  (a name, not a failure)
-    """A name that is not in `DATASETS`."""
+    """A name that is neither in `DATASETS` nor that of a plugin."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class DataSet:
         name: what a sweep file says and the site file maps to a path.
         version: part of a job's identity; rises when the registered content changes.
         kind: `photos` stand in the package, `scenes` in another one, `synthetic` are drawn when
-            asked for; `folder` is a folder or shards that the site file names.
+            asked for; `folder` is a folder or shards that the site file names; a `plugin` is
+            opened by somebody else's package.
         split: which part of the collection it is.
         layout: how files lie under the folder.
         description: one line for people.
@@ -52,7 +54,7 @@ class DataSet:
 
     name: str
     version: str
-    kind: Literal["photos", "scenes", "synthetic", "folder"]
+    kind: Literal["photos", "scenes", "synthetic", "folder", "plugin"]
     split: str
     layout: Literal["embedded", "class-folders", "flat"]
     description: str
@@ -130,11 +132,35 @@ DATASETS: Mapping[str, DataSet] = {
 
 def data_set(name: str) -> DataSet:
     """The registered data set of that name; `UnknownDataSet` otherwise."""
-    try:
+    if name in DATASETS:
         return DATASETS[name]
-    except KeyError:
-        known = ", ".join(sorted(DATASETS))
-        raise UnknownDataSet(f"unknown data set {name!r}; known: {known}") from None
+    plugin = plugins.known("data set").get(name)
+    if plugin is None:
+        known = ", ".join(data_set_names())
+        raise UnknownDataSet(f"unknown data set {name!r}; known: {known}")
+    return DataSet(
+        name=name,
+        version=plugins.data_version(plugin),
+        kind="plugin",
+        split="plugin",
+        layout="embedded",
+        description=f"opened by {plugin.code}",
+    )
+
+
+def data_set_names() -> list[str]:
+    """All names that a sweep may use: the registered ones, then the plugins'."""
+    return [*DATASETS, *(name for name in plugins.known("data set") if name not in DATASETS)]
+
+
+def check_version(name: str, version: str) -> None:
+    """UserError where the data set of that name is here in another version than was planned."""
+    here = data_set(name).version
+    if here != version:
+        raise UserError(
+            f"data set {name}: the job was planned with version {version}, here it is {here}; "
+            "launch the sweep again"
+        )
 
 
 def missing(name: str, paths: Mapping[str, str]) -> str | None:
@@ -143,6 +169,9 @@ def missing(name: str, paths: Mapping[str, str]) -> str | None:
     Args:
         paths: the site file's `data` section, name → folder or shards.
     """
+    plugin = None if name in DATASETS else plugins.known("data set").get(name)
+    if plugin is not None:
+        return _plugin_missing(plugin)
     chosen = data_set(name)
     if chosen.kind == "photos":
         if (FOLDER / "photos.csv").is_file():
@@ -155,6 +184,15 @@ def missing(name: str, paths: Mapping[str, str]) -> str | None:
     remedy = f"set data.{name} in the site file to a folder with {chosen.expected}, {_OR_SHARDS}"
     fault = _path_fault(chosen, paths.get(name, ""))
     return f"data set {name}: {fault}; {remedy}" if fault else None
+
+
+def _plugin_missing(plugin: plugins.Plugin) -> str | None:
+    """Only whether its code is there: to look at its data would be to run that code."""
+    try:
+        plugins.check(plugin.code)
+    except UserError as error:
+        return f"data set {plugin.name}: {error}"
+    return None
 
 
 def _films_missing(name: str) -> str | None:
@@ -205,7 +243,8 @@ def fingerprint(name: str, paths: Mapping[str, str]) -> str:
     """A SHA-256 (64 hexadecimal digits) of what the data set holds.
 
     Photos and scenes: over the split's list and the files' SHA-256. Folders and shards: over the
-    names, in order, and sizes in bytes, which costs one `stat` per file, not a read.
+    names, in order, and sizes in bytes, which costs one `stat` per file, not a read. A plugin's
+    data set is opened and looked at.
     """
     chosen = data_set(name)
     digest = hashlib.sha256(f"{chosen.kind} {chosen.split}\n".encode())
@@ -222,6 +261,10 @@ def _contents(chosen: DataSet, paths: Mapping[str, str]) -> Iterator[str]:
             yield f"{scene.file} {scene.first} {scene.last} {toyscenes.FILMS[scene.file]}"
     elif chosen.kind == "folder":
         yield from _files(chosen, paths[chosen.name])
+    elif chosen.kind == "plugin":
+        from vitok_core.data.plugged import contents
+
+        yield from contents(chosen.name, paths)
 
 
 def _files(chosen: DataSet, path: str) -> Iterator[str]:

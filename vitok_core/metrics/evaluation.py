@@ -10,7 +10,7 @@ from vitok_core.context import Context
 from vitok_core.data.images import MissingData, open_source
 from vitok_core.data.pixels import as_clips, as_samples, to_model, to_uint8
 from vitok_core.data.sampler import EvalCrops
-from vitok_core.data.sources import fingerprint, missing
+from vitok_core.data.sources import check_version, fingerprint, missing
 from vitok_core.metrics.rate import ACTIVE_PROTOCOL, KL_PROTOCOL, Rate
 from vitok_core.metrics.scoring import Rebuild, score
 from vitok_core.metrics.sheet import write_sheet
@@ -32,7 +32,7 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
     def rebuild(samples: Tensor) -> Tensor:
         posterior = model.encode(as_clips(to_model(samples.to(device)))).keep(kept)
         rate.add(posterior)
-        return to_uint8(as_samples(model.decode(posterior.mean, posterior.grid, kept))).cpu()
+        return to_uint8(as_samples(model.rebuild(posterior.mean, posterior.grid, kept))).cpu()
 
     crops, bits = evaluation_crops(config.dataset, config.version, config, context)
     source = f"{config.dataset}@{config.version}"
@@ -58,6 +58,7 @@ def journal_data(name: str, version: str, context: Context) -> str:
     paths = context.paths.data
     if (reason := missing(name, paths)) is not None:
         raise MissingData(reason)
+    check_version(name, version)
     bits = fingerprint(name, paths)
     context.data_fingerprint(name, version, bits)
     return bits

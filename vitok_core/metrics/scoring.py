@@ -1,6 +1,7 @@
 """One way to score reconstructions, for trained tokenizers and for the PCA floor alike.
 
-Results: `rPSNR` (dB), `rSSIM`, and per feature network `rFD[name]`, `rFD[name-112]`, `rIS[name]`.
+Results: `rPSNR` (dB), `rSSIM`, per feature network `rFD[name]`, `rFD[name-112]`, `rIS[name]`, and
+users' own metrics under their names.
 The standard names rFID and rIS are reserved for the standard Inception.
 """
 
@@ -18,6 +19,7 @@ from vitok_core.data.pixels import as_images
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import Stopped, UserError
 from vitok_core.metrics.efficientnet import STAGE_WIDTH, WIDTH
+from vitok_core.metrics.extra import Extra
 from vitok_core.metrics.features import Extractor, References, Statistics, cached_references
 from vitok_core.metrics.pixels import PSNR_PROTOCOL, SSIM_PROTOCOL, WINDOW, psnr, ssim
 
@@ -46,12 +48,15 @@ def score(
     _check_sizes(crops, evaluation)
     extractors = [Extractor.open(name, context) for name in evaluation.networks]
     statistics = [Statistics() for _ in extractors]
+    extras = [Extra(each) for each in evaluation.extra]
     sums = torch.zeros(2, dtype=torch.float64)
     for done, samples in batches(crops, context):
         images, rebuilt = as_images(samples), as_images(rebuild(samples))
         sums += torch.stack([psnr(rebuilt, images).sum(), ssim(rebuilt, images).sum()]).cpu()
         for extractor, gathered in zip(extractors, statistics, strict=True):
             gathered.add(extractor.outputs(rebuilt))
+        for extra in extras:
+            extra.add(images, rebuilt)
         unit = "images" if crops.frames == 1 else "clips"
         context.progress(done + len(samples), len(crops), unit)
 
@@ -62,6 +67,8 @@ def score(
     for extractor, gathered in zip(extractors, statistics, strict=True):
         references = _references(crops, extractor, f"{measured}; {fingerprint}", context)
         _report(extractor, gathered, references, measured, context)
+    for extra in extras:
+        extra.report(measured, context)
 
 
 def _check_sizes(crops: EvalCrops, evaluation: EvaluationConfig) -> None:

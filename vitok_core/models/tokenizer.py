@@ -7,14 +7,14 @@ from typing import cast
 from torch import Tensor, nn
 
 from vitok_core.config import TokenizerConfig
-from vitok_core.errors import UserError
+from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.models.blocks import Transformer
 from vitok_core.models.masking import CodeMask, Kept
 from vitok_core.models.posterior import Posterior
-from vitok_core.models.tubelets import Grid, from_tubelets, grid_of, to_tubelets
+from vitok_core.models.tubelets import Grid, from_tubelets, to_tubelets
 
 
-class ViTok(nn.Module):
+class ViTok(AutoEncoder):
     """The simple variant: tubelets → encoder → 2c → z → decoder → tubelets.
 
     With `config.lengths` it is Mask Simple: a code's tail may be masked before it is decoded.
@@ -28,9 +28,7 @@ class ViTok(nn.Module):
     """
 
     def __init__(self, config: TokenizerConfig, frames: int, resolution: int) -> None:
-        super().__init__()
-        self.config = config
-        self.grid = grid_of(frames, resolution, resolution, config.stride, config.patch)
+        super().__init__(config, frames, resolution)
         values = 3 * config.stride * config.patch**2
         encoder, decoder = config.encoder, config.decoder
         self.embed = nn.Linear(values, encoder.width)
@@ -41,37 +39,9 @@ class ViTok(nn.Module):
         self.unembed = nn.Linear(decoder.width, values)
         self.masking = CodeMask(config.channels) if config.lengths else None
 
-    def code_tokens(self, grid: Grid) -> int:
-        """How many tokens the code of a clip with that grid of tubelets has."""
-        return grid.tokens
-
-    @property
-    def code_shape(self) -> tuple[int, int]:
-        """(l, c) of one clip's code at the size that the model was made for."""
-        return self.code_tokens(self.grid), self.config.channels
-
-    def kept_length(self, length: int | None, grid: Grid) -> int | None:
-        """`length`, once it is sure that this tokenizer decodes that many tokens on `grid`.
-
-        Raises:
-            UserError: its variant decodes whole codes alone, or they are not as long.
-        """
-        if length is None:
-            return None
-        if self.masking is None:
-            raise UserError(
-                f"length: {length}: a tokenizer of variant {self.config.variant} decodes its whole "
-                "code; leave length out, or train a variant mask_simple or mask_latent"
-            )
-        tokens = self.code_tokens(grid)
-        if not 1 <= length <= tokens:
-            raise UserError(f"length: {length}: the code has {tokens} tokens; give 1 to {tokens}")
-        return length
-
     def encode(self, x: Tensor) -> Posterior:
         """Posterior of the code of clips (b, 3, t, h, w) in [-1, 1]."""
-        stride, patch = self.config.stride, self.config.patch
-        grid = grid_of(x.shape[2], x.shape[3], x.shape[4], stride, patch)
+        grid, stride, patch = self.grid_of(x), self.config.stride, self.config.patch
         tubelets = self.embed(to_tubelets(x, stride, patch))  # (b, L, d_encoder)
         moments = self.moments(self._encode_tokens(tubelets, grid))  # (b, l, 2c)
         return Posterior.from_moments(moments, grid)
@@ -91,20 +61,9 @@ class ViTok(nn.Module):
         values = self.unembed(tubelets)  # (b, L, 3·q·p·p)
         return from_tubelets(values, grid, self.config.stride, self.config.patch)
 
-    def forward(
-        self, x: Tensor, noise: Tensor | None = None, kept: Kept | None = None
-    ) -> tuple[Tensor, Posterior]:
-        """Reconstruct `x`: from a sample of the posterior with `noise`, else from its mean.
-
-        `kept` is as in `decode`; the posterior that is returned knows it.
-        """
-        posterior = self.encode(x).keep(kept)
-        z = posterior.mean if noise is None else posterior.sample(noise)
-        return self.decode(z, posterior.grid, kept), posterior
-
-    def reconstruct(self, x: Tensor, kept: Kept | None = None) -> Tensor:
-        """Decode the posterior's mean: what evaluation scores."""
-        return cast(Tensor, self(x, kept=kept)[0])
+    def rebuild(self, z: Tensor, grid: Grid, kept: Kept | None = None) -> Tensor:
+        """`decode`, which knows `kept`."""
+        return self.decode(z, grid, kept)
 
     def checkpoint_activations(self, on: bool) -> None:
         """Compute each block anew in the backward pass, for memory; gradients do not change."""

@@ -3,11 +3,12 @@
 REC is the mean squared (or absolute) error over all values of clips in [-1, 1]. KL is averaged over
 the L·c code elements, of a masked code over those that are kept, unless the configuration says
 otherwise. The mean is what β = 1e-3 means in the authors' code: summed per clip it weighs L·c times
-more and the code collapses. Both are logged.
+more and the code collapses. Both are logged. Losses of users' own are added with their weights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from vitok_core.config import LossConfig
 from vitok_core.models.posterior import Posterior
+from vitok_core.objectives.extra import ExtraTerm
 from vitok_core.objectives.perceptual import PerceptualNetwork, frames
 
 _ERRORS = {"l1": F.l1_loss, "l2": F.mse_loss}
@@ -33,6 +35,7 @@ def reconstruction_loss(
     posterior: Posterior,
     config: LossConfig,
     perceptual: PerceptualNetwork | None = None,
+    extra: Sequence[ExtraTerm] = (),
 ) -> Loss:
     """Eq. 1 without its adversarial term.
 
@@ -40,7 +43,10 @@ def reconstruction_loss(
         output, target: clips (b, 3, t, h, w) in [-1, 1].
         posterior: of the codes (b, l, c) that `output` was decoded from.
         perceptual: the network that `config.perceptual` names.
+        extra: the losses that `config.extra` names.
     """
+    if [term.name for term in extra] != [each.name for each in config.extra]:
+        raise ValueError(f"the loss needs the terms {[each.name for each in config.extra]}")
     if (perceptual.name if perceptual else None) != config.perceptual:
         raise ValueError(f"the loss needs the perceptual network {config.perceptual}")
     rec = _ERRORS[config.reconstruction](output.float(), target)
@@ -52,4 +58,7 @@ def reconstruction_loss(
         distance = perceptual.distance(frames(output), frames(target)).mean()
         total = total + config.perceptual_weight * distance
         terms["loss_perceptual"] = distance
+    for term in extra:
+        terms[f"loss_{term.name}"] = value = term.value(output, target, posterior)
+        total = total + term.weight * value
     return Loss(total, {name: value.detach() for name, value in {"loss": total, **terms}.items()})

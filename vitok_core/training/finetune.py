@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from vitok_core.config import FinetuneJob
 from vitok_core.context import Context
+from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.models.build import build_tokenizer
-from vitok_core.models.tokenizer import ViTok
 from vitok_core.objectives.perceptual import open_perceptual
 from vitok_core.training.adversary import Adversary
 from vitok_core.training.checkpoint import State
@@ -128,7 +128,7 @@ class FinetuneStage:
         return {} if self.perceptual is None else {"perceptual": self.perceptual.protocol}
 
 
-def parent_model(config: FinetuneJob, context: Context) -> ViTok:
+def parent_model(config: FinetuneJob, context: Context) -> AutoEncoder:
     """The parent's final weights, in training mode where `scope` says so and frozen elsewhere."""
     (parent,) = context.parents
     trained = load_model(parent.folder)

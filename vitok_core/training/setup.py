@@ -13,11 +13,13 @@ from vitok_core.context import Context
 from vitok_core.data.opening import training_crops
 from vitok_core.data.sampler import TrainCrops
 from vitok_core.data.sources import fingerprint
+from vitok_core.models.autoencoder import AutoEncoder, check_shapes
 from vitok_core.models.blocks import compile_blocks
 from vitok_core.models.build import build_tokenizer
 from vitok_core.models.initialise import init_pca, init_standard, pca_rank
 from vitok_core.models.posterior import Posterior
 from vitok_core.models.tokenizer import ViTok
+from vitok_core.objectives.extra import ExtraTerm, open_extra
 from vitok_core.training.distributed import World
 from vitok_core.training.linear import training_pca
 
@@ -34,6 +36,7 @@ class Run:
     context: Context
     world: World
     crops: TrainCrops
+    extra: tuple[ExtraTerm, ...] = ()  # the losses of `config.loss.extra`
     step: int = 0  # optimizer steps done
 
     @property
@@ -56,22 +59,27 @@ def open_run(
     torch.set_num_threads(context.machine.threads)
     crops = training_crops(data, config.seed, context)
     context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
-    return Run(config, train, context, world, crops)
+    return Run(config, train, context, world, crops, open_extra(config.loss))
 
 
-def _empty_model(config: TokenizerJob) -> ViTok:
+def _empty_model(config: TokenizerJob) -> AutoEncoder:
     return build_tokenizer(config.tokenizer, config.data.frames, config.data.resolution)
 
 
-def starting_model(config: TokenizerJob, run: Run) -> ViTok:
+def starting_model(config: TokenizerJob, run: Run) -> AutoEncoder:
     """The model that training starts from; `place` spreads the first process's to the others."""
     return initial_model(config, run.context) if run.world.first else _empty_model(config)
 
 
-def initial_model(config: TokenizerJob, context: Context) -> ViTok:
+def initial_model(config: TokenizerJob, context: Context) -> AutoEncoder:
     """The tokenizer at step 0, on the CPU: a function of the configuration and its seed alone."""
     sizes, data = config.tokenizer, config.data
-    model = _empty_model(config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)  # for the weights of a class of the user's own
+        model = _empty_model(config)
+    if not isinstance(model, ViTok):
+        check_shapes(model)
+        return model
     generator = torch.Generator().manual_seed(config.seed)
     if sizes.init == "pca":
         pca = training_pca(data, sizes.stride, sizes.patch, pca_rank(model), context)
@@ -81,7 +89,7 @@ def initial_model(config: TokenizerJob, context: Context) -> ViTok:
     return model
 
 
-def place(model: ViTok, run: Run) -> ViTok:
+def place(model: AutoEncoder, run: Run) -> AutoEncoder:
     """The model on the job's device, the same in all processes, with the machine's settings."""
     machine = run.context.machine
     model = model.to(run.device)

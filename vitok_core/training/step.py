@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vitok_core.data.counter import noise
 from vitok_core.data.pixels import as_clips, to_model
 from vitok_core.errors import UserError
-from vitok_core.models.tokenizer import ViTok
+from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.objectives.perceptual import PerceptualNetwork
 from vitok_core.objectives.reconstruction import Loss, reconstruction_loss
 from vitok_core.training.lengths import kept_lengths
@@ -54,7 +54,7 @@ def batch_gradients(
 
 def autoencode(
     run: Run,
-    model: ViTok,
+    model: AutoEncoder,
     forward: Forward,
     perceptual: PerceptualNetwork | None,
     x: Tensor,
@@ -69,7 +69,7 @@ def autoencode(
     kept = kept_lengths(model.config.lengths, seed, indices, device)
     with autocast(run):
         output, posterior = forward(x, draws, kept)
-        loss = reconstruction_loss(output, x, posterior, run.config.loss, perceptual)
+        loss = reconstruction_loss(output, x, posterior, run.config.loss, perceptual, run.extra)
     return output, loss
 
 

@@ -1,4 +1,4 @@
-"""Stage 1: train a ViTok auto-encoder (§2.3)."""
+"""Stage 1: train an auto-encoder (§2.3)."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ from torch import Tensor
 from vitok_core.config import FinetuneJob, TokenizerJob
 from vitok_core.errors import UserError
 from vitok_core.files import sync_folder, written_beside
+from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.models.build import build_tokenizer
-from vitok_core.models.tokenizer import ViTok
 from vitok_core.training.checkpoint import State, load_checkpoint, weights_hash
 from vitok_core.training.final import NAME, milestone_name
 
@@ -51,7 +51,7 @@ class Trained:
         """The kind of job that trained them."""
         return "finetune" if isinstance(self.config, FinetuneJob) else "tokenizer"
 
-    def model(self) -> ViTok:
+    def model(self) -> AutoEncoder:
         """The tokenizer in evaluation mode, on the CPU."""
         data = self.config.data
         model = build_tokenizer(self.config.tokenizer, data.frames, data.resolution)
@@ -64,7 +64,7 @@ class Trained:
         return model.eval().requires_grad_(False)
 
 
-def load_model(place: Path, step: int | None = None) -> ViTok:
+def load_model(place: Path, step: int | None = None) -> AutoEncoder:
     """The model at `place`, on the CPU; arguments as of `read_trained`."""
     return read_trained(place, step).model()
 

@@ -10,8 +10,10 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from vitok_core.config import LossConfig
+from vitok_core.errors import UserError
 from vitok_core.models.posterior import Posterior
 from vitok_core.models.tubelets import Grid
+from vitok_core.objectives.extra import ExtraTerm
 from vitok_core.objectives.reconstruction import reconstruction_loss
 
 NAME = "efficientnet-lite0"
@@ -88,3 +90,26 @@ def test_no_term_is_left_out_in_silence(named: Any, network: Any) -> None:
     config = LossConfig(perceptual=named, perceptual_weight=1.0 if named else 0.0)
     with pytest.raises(ValueError, match="perceptual network"):
         reconstruction_loss(x, y, posterior(), config, network)
+
+
+def test_a_loss_of_ones_own_is_added_with_its_weight() -> None:
+    """Its gradient too: that of weight · mean(x) over n values is weight / n everywhere."""
+    x = torch.zeros(2, 3, 1, 4, 4, requires_grad=True)
+    extra = {"name": "lab-mean", "code": "lab.losses:mean", "sha256": "0" * 64, "weight": 0.5}
+    config = LossConfig.model_validate({"kl": 0, "extra": [extra]})
+    term = ExtraTerm("lab-mean", 0.5, lambda output, target, posterior: output.mean())
+    loss = reconstruction_loss(x, torch.zeros_like(x), posterior(), config, extra=(term,))
+    loss.total.backward()
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, torch.full_like(x, 0.5 / x.numel()))
+    assert loss.terms["loss_lab-mean"] == 0
+    with pytest.raises(ValueError, match="needs the terms"):
+        reconstruction_loss(x, x, posterior(), config)
+
+
+@pytest.mark.parametrize("wrong", [torch.zeros(2), 1.0])
+def test_a_loss_of_ones_own_is_a_scalar(wrong: object) -> None:
+    x = torch.zeros(2, 3, 1, 4, 4)
+    term = ExtraTerm("lab-mean", 0.5, lambda output, target, posterior: wrong)  # type: ignore[arg-type,return-value]
+    with pytest.raises(UserError, match=r"loss.extra: lab-mean returns .*expected a scalar"):
+        term.value(x, x, posterior())
