@@ -63,6 +63,7 @@ SPEC = Spec(
 )
 _PAIRS = (("ssim", "frechet"), ("psnr", "frechet"), ("ssim", "is"), ("psnr", "is"))  # y, x
 _DIRECT = 8  # names stand beside their marks up to so many losses
+_ROOM = 0.12  # of a panel's width, right of the last mark, for its name
 _BELOW = 0.66  # inches below a panel: ticks, the metric along x, its protocol
 _FITTED = (
     " Lines: least squares on configuration means{}, over "
@@ -112,7 +113,7 @@ def draw(results: Results, request: Request) -> Drawing:
             caption_lines=len(words),
             size=SPEC.size,
             heading=len(rows) > 1,
-            below=_BELOW,
+            below=_BELOW if len(set(short.values())) > 1 else layout.BELOW,
         )
         for row, lane in enumerate(rows):
             for pair, axes in zip(pairs[row], made.panels[row], strict=True):
@@ -165,6 +166,7 @@ def _draw_pair(pair: _Pair, panel: Panel, chosen: Looks, *, named: bool) -> None
     x = pair.spec.x.column
     x_axis(axes, pair.spec, pair.data[x].to_list())
     if named:
+        style.widen(axes, "x", 0, _ROOM)
         means = configuration_means(pair.data)
         marknames.place(axes, [
             Label(at, value, chosen.mark.name(loss), style.INK)

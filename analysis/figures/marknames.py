@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
 from analysis.figures.labels import Label
@@ -22,7 +22,8 @@ from analysis.stats.inputs import Array
 _AWAY = 4.5  # points between a mark and its name
 _STEP = 4.0  # points from one spot of a line to the next
 _SAME = 3.0  # points: nearer marks share a place, and no name tells them apart
-_CLEAR = 1.6  # times as far as its own mark any other must be
+_CLEAR = 1.25  # times as far as its own mark any other must be
+_FAINT = 0.5  # opacity of marks for which no name is taken
 # Where a name stands beside its mark: (x, y) of the step, alignments.
 Place = tuple[float, float, str, str]
 ANYWHERE: tuple[Place, ...] = (
@@ -52,7 +53,8 @@ def place(
     drop: bool = False,
     taken: Sequence[Bbox] = (),
 ) -> list[Bbox]:
-    """Write names beside marks, the first ones first.
+    """Write names beside marks: the first ones first, or if none may be dropped those first that
+    have the fewest good places.
 
     Args:
         size: of the type, in points.
@@ -66,6 +68,7 @@ def place(
     assert isinstance(canvas, FigureCanvasAgg)
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     seen, used = _seen(axes), list(taken)
+    waiting: list[tuple[Annotation, list[Bbox], Array]] = []
     for name in names:
         text = axes.annotate(
             name.text, (name.x, name.y), textcoords="offset points", xytext=(0, 0), fontsize=size,
@@ -76,6 +79,12 @@ def place(
         for spot in places:
             _stand(text, spot)
             boxes.append(text.get_window_extent(renderer))
+        waiting.append((text, boxes, own))
+    if not drop:
+        waiting.sort(key=lambda one: sum(
+            _cost(axes, box, one[2], seen, used) == 0 for box in one[1]
+        ))  # fmt: skip
+    for text, boxes, own in waiting:
         costs = [_cost(axes, box, own, seen, used) for box in boxes]
         best = int(np.argmin(costs))
         if drop and costs[best] > 0:
@@ -96,7 +105,7 @@ def _stand(text: Text, spot: Place) -> None:
 class _Seen:
     """What a panel shows, in pixels."""
 
-    marks: Array  # (n, 2)
+    marks: Array  # (n, 2), those that a name could be taken to belong to
     boxes: Array  # (m, 4: left, bottom, right, top), of marks and of pieces of lines
 
 
@@ -107,7 +116,8 @@ def _seen(axes: Axes) -> _Seen:
         corners = np.asarray(line.get_path().vertices, dtype=float)
         corners = line.get_transform().transform(corners).reshape(-1, 2)
         if line.get_marker() not in (None, "None", ""):
-            marks.append(corners)
+            if (line.get_alpha() or 1) > _FAINT:
+                marks.append(corners)
             boxes.append(_around(corners, pixels * line.get_markersize() / 2))
         if line.get_linestyle() != "None":
             boxes.append(_around(_along(corners, pixels * _STEP), pixels * _STEP / 2))

@@ -33,7 +33,9 @@ TOLERANCE = 0.05  # costs that differ by less count as equal
 _COSTS = (GFLOPS, PARAMETERS, CODE)
 _FIGURES = ("2", "4", "6", "11")
 _SIZE = (2.95, 2.15)
-_ROOM = 0.09  # of a panel's height, half as much of its width: for the names of the first marks
+# Of a panel's height, half as much of its width: for the names of the first marks. What is cited
+# needs more on both sides.
+_ROOM = 0.09
 _MOST_ROWS = 4
 _COLUMNS = ["source", "series", "dataset", "resolution", "frames", "metric", "protocol", "name",
             "config_id", "p", "q", "c", "n_seeds", "value", "gflops", "params_m", "E"]  # fmt: skip
@@ -147,7 +149,8 @@ def _draw(axes: Axes, panel: _Panel, shapes: dict[Any, tuple[str, str]], short: 
     rowpanel.metric_axis(axes, panel.row, panel.data["value"].to_list(), short)
     costs.axis(axes, cost, panel.data[cost.column].to_list())
     rising = about.better > 0
-    style.widen(axes, "x", _ROOM / 2, 0)
+    cited_too = (panel.data["series"] == "cited").any()
+    style.widen(axes, "x", *((1.5 * _ROOM, 2 * _ROOM) if cited_too else (_ROOM / 2, 0)))
     style.widen(axes, "y", _ROOM * rising, _ROOM * (not rising))
     own = panel.data.filter(pl.col("series") == "trained")
     for p, (marker, colour) in shapes.items():

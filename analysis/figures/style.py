@@ -31,7 +31,7 @@ _PATCH = {8: ("o", COLOURS[0]), 16: ("s", COLOURS[1]), 32: ("^", COLOURS[2])}
 _DATASETS = {
     "imagenet1k": COLOURS[1], "coco2017": COLOURS[0], "photos-heldout": COLOURS[2],
     "photos-tune": COLOURS[3], "ucf101": COLOURS[4], "kinetics700": COLOURS[5],
-    "shutterstock": INK,
+    "shutterstock": COLOURS[3],
 }  # fmt: skip
 _SPARE = (("D", COLOURS[3]), ("v", COLOURS[4]), ("P", COLOURS[5]), ("X", INK))
 
@@ -119,13 +119,14 @@ def patch_looks(patches: Sequence[int]) -> dict[Any, tuple[str, str]]:
 
 
 def dataset_colours(names: Sequence[str]) -> dict[str, str]:
-    """Colour of each data set; a name that is known keeps its own in every figure and source."""
-    found = {name: _DATASETS[name] for name in names if name in _DATASETS}
-    free = [colour for colour in (*COLOURS, INK) if colour not in found.values()]
-    rest = [name for name in dict.fromkeys(names) if name not in found]
-    return found | {
-        name: (free or COLOURS)[index % len(free or COLOURS)] for index, name in enumerate(rest)
-    }
+    """Colour of each data set; a name that is known keeps its own in every figure and source,
+    unless one before it on the page has the same."""
+    found: dict[str, str] = {}
+    for name in sorted(names, key=lambda each: each not in _DATASETS):
+        free = [colour for colour in COLOURS if colour not in found.values()] or COLOURS
+        own = _DATASETS.get(name, free[0])
+        found[name] = own if own in free else free[0]
+    return {name: found[name] for name in names}
 
 
 def value_looks(values: Sequence[Any]) -> dict[Any, tuple[str, str]]:

@@ -14,7 +14,7 @@ from analysis.fits import LineFit
 from analysis.frames import Results
 from analysis.metrics import metric
 
-BAND = ", with the 95% confidence band of the mean (cut where it leaves an axis)"
+BAND = ", with the 95% confidence band of the mean (cut at the axes and at what the metric can be)"
 _CITED = "published: "
 _NAME = 13  # characters of a legend's name beside which R² and the sd have room
 _NO_FID = "is not FID and not comparable with published FIDs"
@@ -47,11 +47,12 @@ Protocols = Mapping[tuple[str, str], str]  # (metric, protocol) → its short fo
 
 
 def short_protocols(measured: Iterable[tuple[str, str]]) -> Protocols:
-    """The short forms on a page of these (metric, protocol)."""
+    """The short forms on a page of these (metric, protocol); ours are told from ours, the paper's
+    from the paper's: rows of panels say whose they are."""
     every = list(dict.fromkeys(measured))
+    kin = {one: (one[0], one[1].startswith(_CITED)) for one in every}
     return {
-        (name, protocol): short(protocol, [other for same, other in every if same == name])
-        for name, protocol in every
+        one: short(one[1], [other[1] for other in every if kin[other] == kin[one]]) for one in every
     }
 
 
@@ -82,10 +83,11 @@ def entry(fit: LineFit, mark: Mark, lane: Lane, *, counted: bool = False) -> str
         return f"{what}: no line, n = {fit.n}"
     digits = 2 if fit.source == "published" else 3
     r2 = "undefined" if fit.r2 is None else f"{fit.r2:.{digits}f}"
-    said = f"$R^2$ {r2}" + f", n = {fit.n}" * counted
+    n = f", n {fit.n}" * counted
     if len(what) > _NAME:
-        return f"{what[: 2 * _NAME]}: {said}"
-    return f"{what}: {said}, sd {number(fit.residual_sd)}{_unit(fit)}"
+        return f"{what[: 2 * _NAME]}: $R^2$ {r2}{n}"
+    unit = "" if counted else _unit(fit)  # no room for both; the caption names the scale
+    return f"{what}: $R^2$ {r2}, sd {number(fit.residual_sd)}{unit}{n}"
 
 
 def fit_name(fit: LineFit, mark: Mark) -> str:
