@@ -21,7 +21,7 @@ from sweep.cli import reporting
 from vitok_core.errors import UserError
 
 REPO = Path(__file__).parent.parent.parent
-SIZED = {"e_vs_rfid", "e_vs_metrics", "e_vs_metrics_512p", "e_vs_metrics_detailed"}
+SIZED = {"e_vs_rfid", "e_vs_metrics", "e_vs_metrics_detailed"}
 
 
 def invoke(*arguments: object) -> Any:
@@ -49,6 +49,7 @@ def test_what_has_data_is_drawn_and_the_rest_is_named(root: Path) -> None:
     assert set(reasons) == set(FIGURES) - drawn
     assert "no generation has been scored yet" in reasons["e_vs_generation"]
     assert "no reconstruction along a fine-tuning" in reasons["gan_ablation"]
+    assert "at 512p or at two resolutions" in reasons["e_vs_metrics_512p"]
 
 
 def test_json_names_the_rest_too(root: Path, tmp_path: Path) -> None:
