@@ -36,11 +36,6 @@ POINT_METRICS: Schema = {
     "cfg_scale": pl.Float64, "eval_length": pl.Int64, "eval_E": pl.Int64, "metric": pl.String,
     "protocol": pl.String, "value": pl.Float64,
 }  # fmt: skip
-# What else tells the points of `wide` apart: columns of `measurements`, whose `variant` is `form`
-# here, for a point's `variant` is its name (S-B/16).
-TOLD_BY = (
-    "form", "stage", "loss", "gan_weight", "disc_lr", "full_finetune", "step", "figure",
-)  # fmt: skip
 CURVES: Schema = {
     "job_id": pl.String, "attempt": pl.Int64, "step": pl.Int64, "metric": pl.String,
     "value": pl.Float64,
@@ -113,81 +108,32 @@ class Results:
         metrics: Sequence[str] | str | None = None,
         cfg_scale: float | None = None,
         eval_length: int | None = None,
+        generator: str | None = None,
+        figures: Sequence[str] = (),
     ) -> pl.DataFrame:
-        """One row per point: its columns, then TOLD_BY, then one column per metric.
+        """One row per point: its columns, then `wide.TOLD_BY`, then one column per metric.
 
         What differs between points stands in the columns, and may well differ: of the paper's
-        numbers one metric then comes from several figures.
+        numbers one metric then comes from several figures, unless `figures` names some.
+
+        Args:
+            kind: `reconstruct`, `generate` or `floor`.
+            metrics: names to keep; None: all.
+            dataset, cfg_scale, generator: keep the numbers of this one.
+            eval_length: keep what was scored at so many tokens; of ours only masked codes are.
+            figures: of the paper's numbers, those that these figures draw.
 
         Raises:
             UserError: no such rows, or a metric with several values for one point (several data
-                sets, CFG scales, lengths or protocols), or with several protocols for points of
-                one resolution and length: they must not be mixed in a column.
+                sets, generators, CFG scales, lengths or protocols), or with several protocols for
+                points of one resolution and length: they must not be mixed in a column.
         """
-        rows = self.point_metrics.filter(pl.col("kind") == kind)
-        asked_for = {"dataset": dataset, "cfg_scale": cfg_scale, "eval_length": eval_length}
-        rows = rows.filter(**{name: at for name, at in asked_for.items() if at is not None})
-        if metrics is not None:
-            rows = rows.filter(pl.col("metric").is_in(self._named(metrics)))
-        if rows.is_empty():
-            asked = f"kind {kind!r}" + (f" on {dataset!r}" if dataset else "")
-            have = self.point_metrics.select("kind", "dataset").unique().sort("kind", "dataset")
-            there = ", ".join(f"{name} on {data}" for name, data in have.rows()) or "none yet"
-            raise UserError(f"{self.source}: no metrics of {asked} (there are: {there})")
-        # A parent that two points share gives each its row; one point must have one number.
-        repeated = rows.filter(pl.struct("point_id", "metric").is_duplicated())
-        if not repeated.is_empty():
-            raise UserError(_several(repeated))
-        self._refuse_mixture(rows)
-        pivot = rows.sort("metric").pivot("metric", index="point_id", values="value")
-        told = self.points.join(self._told(kind), on="point_id", how="left", maintain_order="left")
-        return told.join(pivot, on="point_id", how="inner", maintain_order="left")
+        from analysis.wide import wide
 
-    def _named(self, metrics: Sequence[str] | str) -> list[str]:
-        """Names of metrics, one or several; raises UserError for one that was never measured."""
-        names = [metrics] if isinstance(metrics, str) else list(metrics)
-        known = self.point_metrics["metric"].unique().sort().to_list()
-        for name in names:
-            if name not in known:
-                raise UserError(
-                    f"{self.source}: no metric {name!r} (there are: {', '.join(known) or 'none'})"
-                )
-        return names
-
-    def _refuse_mixture(self, rows: pl.DataFrame) -> None:
-        """Raise UserError where a metric's numbers were measured in several ways."""
-        shapes = self.points.select("point_id", "resolution", "frames")
-        way = pl.col("protocol").str.replace(r", Figure .*$", "")  # one way, in several figures
-        ways = rows.join(shapes, on="point_id").group_by(
-            "metric", "dataset", "resolution", "frames", maintain_order=True
-        ).agg(way.unique().sort().alias("ways"))  # fmt: skip
-        for metric, dataset, _, _, several in ways.rows():
-            if len(several) > 1:
-                raise UserError(
-                    f"{metric} on {dataset} was measured by several protocols, which must not "
-                    f"stand in one column: {'; '.join(several)}. --sweep, or point_metrics, "
-                    "keeps one"
-                )
-
-    def _told(self, kind: str) -> pl.DataFrame:
-        """`point_id` and TOLD_BY: null of the floor, and where a point's own numbers differ."""
-        rows = self.measurements.filter(kind=kind, series="trained").rename({"variant": "form"})
-        same = [
-            pl.when(pl.col(name).n_unique() == 1).then(pl.col(name).first()) for name in TOLD_BY
-        ]
-        return rows.group_by("point_id").agg(same)
-
-
-def _several(repeated: pl.DataFrame) -> str:
-    """Why one metric has more than one value for a point."""
-    metrics, points = repeated["metric"], repeated["point_id"]
-    rows = repeated.filter(metric=metrics[0], point_id=points[0])
-    what = "the same data set"
-    for column in ("dataset", "protocol", "cfg_scale", "eval_length"):
-        if rows[column].n_unique() > 1:
-            what = f"{column}: {', '.join(map(str, rows[column].unique().sort().to_list()))}"
-            break
-    return f"{metrics[0]} has several values for one point ({what}): choose one"
+        return wide(
+            self, kind=kind, metrics=metrics, figures=figures, dataset=dataset,
+            cfg_scale=cfg_scale, eval_length=eval_length, generator=generator,
+        )  # fmt: skip
 
 
 def load(

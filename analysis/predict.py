@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,25 @@ class Query:
         shape = self.shape
         sizes = {"L": shape.tokens, "E": shape.code, "pixels_per_channel": shape.pixels_per_channel}
         return {**vars(self), **sizes}
+
+
+def ask(
+    results: Results, encoder: str, decoder: str, patch: int, channels: int, **given: int | None
+) -> tuple[Query, str]:
+    """A query; stride, resolution and frames that are None as all points have them, else the usual.
+
+    Also a note on what then is not the usual; "" without.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    usual = {one.name: one.default for one in fields(Query)}
+    common: dict[str, int] = {}
+    for name, column in (("stride", "q"), ("resolution", "resolution"), ("frames", "frames")):
+        values = results.points[column].unique()
+        if len(values) == 1 and name not in chosen and values[0] != usual[name]:
+            common[name] = int(values[0])
+    said = ", ".join(f"{name} {value}" for name, value in common.items())
+    note = f"{said}, as all points of {results.source} have" if said else ""
+    return Query(encoder, decoder, patch, channels, **common, **chosen), note
 
 
 @dataclass(frozen=True)

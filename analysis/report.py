@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -99,10 +99,14 @@ def draw_all(
     results: Results,
     out: Path,
     *,
-    formats: Sequence[str] = ("pdf", "svg", "png"),
+    formats: Sequence[str] = FORMATS,
     datasets: Sequence[str] = (),
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Album:
     """Write every figure of the registry for which there is data; see `draw`.
+
+    Args:
+        tell: called with a line before each figure, for it takes seconds.
 
     Raises:
         UserError: no figure has any data, an unknown format, a folder that cannot be written.
@@ -110,7 +114,8 @@ def draw_all(
     wanted = parse_formats(",".join(formats))
     reports: list[Report] = []
     missing: dict[str, str] = {}
-    for chosen in FIGURES.values():
+    for number, chosen in enumerate(FIGURES.values(), 1):
+        tell(f"figure {number} of {len(FIGURES)}: {chosen.id}")
         try:
             reports.append(_drawn(chosen, results, out, wanted, datasets))
         except Unwritable:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from analysis.frames import Results
+from analysis.lacking import lacking
 from analysis.measurements import distinct, shaped_a_recipe
 from analysis.metrics import ABSURD, metric
 from vitok_core.errors import UserError
@@ -65,7 +66,7 @@ def select(
             rows.filter(pl.col("source") == "db").filter(where),
             rows.filter(pl.col("source") != "db"),
         ])  # fmt: skip
-    notes = _missing(results, rows, f"{_NOUNS[kind]} {needs}".strip())
+    notes = _missing(results, rows, f"{_NOUNS[kind]} {needs}".strip(), kind, where)
     check_datasets(rows["dataset"], datasets)
     if datasets and "all" not in datasets:
         named = pl.col("dataset").is_in(list(datasets))
@@ -86,7 +87,9 @@ def reported(datasets: Sequence[str]) -> list[str]:
     return clean or list(datasets)
 
 
-def _missing(results: Results, rows: pl.DataFrame, noun: str) -> list[str]:
+def _missing(
+    results: Results, rows: pl.DataFrame, noun: str, kind: str, where: pl.Expr | None
+) -> list[str]:
     """A note on a source that has nothing of this kind, where another has.
 
     Raises:
@@ -95,8 +98,7 @@ def _missing(results: Results, rows: pl.DataFrame, noun: str) -> list[str]:
     trained = rows.filter(pl.col("series") == "trained")
     if trained.is_empty() and "db" in results.sources:
         raise UserError(
-            f"{results.source}: no {noun} has been scored yet; "
-            "`vitok-sweep launch` runs what is missing, `vitok-sweep status` shows how far it is"
+            f"{results.source}: no {noun} has been scored yet; {lacking(results, kind, where)}"
         )
     if trained.is_empty():
         raise UserError(f"{results.source}: no {noun} is published for this figure")

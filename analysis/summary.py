@@ -28,11 +28,8 @@ def fit_table(fits: Sequence[LineFit]) -> str:
     rows = [_fit_row(fit, published) for fit in fits]
     left = {header.index(name) for name in ("data set", "metric", "series", "unit")}
     lines = [_aligned(header, rows, left)]
-    lines += [f"  {_whole_name(fit)}: {fit.note}" for fit in fits if fit.note]
-    if any(_protocols(fits)):
-        lines += ["", "Protocols"]
-        lines += [f"  {name}: {protocol}" for name, protocol in _protocols(fits)]
-    return "\n".join(lines)
+    lines += _remarks(fits)
+    return "\n".join([*lines, "", "Protocols", *_protocols(fits)])
 
 
 def floor_table(floors: Sequence[AgainstFloor]) -> str:
@@ -102,9 +99,18 @@ def _series(fit: LineFit) -> str:
     return f"{whose}{', ' if of else ''}{of}{bent}"
 
 
-def _whole_name(fit: LineFit) -> str:
-    figure = f", Figure {fit.figure}" if fit.figure else ""
-    return f"{_dataset(fit)}, {fit.panel}, {_series(fit)}{figure}"
+def _remarks(fits: Sequence[LineFit]) -> list[str]:
+    """Why lines are missing; metrics that share the reason on one line."""
+    metrics: dict[tuple[str, str], list[str]] = {}
+    for fit in fits:
+        if fit.note:
+            figure = f", Figure {fit.figure}" if fit.figure else ""
+            rest = f"{_series(fit)}{figure}: {fit.note}"
+            metrics.setdefault((_dataset(fit), rest), []).append(fit.panel)
+    return [
+        f"  {dataset}, {', '.join(dict.fromkeys(names))}, {rest}"
+        for (dataset, rest), names in metrics.items()
+    ]
 
 
 def _fit_row(fit: LineFit, published: bool) -> list[str]:
@@ -130,8 +136,18 @@ def _fit_row(fit: LineFit, published: bool) -> list[str]:
     ]
 
 
-def _protocols(fits: Sequence[LineFit]) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((fit.panel, fit.protocol) for fit in fits))
+def _protocols(fits: Sequence[LineFit]) -> list[str]:
+    """Each metric with its protocol; the paper's, which only name the figure, on one line."""
+    lines = [f"  {fit.panel}: {fit.protocol}" for fit in fits if not fit.figure]
+    figures: dict[str, list[str]] = {}
+    for fit in fits:
+        if fit.figure:
+            way = fit.protocol.removesuffix(f", Figure {fit.figure}")
+            figures.setdefault(way, []).append(fit.figure)
+    for way, of in figures.items():
+        numbers = sorted(set(of), key=lambda figure: (len(figure), figure))
+        lines.append(f"  {way}, Figure{'s' * (len(numbers) > 1)} {', '.join(numbers)}")
+    return list(dict.fromkeys(lines))
 
 
 def _heading(name: str) -> str:

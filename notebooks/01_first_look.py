@@ -81,10 +81,7 @@ for name, protocol in frame.select("metric", "protocol").unique(maintain_order=T
 # a diagonal: half the patch size gives four times the tokens.
 
 # %%
-if ours:
-    wide = results.wide(dataset=dataset)
-else:  # the paper also has masked codes, scored at several lengths: keep to Figure 2
-    wide = frame.pivot("metric", index=["p", "c"], values="value")
+wide = results.wide(dataset=dataset, figures=["2"])  # of the paper's: Figure 2
 wide.pivot("p", index="c", values="rPSNR", aggregate_function="mean", sort_columns=True).sort("c")
 
 # %% [markdown]

@@ -171,7 +171,8 @@ for axes, cfg in zip(panels, (1.5, 3.0), strict=True):
             at["E"], at["value"], color=colours[p], marker=marker, s=28, label=f"patch {p}"
         )
     pooled = quadratic(np.log2(rows["E"].to_numpy()), np.log2(rows["value"].to_numpy()))
-    axes.plot(grid, 2 ** pooled.predict(np.log2(grid)), color="0.5", lw=1, ls="--", label="pooled")
+    x = np.linspace(*np.log2([rows["E"].min(), rows["E"].max()]), 60)  # where the data are
+    axes.plot(2**x, 2 ** pooled.predict(x), color="0.5", lw=1, ls="--", label="pooled")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     axes.set_yticks([6, 8, 12, 16, 24, 32], ["6", "8", "12", "16", "24", "32"])

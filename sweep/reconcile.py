@@ -177,6 +177,9 @@ def _submitted(job: JobFacts, polls: Polls) -> JobState | None:
         known = f" {own}" if own and own != claim.submission else ""
         why = f": {report.reason}" if report.reason else ""
         where = claim.scheduler or "the scheduler"
+        if report.liveness is Liveness.RUNNING:  # another job of its chain, or the job just starts
+            where = f"waits its turn: its submission runs in {where}{known}{why}"
+            return JobState(State.SUBMITTED, where)
         return JobState(State.SUBMITTED, f"{report.liveness} in {where}{known}{why}")
     newest = job.newest
     if newest is None or newest.outcome == "failed":

@@ -26,7 +26,7 @@ _STYLES = {
     State.PLANNED: "dim",
 }
 _UNBOUNDED = 1000  # columns
-_WIDE = 150  # from here on a job has one line
+WIDE = 150  # from here on a job has one line
 _MOST_WAITS = 3
 _REASON = 200  # characters; `why` tells all
 
@@ -37,17 +37,25 @@ _ORDER = [
 ]  # fmt: skip
 
 
-def status_table(jobs: Sequence[JobStatus], rows: int | None = None, width: int = _WIDE) -> Table:
+def status_table(
+    jobs: Sequence[JobStatus],
+    rows: int | None = None,
+    width: int = WIDE,
+    of: Sequence[JobStatus] | None = None,
+) -> Table:
     """The jobs by urgency; of more than `rows` the last ones are only counted.
 
-    Ids stay whole in 80 columns: where a line is too short for everything, a job has a second one.
+    The title counts `of`, where these are not all of the jobs. Ids stay whole in 80 columns:
+    where a line is too short for everything, a job has a second one.
     """
+    counted = jobs if of is None else of
     table = Table(
-        title=summary(jobs), title_justify="left", title_style="bold", box=None, pad_edge=False
-    )
+        title=summary(counted), title_justify="left", title_style="bold", box=None, pad_edge=False,
+        show_header=bool(jobs),
+    )  # fmt: skip
     table.add_column("state", no_wrap=True)
     table.add_column("job", overflow="fold")
-    if width >= _WIDE:
+    if width >= WIDE:
         table.add_column("progress", no_wrap=True)
         table.add_column("tries", justify="right")
         table.add_column("why", overflow="fold")
@@ -57,16 +65,16 @@ def status_table(jobs: Sequence[JobStatus], rows: int | None = None, width: int 
         state = Text(str(job.state), style=_STYLES[job.state])
         tries = str(job.attempts) if job.attempts else ""
         told = [progress_text(job.progress), tries, _why(job)]
-        if width >= _WIDE:
+        if width >= WIDE:
             table.add_row(state, name, *told[:2], Text(told[2], style="dim"))
         else:
             told[1] = f"try {tries}" if job.attempts > 1 else ""
             second = ", ".join(each for each in told if each)
             lines = [name, Text(f"  {second}", style="dim")] if second else [name]
             table.add_row(state, Text("\n").join(lines))
-    cut = 0 if rows is None else max(0, len(ordered) - rows)
+    cut = len(counted) - len(ordered[:rows])
     if cut:
-        table.caption = f"… and {cut} more (`--json` lists all)"
+        table.caption = f"… and {cut} more (`--all` lists them)"
         table.caption_justify = "left"
     return table
 

@@ -66,6 +66,6 @@ def test_the_wheel_runs_the_quickstart_from_an_empty_folder(unpacked: Path, tmp_
 
     paper = run(unpacked, tmp_path, "report", "--source", "published", "--figure", "e_vs_rfid")
     assert paper.returncode == 0, paper.stderr
-    assert (tmp_path / "reports" / "published" / "e_vs_rfid.pdf").exists()
+    assert (tmp_path / "results" / "reports" / "published" / "e_vs_rfid.pdf").exists()
     for number in range(1, 8):
         assert (unpacked / "analysis" / "published" / f"table{number}.csv").exists()

@@ -67,7 +67,7 @@ def optimum(region: Region, sample: Sample, *, patch: int) -> Finding:
     if back is None:
         note += "; Fieller's set has no finite ends"
     whole = Part(part.estimate + middle, back, part.p, part.p_against, part.power)
-    return Finding((whole,), note)
+    return Finding((whole,), note, rests_on=one.frame)
 
 
 def channels_hurt(region: Region, sample: Sample) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -67,6 +68,9 @@ def _hear(claim: Claim, evidence: Evidence) -> _Heard:
 def _verdict(heard: _Heard, source: Source, word: Word, p: float | None,
              against: float | None) -> Verdict:  # fmt: skip
     claim, finding = heard.claim, heard.finding
+    rows = heard.samples[0].frame if heard.samples else None
+    if finding is not None and finding.rests_on is not None:
+        rows = finding.rests_on
     verdict = Verdict(
         id=claim.id,
         statement=claim.statement,
@@ -76,13 +80,13 @@ def _verdict(heard: _Heard, source: Source, word: Word, p: float | None,
         source=source,
         verdict=word,
         statistic=None,
-        unit=claim.unit,
+        unit=_unit(claim.unit, heard.samples),
         interval=None,
         threshold=claim.region,
         margin=claim.margin,
         needs=claim.needs,
-        n=heard.samples[0].n if heard.samples else 0,
-        tokenizers=heard.samples[0].frame["tokenizer"].n_unique() if heard.samples else 0,
+        n=0 if rows is None else len(rows),
+        tokenizers=0 if rows is None else rows["tokenizer"].n_unique(),
         runs=tuple(dict.fromkeys(run for sample in heard.samples for run in sample.runs)),
         metric=heard.samples[0].metric.name if heard.samples else None,
         datasets=tuple(dict.fromkeys(
@@ -93,8 +97,8 @@ def _verdict(heard: _Heard, source: Source, word: Word, p: float | None,
     if finding is None:
         return verdict
     worst = finding.worst
-    said = [f"least sure: {worst.label}"] if worst.label and len(finding.parts) > 1 else []
-    notes = [note for sample in heard.samples for note in sample.notes]
+    said = f"least sure: {worst.label}" if worst.label and len(finding.parts) > 1 else ""
+    notes = list(dict.fromkeys(note for sample in heard.samples for note in sample.notes))
     if len(heard.samples) > 1:
         notes += told_apart(sample.frame for sample in heard.samples)
     return replace(
@@ -107,5 +111,15 @@ def _verdict(heard: _Heard, source: Source, word: Word, p: float | None,
         p_against=finding.p_against,
         p_against_holm=against,
         power=finding.power,
-        note="; ".join([*said, *filter(None, [finding.note]), *dict.fromkeys(notes)]),
+        note=". ".join(filter(None, [said, "; ".join(filter(None, [finding.note, *notes]))])),
     )
+
+
+def _unit(unit: str, samples: Sequence[Sample]) -> str:
+    """With the metrics that were measured: `rFD[…]` is never called rFID."""
+    for sample in samples:
+        short, offline, _ = sample.metric.name.partition("[")
+        if offline:
+            standard = short.replace("FD", "FID")
+            unit = re.sub(rf"\b{standard}\b(?!\[)", sample.metric.name, unit)
+    return unit

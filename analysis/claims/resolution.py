@@ -29,12 +29,12 @@ def needs_e(region: Region, sample: Sample) -> Finding:
 
 def large_follow_e(region: Region, sample: Sample) -> Finding:
     """R² over log2 E of the larger images alone, on every data set."""
-    _, large = _sides(sample)
+    alone = sample.only(resolution=_sides(sample)[1])
     parts = [
         explains(each.doublings, each.quality, region, truth=0.9, label=name)
-        for name, each in sample.only(resolution=large).each_stratum()
+        for name, each in alone.each_stratum()
     ]
-    return Finding(tuple(parts))
+    return Finding(tuple(parts), rests_on=alone.frame)
 
 
 def _sides(sample: Sample) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
@@ -16,6 +17,11 @@ _COLOURS = {
     Word.SUPPORTED: "green", Word.CONTRADICTED: "red", Word.INCONCLUSIVE: "yellow",
     Word.NO_DATA: "dim",
 }  # fmt: skip
+_HEADER = (
+    "Claim, on whose numbers, verdict. Below: statistic; metric: estimate (95% interval), "
+    "where the claim has it"
+)
+_WIDTH = 110  # of plain text below a claim
 _WHOSE = {"db": "ours", "published": "paper"}
 
 
@@ -44,30 +50,76 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(lines)
 
 
-def plain(verdicts: Sequence[Verdict]) -> str:
-    """A line a verdict, wide enough never to be cut; notes on lines of their own."""
-    cells = [
-        (one.id, _WHOSE[one.source], str(one.verdict), statistic(one), f"n {one.n}",
-         f"power {power(one)}" if power(one) else "")
-        for one in verdicts
-    ]  # fmt: skip
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+def judged(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Those that there are data for."""
+    return [one for one in verdicts if one.verdict is not Word.NO_DATA]
+
+
+def missing(verdicts: Sequence[Verdict]) -> str:
+    """The others, a line for each experiment that they lack."""
     lines: list[str] = []
-    for row, one in zip(cells, verdicts, strict=True):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append(f"{line}  {one.statement} [{one.paper}]")
-        lines += [f"    {one.note}"] if one.note else []
-    return "\n".join([*lines, "", summary(verdicts)])
+    for source in dict.fromkeys(verdict.source for verdict in verdicts):
+        lacks = Counter(
+            one.note for one in verdicts if one.source == source and one.verdict is Word.NO_DATA
+        )
+        if lacks:
+            lines.append(f"No data ({_WHOSE[source]}); --json and --html list the claims")
+            lines += [f"  {count:3} {_claims(count)} {why}" for why, count in lacks.items()]
+    return "\n".join(lines)
+
+
+def _claims(count: int) -> str:
+    return "claim: " if count == 1 else "claims:"
+
+
+def plain(verdicts: Sequence[Verdict]) -> str:
+    """A block a verdict: its claim on a line that is never cut, number and notes below."""
+    told = judged(verdicts)
+    heads = [(one.id, _WHOSE[one.source], str(one.verdict)) for one in told]
+    widths = [max(map(len, column)) for column in zip(*heads, strict=True)]
+    lines: list[str] = []
+    for head, one in zip(heads, told, strict=True):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(head, widths, strict=True))
+        lines += [f"{line}  {one.statement} [{one.paper}]", *_folded(number(one))]
+        lines += _folded(one.note) if one.note else []
+    parts = (_HEADER if told else "", "\n".join(lines), missing(verdicts), summary(verdicts))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _folded(text: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent="    ", subsequent_indent="    ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def number(verdict: Verdict) -> str:
+    """The statistic in one line with all that it takes to read it."""
+    chance = power(verdict)
+    rest = [
+        statistic(verdict) or "no estimate",
+        count(verdict),
+        *([f"power {chance}"] if chance else []),
+    ]
+    return f"{what(verdict)}: {'; '.join(rest)}"
+
+
+def count(verdict: Verdict) -> str:
+    """What a verdict rests on: `15 tokenizers`, or `30 scores of 15 tokenizers`."""
+    if not verdict.tokenizers:
+        return f"{verdict.n} printed number{'s' * (verdict.n != 1)}"
+    of = f"{verdict.tokenizers} tokenizer{'s' * (verdict.tokenizers != 1)}"
+    return of if verdict.n == verdict.tokenizers else f"{verdict.n} scores of {of}"
 
 
 def notes(verdicts: Sequence[Verdict]) -> str:
     """What was found beside the verdicts, a line each."""
-    said = (f"{one.id}, {_WHOSE[one.source]}: {one.note}" for one in verdicts if one.note)
+    said = (f"{one.id}, {_WHOSE[one.source]}: {one.note}" for one in judged(verdicts) if one.note)
     return "\n".join(said)
 
 
 def table(verdicts: Sequence[Verdict]) -> Table:
-    """A section a family, the same claim's verdicts one below the other."""
+    """Of those with data a section a family, a claim's verdicts one below the other."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -76,19 +128,19 @@ def table(verdicts: Sequence[Verdict]) -> Table:
     grid.add_column("verdict", no_wrap=True)
     grid.add_column("on", no_wrap=True)
     grid.add_column("claim", ratio=3, overflow="fold")
-    grid.add_column("statistic (95%)", ratio=2, overflow="fold")
-    grid.add_column("n", justify="right", no_wrap=True)
-    for family, members in groupby(verdicts, key=lambda one: one.family):
+    grid.add_column("statistic (95% interval)", ratio=2, overflow="fold")
+    for family, members in groupby(judged(verdicts), key=lambda one: one.family):
         grid.add_section()
-        grid.add_row("", "", Text(family, style="bold"), "", "")
+        grid.add_row("", "", Text(family, style="bold"), "")
         for one in members:
-            chance = f"\npower {power(one)}" if power(one) else ""
+            chance = f"; power {power(one)}" if power(one) else ""
             grid.add_row(
                 Text(one.verdict, style=_COLOURS[one.verdict]),
                 _WHOSE[one.source],
                 Text.assemble(one.statement, (f"\n{one.id} · {one.paper}", "dim")),
-                Text.assemble(statistic(one) or "–", (f"\n{what(one)}{chance}", "dim")),
-                str(one.n),
+                Text.assemble(
+                    statistic(one) or "–", (f"\n{what(one)}\n{count(one)}{chance}", "dim")
+                ),
             )
     return grid
 

@@ -13,12 +13,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scipy.special import nctdtr, stdtr, stdtrit
 
 from analysis.stats.compare import equivalence_power, holm
 from analysis.stats.inputs import student
+
+if TYPE_CHECKING:
+    import polars as pl
 
 ALPHA = 0.05
 Interval = tuple[float, float]
@@ -48,7 +51,14 @@ class Region:
             return f"< {self.high:.6g}"
         if math.isinf(self.high):
             return f"> {self.low:.6g}"
-        return f"{self.low:.6g} … {self.high:.6g}"
+        if self.low == self.high:
+            return f"= {self.high:.6g}"
+        low, high = (_short(end, self.high - self.low) for end in (self.low, self.high))
+        if self.low == -self.high:
+            return f"±{high}"
+        if math.isclose(self.low * self.high, 1):
+            return f"{low} … {high} (ratio ±{self.high - 1:.0%})"
+        return f"{low} … {high}"
 
     @property
     def middle(self) -> float:
@@ -132,6 +142,7 @@ class Finding:
 
     parts: tuple[Part, ...]
     note: str = ""
+    rests_on: pl.DataFrame | None = None  # measurements; None: all of the claim's first sample
 
     @property
     def worst(self) -> Part:
@@ -178,7 +189,7 @@ class Verdict:
     threshold: Region
     margin: str  # why this threshold
     needs: str  # the experiments that it takes
-    n: int  # measurements, as means over seeds
+    n: int  # measurements, as means over seeds; of printed numbers, those that are compared
     tokenizers: int  # that they come from: what is independent
     runs: tuple[str, ...]
     metric: str | None = None
@@ -284,6 +295,12 @@ def _doubt(part: Part) -> tuple[float, float]:
     if part.p is None:
         return (2.0 if part.holds is False else -1.0), 0.0
     return part.p, -(part.p_against or 0.0)
+
+
+def _short(end: float, width: float) -> str:
+    """Three significant digits, or as many more as the width of its region asks for."""
+    texts = (f"{end:.{digits}g}" for digits in range(3, 16))
+    return next(text for text in texts if abs(float(text) - end) <= width / 100)
 
 
 def _number(value: float) -> float | None:

@@ -21,6 +21,7 @@ from analysis.figures import Request
 from analysis.figures.partial import Kind, partial
 from analysis.figures.words import number
 from analysis.frames import Results
+from analysis.lacking import lacking
 from analysis.measurements import distinct
 from analysis.metrics import choose, metric
 from analysis.selection import reported
@@ -112,8 +113,8 @@ def _choose(sheet: Sheet, results: Results, request: Request) -> tuple[pl.DataFr
     frame = distinct(ours).join(there, on="job_id", how="inner", maintain_order="left")
     if frame.is_empty():
         raise UserError(
-            f"{results.source}: no job has left {sheet.noun} yet; `vitok-sweep launch` runs what "
-            "is missing, `vitok-sweep status` shows how far it is"
+            f"{results.source}: no job has left {sheet.noun} yet; "
+            f"{lacking(results, sheet.job, clip)}"
         )
     notes = ["the paper's pictures are not published: these are ours alone"] * (
         "published" in results.sources

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from analysis.claims import text
 from analysis.claims.verdict import Verdict, Word
-from analysis.page.table import Cell, Column, Table, cell
+from analysis.page.table import Cell, Column, Table
 
 # What needs the reader's eye stands first.
 _ORDER = (Word.CONTRADICTED, Word.INCONCLUSIVE, Word.SUPPORTED, Word.NO_DATA)
@@ -20,7 +20,7 @@ def claims_table(found: Sequence[Verdict]) -> Table:
     columns = (
         Column("claim"), Column("statement"), Column("paper"), Column("on"), Column("verdict"),
         Column("statistic (95%)", numeric=True), Column("statistic of"),
-        Column("power", numeric=True), Column("n", numeric=True),
+        Column("power", numeric=True), Column("rests on", numeric=True),
     )  # fmt: skip
     rows = sorted(found, key=lambda one: (_ORDER.index(one.verdict), one.id))
     return Table("Claims of the paper, tested", columns, [_row(one) for one in rows])
@@ -43,7 +43,7 @@ def _row(one: Verdict) -> list[Cell]:
         Cell(text.statistic(one), _finite(one.statistic), title=one.margin),
         Cell(text.what(one)),
         Cell(power, one.power if power else None),
-        cell(one.n),
+        Cell(text.count(one) if one.n else "0", one.n),
     ]
 
 

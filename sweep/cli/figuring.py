@@ -42,7 +42,10 @@ def every(
     """Draw all that have data; print the files, and why the others have none."""
     from analysis.report import draw_all
 
-    album = draw_all(loaded, folder, formats=formats, datasets=datasets)
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    album = draw_all(loaded, folder, formats=formats, datasets=datasets, tell=tell)
     notes: dict[str, list[str]] = {}
     for one in album.reports:
         for note in one.notes:

@@ -44,12 +44,15 @@ def status(
             "--check", help="Also flag scores outside what the other points lead one to expect."
         ),
     ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", "-a", help="List every job, those that are done too.")
+    ] = False,
     as_json: Json = False,
     results: Results = DEFAULT_RESULTS,
     db: Database = None,
     site: Site = None,
 ) -> None:
-    """Show how jobs stand: states, progress, attempts.
+    """Show how jobs stand: their number by state, and state, progress, attempts of those not done.
 
     With --watch the exit code is 4 when jobs have failed; Ctrl-C leaves the jobs running.
 
@@ -73,12 +76,15 @@ def status(
     elif not watch:
         from rich.console import Console
 
-        from sweep.statusview import show, status_table
+        from sweep.reconcile import State
+        from sweep.statusview import WIDE, show, status_table
 
         screen = Console()
-        wide = () if not screen.is_terminal else (screen.width,)
-        show(status_table(jobs, _ROWS, *wide))
+        width = screen.width if screen.is_terminal else WIDE
+        shown = jobs if every else [job for job in jobs if job.state is not State.DONE]
+        show(status_table(shown, None if every else _ROWS, width, of=jobs))
     if held is not None and not as_json:
+        print()
         print_checked(held)
     if watch:
         from sweep.watch import troubled

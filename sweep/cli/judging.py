@@ -21,7 +21,10 @@ def judged(loaded: Loaded, as_json: bool) -> None:
     elif sys.stdout.isatty():
         from rich.console import Console
 
-        parts = (text.table(verdicts), text.notes(verdicts), text.summary(verdicts))
-        Console().print(*parts, sep="\n\n", highlight=False, markup=False)
+        said = (text.notes(verdicts), text.missing(verdicts), text.summary(verdicts))
+        grid = [text.table(verdicts)] if text.judged(verdicts) else []
+        Console().print(
+            *grid, *filter(None, said), sep="\n\n", highlight=False, markup=False
+        )  # fmt: skip
     else:
         print(text.plain(verdicts))

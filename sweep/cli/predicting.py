@@ -37,6 +37,8 @@ From = Annotated[
     ),
 ]
 
+_USUAL = " Default: what all points have, else that of an image at 256 px."
+
 
 def register(app: typer.Typer) -> None:
     """Attach `predict`."""
@@ -54,9 +56,11 @@ def predict(
     decoder: Annotated[str, typer.Option(help="Decoder size, as the encoder's.")],
     patch: Annotated[int, typer.Option(help="Spatial patch p, in pixels.")],
     channels: Annotated[int, typer.Option(help="Channels c per token.")],
-    stride: Annotated[int, typer.Option(help="Temporal stride q, in frames.")] = 1,
-    resolution: Annotated[int, typer.Option(help="Height and width, in pixels.")] = 256,
-    frames: Annotated[int, typer.Option(help="Frames T; 1: images.")] = 1,
+    stride: Annotated[
+        int | None, typer.Option(help="Temporal stride q, in frames." + _USUAL)
+    ] = None,
+    resolution: Annotated[int | None, typer.Option(help="Height, width in px." + _USUAL)] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames T; 1: images." + _USUAL)] = None,
     source: From = Source.PUBLISHED,
     sweep: Annotated[
         str | None,
@@ -78,16 +82,20 @@ def predict(
     """Expect a tokenizer's reconstruction metrics (stage 1), with 95% prediction intervals.
 
     Example: vitok-sweep predict --encoder S --decoder B --patch 16 --channels 24
+
+    Example: vitok-sweep predict --source db --encoder T1 --decoder T2 --patch 16 --channels 24
     """
-    from analysis.predict import Query, predict_all
+    from analysis.predict import ask, predict_all
     from sweep.store.where import database_url
     from vitok_core.errors import UserError
 
     if source is Source.PUBLISHED and sweep is not None:
         raise UserError("--sweep is of the database's points: add --source db, or leave it out")
-    query = Query(encoder, decoder, patch, channels, stride, resolution, frames)
     url = database_url(db, site) if source is Source.DB else None
     loaded = _loaded(source, results, url, sweep)
+    asked = {"stride": stride, "resolution": resolution, "frames": frames}
+    query, note = ask(loaded, encoder, decoder, patch, channels, **asked)
+    _tell("note", filter(None, [note]))
     (found,) = predict_all(loaded, [query], metrics=metric or (), datasets=dataset or ())
     if not found.predictions:
         raise UserError(f"{loaded.source}: nothing to predict from: {'; '.join(found.notes)}")

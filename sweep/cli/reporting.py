@@ -97,8 +97,8 @@ def report(
         Path | None,
         typer.Option(
             "--out",
-            help="Folder; default: reports/<sweep> in the results root (published: "
-            "./reports/published).",
+            help="Folder; default: in the results root reports/<sweep>, reports/all without "
+            "--sweep, reports/published with --source published.",
         ),
     ] = None,
     results: Results = DEFAULT_RESULTS,
@@ -154,7 +154,7 @@ def report(
     url = None
     if source is Source.PUBLISHED:
         loaded = analysis.load_published()
-        folder = out or Path("reports") / "published"
+        folder = out or Root(results).reports / "published"
     else:
         url = database_url(db, site)
         loaded = analysis.load(results, sweep=sweep, db=url)

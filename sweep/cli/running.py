@@ -238,6 +238,8 @@ def _preview(decision: Decision, chains: Sequence[Chain], back_end: Scheduler) -
         print(text)
     for job in decision.submit:
         print(f"{job.slug}-{job.id}")
+    if not decision.submit:
+        _say("nothing to submit: no script to show")
 
 
 def _gpu_ids(text: str) -> tuple[int, ...]:

@@ -15,7 +15,10 @@ from sweep.schedulers.slurm.partitions import partitions_or_none
 from sweep.site import Site
 from sweep.spec.problems import nearest
 
-_DOWN = "`scontrol ping` says which controller is down: wait, or ask the site's admin"
+_DOWN = (
+    "`scontrol ping` says which controller is down: wait, or ask the site's admin; on this machine "
+    "jobs run all the same with `launch --scheduler local`"
+)
 _NO_ACCOUNTING = (
     "works without; but what ended while nobody looked is known by its journal alone: ask the "
     "admin for slurmdbd"

@@ -19,6 +19,7 @@ from analysis.page.runs import run_table
 from analysis.selection import select
 from analysis.summary import fit_table
 from analysis.tables import table
+from vitok_core.errors import UserError
 
 METRIC = "gFD[efficientnet-lite0]"
 NAMES = ("DiT-S, 1000 steps", "DiT-L, 1000 steps")
@@ -105,3 +106,17 @@ def test_the_page_keeps_them_apart(made: Results) -> None:
 def test_claims_are_judged_all_the_same(made: Results) -> None:
     """A configuration with two generators gave two rows where claims pivot."""
     assert len(judge(made)) == len(CLAIMS)
+
+
+def test_wide_asks_which_one(made: Results) -> None:
+    with pytest.raises(UserError, match=r"generator: DiT-L, 1000 steps; DiT-S, 1000 steps"):
+        made.wide(kind="generate", metrics=METRIC)
+    large, small = (
+        made.wide(kind="generate", metrics=METRIC, generator=name).sort("point_id")
+        for name in reversed(NAMES)
+    )
+    assert len(large) == len(small) == 8
+    assert set(large["generator"]) == {"DiT-L, 1000 steps"}
+    assert (large[METRIC] < small[METRIC]).all()
+    with pytest.raises(UserError, match=r"generators: DiT-L, 1000 steps; DiT-S"):
+        made.wide(kind="generate", generator="DiT-M, 1000 steps")

@@ -1,30 +1,21 @@
-"""The report page as a file: what it holds, what it refuses, and that it says so."""
+"""The report page as a file: what it holds, and that it says what it lacks."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import math
 import re
-import subprocess
-import sys
-import warnings
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-import typer
-from ledgers import draw_sheet, ledger
-from PIL import Image
-from synthetic import FRECHET, quickstart, results, write_root
-from typer.testing import CliRunner
+from ledgers import ledger
+from reading import Reader, read
+from synthetic import FRECHET, quickstart, results
 
 import analysis
 from analysis.claims import judge
@@ -34,49 +25,9 @@ from analysis.frames import Results
 from analysis.page import render, write_page
 from analysis.page.lines import fits_table
 from analysis.page.origin import cost
-from analysis.page.pictures import WIDTH, thumbnail
 from analysis.page.runs import run_table
 from analysis.page.verdicts import claims_table
 from analysis.published.measured import measured
-from sweep.cli import reporting
-from vitok_core.errors import UserError
-
-REPO = Path(__file__).parent.parent.parent
-
-
-class Reader(HTMLParser):
-    """A page's tags, its text by section, and the bodies of style and script."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.sections: dict[str, list[str]] = {}
-        self.raw: dict[str, str] = {}
-        self._at, self._in = "", ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = dict(attrs)
-        self.tags.append((tag, told))
-        if tag == "section":
-            self._at = str(told["id"])
-        self._in = {"style": "style", "script": str(told.get("type"))}.get(tag, "")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._in = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._in:
-            self.raw[self._in] = self.raw.get(self._in, "") + data
-        elif data.strip():
-            self.sections.setdefault(self._at, []).append(data.strip())
-
-    def said(self, section: str) -> str:
-        return " ".join(self.sections[section])
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.raw["application/json"])
 
 
 @pytest.fixture(scope="module")
@@ -88,17 +39,6 @@ def made() -> Results:
 def page(made: Results, tmp_path_factory: pytest.TempPathFactory) -> Reader:
     folder = tmp_path_factory.mktemp("page")
     return read(write_page(made, folder, ledger(made, folder, sheets=3, failed=2)).path)
-
-
-def read(path: Path) -> Reader:
-    return Reader(path.read_text("utf-8"))
-
-
-def invoke(*arguments: object) -> Any:
-    app = typer.Typer()
-    app.callback()(lambda: None)
-    reporting.register(app)
-    return CliRunner().invoke(app, ["report", *map(str, arguments)])
 
 
 def targets(reader: Reader) -> Iterator[str]:
@@ -231,36 +171,6 @@ def test_provenance_names_code_packages_machines_and_data(page: Reader) -> None:
     assert "0 15 15 1 15 15 2 15 15" in said  # seeds: points, configurations
 
 
-def test_pictures_are_small_and_cut_at_the_limit(made: Results, tmp_path: Path) -> None:
-    uri, size = thumbnail(draw_sheet(tmp_path / "sheet.png", 0))
-    assert size == (WIDTH, round(400 * WIDTH / 1156))
-    limit = 10 * len(uri) + 1000
-    known = ledger(made, tmp_path, sheets=1)
-    written = write_page(made, tmp_path, known, picture_limit=limit)
-    shown = [attributes["src"] for tag, attributes in read(written.path).tags if tag == "img"]
-    assert shown == [uri] * 10
-    (note,) = [note for note in written.notes if "left out" in note]
-    assert note.startswith("50 of 60 sheets are left out")
-    assert note in read(written.path).said("reconstructions")
-
-
-@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n" + bytes(40)])
-def test_a_damaged_picture_is_said_not_shown(content: bytes, made: Results, tmp_path: Path) -> None:
-    known = ledger(made, tmp_path, sheets=2)
-    (tmp_path / "sheet-0.png").write_bytes(content)  # hard links: half of all
-    written = write_page(made, tmp_path, known)
-    assert "30 of 60 sheets could not be read." in written.notes
-
-
-def test_a_path_out_of_the_job_s_folder_is_not_followed(made: Results, tmp_path: Path) -> None:
-    known = ledger(made, tmp_path / "root", sheets=1)
-    draw_sheet(tmp_path / "secret.png", 9)
-    for path in ("../../../secret.png", str(tmp_path / "secret.png")):
-        known.sheets[0, "path"] = path
-        written = write_page(made, tmp_path, known)
-        assert "1 of 60 sheets could not be read." in written.notes
-
-
 def test_names_from_outside_stay_text(tmp_path: Path) -> None:
     bad = "</script><script>hit</script>\"'&"
     plain = quickstart(patches=(16,), channels=(16,), seeds=(0,))
@@ -365,98 +275,7 @@ def test_every_published_verdict_has_its_row() -> None:
         assert row[4] == one.verdict
         assert one.unit in row[6]
         assert one.metric is None or row[6].endswith(one.metric)
-    assert rows["e-straight-rssim"][5] == "0.6842 (0.262 … 1.11), claimed -0.5 … 0.5"
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = quickstart(patches=(16,), channels=(4, 8, 16), seeds=(0, 1))
-    folder = write_root(tmp_path_factory.mktemp("results"), made)
-    return write_root(folder, quickstart(patches=(16,), channels=(4,), seeds=(0,)), "small")
-
-
-def test_the_command_writes_it(root: Path) -> None:
-    done = invoke("--results", root, "--html", "--json")
-    assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    path = root / "reports" / "all" / "report.html"
-    assert told["page"] == str(path)
-    assert told["bytes"] == path.stat().st_size
-    said = read(path).said("overview")
-    # 6 tokenizers, each scored twice, and 3 × 2 floors.
-    assert "24 done" in said
-    assert "small" in said
-
-
-def test_the_command_keeps_one_sweep_s(root: Path, tmp_path: Path) -> None:
-    done = invoke("--results", root, "--sweep", "small", "--html", "--out", tmp_path)
-    assert done.stdout.strip() == str(tmp_path / "report.html")
-    said = read(tmp_path / "report.html").said("overview")
-    assert "5 done" in said
-    assert "quickstart" not in said
-
-
-def test_the_command_opens_a_browser(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[str] = []
-    monkeypatch.setattr("webbrowser.open", lambda url: not seen.append(url))
-    invoke("--source", "published", "--html", "--open", "--out", tmp_path)
-    assert seen == [(tmp_path / "report.html").as_uri()]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--open"], "--open opens the page of --html"),
-        (["--html", "--figure", "e_vs_rfid"], "leave out --figure, --all, --table, --dataset"),
-        (["--html", "--dataset", "photos-heldout"], "leave out --figure, --all, --table"),
-        (["--html", "--all"], "leave out --figure, --all"),
-        (["--html", "--format", "svg"], "--dataset, --format"),
-        (["--claims", "--html"], "--claims stands alone"),
-        (["--html", "--out", "/dev/null/x"], "cannot write to /dev/null/x"),
-    ],
-)
-def test_mistakes_are_told_in_one_line(root: Path, arguments: list[str], message: str) -> None:
-    done = invoke("--results", root, *arguments)
-    assert isinstance(done.exception, UserError)
-    assert message in str(done.exception)
-    assert "\n" not in str(done.exception)
-
-
-def test_it_meets_no_torch(root: Path, tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.argv = ['vitok-sweep', 'report', '--html', *sys.argv[1:]]\n"
-        "from sweep.cli.app import main\n"
-        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-        "assert 'torch' not in sys.modules"
-    )
-    command = [sys.executable, "-c", code, "--results", str(root), "--out", str(tmp_path)]
-    subprocess.run(command, cwd=REPO, check=True)
-
-
-def test_what_is_no_picture_or_not_the_job_s_is_left_out(made: Results, tmp_path: Path) -> None:
-    """Damaged, as large as a bomb, a link out of the folder: said, and the page is written."""
-    known = ledger(made, tmp_path, sheets=1)
-    sheets = sorted(tmp_path.glob("jobs/*/artifacts/*.png"))
-    assert len(sheets) > 4
-    whole = sheets[0].read_bytes()
-    at = whole.index(b"IDAT") - 4
-    for sheet in sheets[1:5]:
-        sheet.unlink()  # they may be one file under several names
-    sheets[1].write_bytes(whole[:at] + bytes(4) + whole[at + 4 :])
-    header = whole.index(b"IHDR") + 4
-    huge = (60_000).to_bytes(4, "big") * 2
-    chunk = b"IHDR" + huge + whole[header + 8 : header + 13]
-    crc = zlib.crc32(chunk).to_bytes(4, "big")
-    sheets[2].write_bytes(whole[: header - 4] + chunk + crc + whole[header + 17 :])
-    secret = draw_sheet(tmp_path / "secret.png", 0)
-    sheets[3].symlink_to(secret)
-    Image.new("RGB", (1, 30_000)).save(sheets[4])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        written = write_page(made, tmp_path, known)
-    assert any(note.startswith("3 of 60 sheets could not be read") for note in written.notes)
+    assert rows["e-straight-rssim"][5] == "0.6842 (0.262 … 1.11), claimed ±0.5"
 
 
 def test_what_figures_warn_of_stands_first(made: Results, tmp_path: Path) -> None:

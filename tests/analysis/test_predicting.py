@@ -69,6 +69,20 @@ def test_own_results_are_a_source(root: Path) -> None:
     assert {each["source"] for each in document["predictions"]} == {"db"}
 
 
+def test_what_all_points_share_is_the_default(root: Path) -> None:
+    own = ("predict", "--encoder", "w128b2h4", "--decoder", "w128b4h4", "--patch", 16,
+           "--channels", 24, *HERE, root, "--json")  # fmt: skip
+    done = invoke(*own)
+    assert json.loads(done.stdout)["query"]["resolution"] == 64
+    assert f"note: resolution 64, as all points of {root} have" in done.stderr
+    assert json.loads(invoke(*own, "--resolution", 64).stdout) == json.loads(done.stdout)
+    other = invoke(*own, "--resolution", 256)
+    assert "every point has resolution 64" in str(other.exception)
+    paper = invoke(*ASKED, "--json")  # which has several of each
+    assert json.loads(paper.stdout)["query"]["resolution"] == 256
+    assert "as all points" not in paper.stderr
+
+
 def test_bad_input_is_an_error() -> None:
     assert "does not divide" in str(invoke(*ASKED, "--resolution", 250).exception)
     assert "unknown size" in str(invoke(*ASKED, "--encoder", "XL").exception)
@@ -110,7 +124,11 @@ def test_status_flags_the_spoilt_run(root: Path) -> None:
     (one,) = (each for each in document["outside"] if each["metric"] == "rPSNR")
     assert one["point_id"] == "cfg-p16c16-s1"
     text = invoke("status", "--check", "--results", root).stdout
-    assert f"{len(document['outside'])} of 150 scores fall outside" in text
+    lines = text.splitlines()
+    at = next(n for n, line in enumerate(lines) if "of 150 scores fall outside" in line)
+    assert lines[at].startswith(f"{len(document['outside'])} of 150")
+    assert at <= 4  # not behind a list of what is done
+    assert lines[at - 1] == ""
     assert one["job_id"] in text
     # Held are the jobs that are shown, against the whole sweep.
     alone = invoke("status", one["job_id"], "--check", "--json", "--results", root).stdout

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 
 import analysis
 from analysis import published
-from analysis.frames import TOLD_BY
 from analysis.measurements import SCHEMA
 from analysis.published.measured import measured
 from analysis.report import overview
+from analysis.wide import TOLD_BY
 from sweep.cli import reporting
 from vitok_core.errors import UserError
 
@@ -150,6 +150,17 @@ def test_wide_and_points_work_as_for_our_own() -> None:
     assert results.points["point_id"].is_unique().all()
     with pytest.raises(UserError, match="eval_length: 32, 64, 128, 256"):
         results.wide(dataset="imagenet1k")
+    two = results.wide(dataset="imagenet1k", figures=["2"])  # whole: no length is asked for
+    grid = {(p, c) for p in (8, 16, 32) for c in (4, 8, 16, 32, 64)}
+    assert set(two.select("p", "c").rows()) == grid
+    drawn = published.drawn("2").filter(dataset="imagenet1k", panel="rPSNR")
+    values = drawn.join(two, on=["p", "c"])
+    assert len(values) == len(two) == 15
+    assert (values["value"] == values["rPSNR"]).all()
+    # S-B stands in Figure 6 too, and is one tokenizer.
+    assert len(results.wide(dataset="imagenet1k", figures=["2", "6"])) == 15 + 7 - 1
+    with pytest.raises(UserError, match="no published points of figure '1'"):
+        results.wide(figures=["1"])
     with pytest.raises(UserError, match=r"cfg_scale: 1.5, 3.0"):
         results.wide(kind="generate")
     assert len(results.wide(kind="generate", cfg_scale=3.0)) == 14 + 6
@@ -195,7 +206,10 @@ def test_everything_published_is_printed() -> None:
     assert ["imagenet1k", "rFID", "paper", "2"] in named
     notes = [line for line in table if line.startswith("  imagenet1k")]
     assert any("Figure 10: all 5 configurations" in line for line in notes)
-    assert len(set(notes)) == len(notes)
+    assert len(set(notes)) == len(notes) == 5  # metrics that share a reason share a line
+    at = table.index("Protocols")
+    assert table[at + 1].startswith("  published: ViTok, arXiv 2501.09755, Figures 2, 4, 5, 6, 8")
+    assert table[at + 2] == ""
 
 
 def test_wide_tells_the_paper_s_experiments_apart() -> None:

@@ -11,14 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import typer
 from synthetic import quickstart, write_root
 from typer.testing import CliRunner
 
-from analysis.figures import FIGURES
+from analysis import load
+from analysis.figures import FIGURES, Request
+from analysis.frames import Results
 from sweep.cli import reporting
 from vitok_core.errors import UserError
+from vitok_core.kinds import KINDS
 
 REPO = Path(__file__).parent.parent.parent
 SIZED = {"e_vs_rfid", "e_vs_metrics", "e_vs_metrics_detailed"}
@@ -49,7 +53,47 @@ def test_what_has_data_is_drawn_and_the_rest_is_named(root: Path) -> None:
     assert set(reasons) == set(FIGURES) - drawn
     assert "no generation has been scored yet" in reasons["e_vs_generation"]
     assert "no reconstruction along a fine-tuning" in reasons["gan_ablation"]
-    assert "at 512p or at two resolutions" in reasons["e_vs_metrics_512p"]
+    two = "it needs points at two resolutions (an axis over data.resolution); here all have "
+    assert f"{two}resolution 64" in reasons["e_vs_metrics_512p"]
+    progress = [line for line in done.stderr.splitlines() if line.startswith("figure ")]
+    assert [line.rpartition(" ")[2] for line in progress] == list(FIGURES)
+
+
+def test_what_is_missing_is_said_truly(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`launch` is named only where it would bring the points."""
+
+    def why(loaded: Results, figure: str) -> str:
+        with pytest.raises(UserError) as told:
+            FIGURES[figure].draw(loaded, Request())
+        return str(told.value)
+
+    plain = load(root)
+    one = "with several encoders at one bottleneck (an axis over tokenizer.encoder); here all have"
+    assert one in why(plain, "encoder_vs_metrics")
+    assert "data.frames above 1); here all have frames 1" in why(plain, "video_e_vs_metrics")
+    assert "an axis over data.frames)" in why(plain, "video_frames")
+    assert "several losses (an axis below loss)" in why(plain, "loss_tradeoff")
+    lacks = "it needs `generate` jobs, and "
+    if "generate" not in KINDS:
+        assert f"{lacks}this release has none yet" in why(plain, "e_vs_generation")
+        assert f"{lacks}this release has none yet" in why(plain, "samples")
+    monkeypatch.setitem(KINDS, "generate", KINDS["reconstruct"])
+    assert f"{lacks}the sweep file's `stages` ask for none" in why(plain, "e_vs_generation")
+    # Two encoders are registered, and nothing is scored: now `launch` does bring them.
+    large = pl.when(pl.col("p") == 16).then(pl.lit("B")).otherwise(pl.lit("S"))
+    points = plain.points.with_columns(encoder=large, p=8, E=64)
+    unscored = replace(plain, points=points, point_metrics=plain.point_metrics.clear())
+    bare = unscored.jobs.with_columns(config=pl.lit('{"dataset": "photos-heldout"}'))
+    unscored = replace(unscored, jobs=bare)
+    assert "`vitok-sweep launch` runs what is missing" in why(unscored, "encoder_vs_metrics")
+
+
+def test_the_paper_s_own_stand_below_the_results_root(tmp_path: Path) -> None:
+    done = invoke(
+        "--source", "published", "--figure", "e_vs_rfid", "--format", "svg", "--results", tmp_path
+    )
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "reports" / "published" / "e_vs_rfid.svg").is_file()
 
 
 def test_json_names_the_rest_too(root: Path, tmp_path: Path) -> None:

@@ -46,6 +46,11 @@ def test_a_sweep_from_start_to_end_and_again(bench: Bench) -> None:
     again = bench.cli("launch", file, *INLINE)
     assert again.returncode == 3
     assert "nothing to do: every job is done" in again.stderr
+    dry = bench.cli("launch", file, "--dry-run", *INLINE)
+    assert (dry.returncode, dry.stdout) == (0, "")
+    assert dry.stderr.splitlines() == [
+        "jobs: 6 done already", "nothing to submit: no script to show",
+    ]  # fmt: skip
     assert bench.cli("db", "check").returncode == 0
     assert not any(record["torch"] for record in bench.trace())
 

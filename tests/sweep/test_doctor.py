@@ -130,6 +130,7 @@ def test_a_silent_cluster_is_one_problem(fake: Callable[..., None]) -> None:
     assert found.state is State.PROBLEM
     assert "Unable to contact" in found.found
     assert "scontrol ping" in found.mend
+    assert "launch --scheduler local" in found.mend
 
 
 def test_where_jobs_would_run(fake: Callable[..., None]) -> None:

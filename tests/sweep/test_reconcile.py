@@ -93,6 +93,12 @@ def test_a_newer_claim_supersedes_a_failure() -> None:
     assert state(job(FAILED, newer), s1=GONE) is State.UNKNOWN
 
 
+def test_a_job_whose_chain_has_begun_says_that_it_waits() -> None:
+    told = states({"a": job()}, reports({"s1": RUNNING}))["a"]
+    assert told.state is State.SUBMITTED
+    assert told.reason.startswith("waits its turn: its submission runs in ")
+
+
 def test_an_attempt_by_hand_after_the_claim_decides() -> None:
     hand = BY_HAND._replace(attempt=2, outcome="failed", ended=30.0)
     assert state(job(hand), s1=WAITING) is State.FAILED

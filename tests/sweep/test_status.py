@@ -141,13 +141,23 @@ def test_a_sweep_alone(lab: Lab) -> None:
 
 
 def test_the_table_names_every_job_and_why(lab: Lab) -> None:
-    text = run(lab, "status").stdout
+    text = run(lab, "status", "--all").stdout
     assert text.startswith("8 jobs: 1 done, 1 running, 1 failed, 1 submitted")
     for job, state in STATES.items():
         (row,) = [row for row in text.splitlines() if f"-{job} " in f"{row} "]
         assert row.startswith(f"{state} ")
     assert "25% 2.5 steps/s 0:30 left" in text
     assert "parent fail is failed" in text
+
+
+def test_done_jobs_are_counted_and_not_listed_unless_asked_for(lab: Lab) -> None:
+    text = run(lab, "status").stdout
+    assert text.startswith("8 jobs: 1 done, 1 running")
+    (done,) = [job for job, state in STATES.items() if state == "done"]
+    assert f"-{done} " not in text
+    assert text.splitlines()[-1] == "… and 1 more (`--all` lists them)"
+    alone = run(lab, "status", done).stdout.splitlines()
+    assert alone == ["1 job: 1 done", "… and 1 more (`--all` lists them)"]
 
 
 def test_no_results_are_no_jobs_and_no_trace(tmp_path: Path) -> None:
