@@ -40,6 +40,8 @@ _AXES = (
     _Axis("points with several decoders at one bottleneck (an axis over tokenizer.decoder)",
           "decoder", {"decoder_params_m": (1.0, 2.0)}),
     _Axis("points with several losses (an axis below loss)", "loss", {"loss": ("one", "two")}),
+    _Axis("points at two resolutions (an axis over data.resolution)", "resolution",
+          {"resolution": (64, 128)}),
     _Axis("clips (data.frames above 1)", "frames", {"frames": (16,)}),
     _Axis("clips of several lengths (an axis over data.frames)", "frames", {"frames": (16, 32)}),
     _Axis("latent tokenizers (tokenizer.variant)", "variant", {"variant": ("latent",)}),

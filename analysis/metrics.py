@@ -18,6 +18,9 @@ from analysis.stats.ols import NoFit
 # What no metric reaches; beyond, the sums of squares of a fit would overflow.
 ABSURD = 1e100
 
+# What no error can make of these families.
+_LIMITS = {"ssim": (-1.0, 1.0), "is": (1.0, np.inf)}
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -55,6 +58,10 @@ class Metric:
         """From the scale of the fit back to the metric's."""
         numbers = np.asarray(values, dtype=float)
         return np.asarray(np.exp2(numbers)) if self.transform == "log2" else numbers
+
+    def possible(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Values within what the metric can be: an SSIM of 1 at most, an IS of 1 at least."""
+        return np.asarray(np.clip(values, *_LIMITS.get(self.family, (-np.inf, np.inf))))
 
     def usable(self, values: ArrayLike) -> NDArray[np.bool_]:
         """Which values a fit can take."""

@@ -23,9 +23,6 @@ ENOUGH = 8  # different bottlenecks, below which a surface of four coefficients 
 # Figures 7 and 12 show these points again; 10, 13 and 18 to 20 are other losses, variants, runs.
 FIGURES = ("2", "4", "6", "11")
 
-# What no error can make of these metrics.
-_LIMITS = {"ssim": (-1.0, 1.0), "is": (1.0, np.inf)}
-
 
 @dataclass(frozen=True, eq=False)
 class Series:
@@ -61,8 +58,8 @@ class Series:
 
     def unscale(self, values: Array) -> Array:
         """To the metric's own scale, within what the metric can be."""
-        low, high = _LIMITS.get(metric(self.metric).family, (-np.inf, np.inf))
-        return np.clip(metric(self.metric).unscale(values), low, high)
+        about = metric(self.metric)
+        return about.possible(about.unscale(values))
 
 
 def series(

@@ -20,6 +20,7 @@ from analysis.figures import Drawing, Request, costs, layout, rowpanel, shades, 
 from analysis.figures.costs import GFLOPS, PARAMETERS, Cost
 from analysis.figures.groups import Row, rows
 from analysis.figures.marks import mark
+from analysis.figures.words import Protocols
 from analysis.fits import LINEAR, Line, LineFit, fit_lines
 from analysis.frames import Results
 from analysis.metrics import metric
@@ -47,6 +48,7 @@ def draw(results: Results, request: Request) -> Drawing:
     every = pl.concat(frames)
     shapes = style.patch_looks(every["p"].to_list())
     colours = shades.shades(every["E"].to_list())
+    short = rowpanel.protocols(chosen)
     with style.look():
         words = layout.wrap(
             rowpanel.small_print(chosen, _SAID, notes), layout.page_width(len(columns), _SIZE[0])
@@ -58,9 +60,13 @@ def draw(results: Results, request: Request) -> Drawing:
         )  # fmt: skip
         for index, (row, frame) in enumerate(zip(chosen, frames, strict=True)):
             layout.heading(made, index, heads[index])
-            for axes, cost, pair in zip(made.panels[index], columns, fits[index], strict=True):
-                _draw(axes, row, frame, cost, pair, shapes, colours)
-        layout.shared_legend(made, [_legend(shapes), shades.legend(colours)])
+            known = [(cost, pair) for cost, pair in zip(columns, fits[index], strict=True) if pair]
+            for axes, (cost, pair) in zip(made.panels[index], known, strict=False):
+                _draw(axes, row, frame, cost, pair, shapes, colours, short)
+            for axes in made.panels[index][len(known) :]:
+                axes.set_visible(False)
+        layout.shared_legend(made, [_legend(shapes)])
+        shades.bar(made, 1, colours)
         layout.caption(made, words)
     flat = [fit for line in fits for pair in line for fit in pair]
     return Drawing(made.figure, every, flat, [], tuple(notes))
@@ -86,13 +92,10 @@ def _draw(
     fits: Sequence[LineFit],
     shapes: dict[Any, tuple[str, str]],
     colours: dict[int, str],
+    short: Protocols,
 ) -> None:
     title = f"{row.title} over {cost.short}{metric(row.metric).arrow}"
     data = configuration_means(frame.filter(pl.col(cost.column).is_not_null()))
-    if data.is_empty():
-        rowpanel.plain(axes, title)
-        rowpanel.empty(axes, f"{cost.short} not known")
-        return
     over_cost, over_size = fits
     if over_cost.model is None:
         said, key = f"no line, n = {over_cost.n}", Line2D([], [], ls="none")
@@ -107,7 +110,7 @@ def _draw(
         line = over_cost.band(x)[0]
         axes.plot(x, line, color=style.INK, lw=1.1, zorder=2)
         values += line.tolist()
-    rowpanel.metric_axis(axes, row, values)
+    rowpanel.metric_axis(axes, row, values, short)
     costs.axis(axes, cost, data[cost.column].to_list())
     for p, E, at, value in data.select("p", "E", cost.column, "value").rows():
         axes.plot(at, value, shapes[p][0], mfc=colours[E], mec="white", mew=0.5, ms=5.6, zorder=4)

@@ -17,7 +17,7 @@ from analysis.figures.marks import legend, looks
 from analysis.figures.panel import Panel, x_axis
 from analysis.figures.panel import draw as draw_panel
 from analysis.figures.spec import TITLES, Spec
-from analysis.figures.words import caption, data_notes, heading
+from analysis.figures.words import caption, data_notes, heading, short_protocols
 from analysis.fits import LineFit, fit_lines
 from analysis.floor import against_floor
 from analysis.frames import Results
@@ -46,7 +46,8 @@ def draw(spec: Spec, results: Results, request: Request) -> Drawing:
     chosen = looks(spec, frame, rows, fits)
     named = spec.path_labels and not chosen.by_dataset
     space = labels.room([*map(chosen.hue.name, chosen.hues)], spec.size[0]) if named else 0.0
-    marks = legend(rows, frame, chosen, split=len(keys) == 1, named=named)
+    marks = legend(rows, frame, chosen, fits, split=len(keys) == 1, named=named)
+    short = short_protocols(one[:2] for lane in rows for one in lane.panels.values())
     with style.look():
         words = layout.wrap(
             caption(spec, results, frame, rows, fits, notes),
@@ -63,11 +64,12 @@ def draw(spec: Spec, results: Results, request: Request) -> Drawing:
         )
         for row, lane in enumerate(rows):
             for (key, family), axes in zip(keys.items(), made.panels[row], strict=True):
-                panel = Panel(axes, spec, family, key, lane, made.entries)
+                if named:
+                    layout.narrow(axes, space)
+                panel = Panel(axes, spec, family, key, lane, made.entries, short)
                 ends = draw_panel(panel, lane.select(frame, key), entries[row][key], chosen)
                 x_axis(axes, spec, frame[spec.x.column].to_list())
                 if named:
-                    style.make_room(axes, space)
                     labels.at_ends(axes, ends)
             if len(rows) > 1:
                 layout.heading(made, row, heading(lane, results))

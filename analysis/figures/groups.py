@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from analysis.figures import Request
+from analysis.figures.partial import partial
 from analysis.figures.spec import TITLES
 from analysis.frames import Results
 from analysis.metrics import choose, metric
@@ -72,7 +73,7 @@ def rows(
     if "all" not in request.datasets:
         names = list(request.datasets) or _default_datasets(frame)
         frame = frame.filter(pl.col("dataset").is_in(names))
-    found, notes = [], list(shown.notes)
+    found, notes = [], [*partial(results, frame["point_id"]), *shown.notes]
     groups, small = _groups(frame, least)
     notes += [f"{name}: fewer than {least} configurations, not drawn" for name in small]
     for key in groups:

@@ -21,7 +21,7 @@ BELOW = 0.50  # x ticks and label
 TITLE, ENTRY = 0.27, 0.155  # above a panel: its title, each legend line
 MARKERS, LINE = 0.24, 0.135  # the shared legend's rows, the caption's lines
 EDGE = 0.10
-_MARGIN = 0.16  # left edge of what spans the page
+MARGIN = 0.16  # left edge of what spans the page
 _CHARACTERS_PER_INCH = 19.0  # of TINY type, on the safe side
 
 
@@ -89,6 +89,12 @@ def page_width(columns: int, width: float) -> float:
     return LEFT + columns * width + (columns - 1) * GAP + RIGHT
 
 
+def narrow(axes: Axes, share: float) -> None:
+    """Take `share` of a panel's width from its right side."""
+    box = axes.get_position()
+    axes.set_position((box.x0, box.y0, box.width * (1 - share), box.height))
+
+
 def title(
     axes: Axes, text: str, handles: Sequence[Artist], labels: Sequence[str], entries: int
 ) -> None:
@@ -107,7 +113,7 @@ def title(
 
 
 def y_label(axes: Axes, text: str, protocol: str) -> None:
-    """The metric and, smaller, its protocol; at fixed places, so that panels look alike."""
+    """The metric and, smaller, its short protocol; at fixed places, so that panels look alike."""
     width, _ = inches(axes)
     axes.set_ylabel(text, fontsize=BASE - 0.5)
     axes.yaxis.set_label_coords(-0.69 / width, 0.5)
@@ -134,7 +140,7 @@ def heading(made: Page, row: int, text: str) -> None:
     width, total = made.figure.get_size_inches()
     top = made.panels[row][0].get_position().y1
     y = top + (TITLE + made.entries * ENTRY + 0.06) / total
-    made.figure.text(_MARGIN / width, y, text, fontsize=BASE + 1, ha="left", va="bottom")
+    made.figure.text(MARGIN / width, y, text, fontsize=BASE + 1, ha="left", va="bottom")
 
 
 def shared_legend(made: Page, rows: Sequence[tuple[Sequence[Artist], Sequence[str]]]) -> None:
@@ -143,7 +149,7 @@ def shared_legend(made: Page, rows: Sequence[tuple[Sequence[Artist], Sequence[st
     for index, (handles, labels) in enumerate(rows):
         made.figure.legend(
             handles, labels, loc="center left", ncols=len(labels), frameon=False,
-            bbox_to_anchor=(_MARGIN / width, (made.legend_y - index * MARKERS) / total),
+            bbox_to_anchor=(MARGIN / width, (made.legend_y - index * MARKERS) / total),
             borderaxespad=0, borderpad=0, handlelength=1.6, handletextpad=0.45,
             columnspacing=1.4, fontsize=SMALL,
         )  # fmt: skip
@@ -160,7 +166,7 @@ def caption(made: Page, lines: Sequence[str]) -> None:
     width, total = made.figure.get_size_inches()
     for index, text in enumerate(lines):
         made.figure.text(
-            _MARGIN / width, (made.caption_y - index * LINE) / total, text,
+            MARGIN / width, (made.caption_y - index * LINE) / total, text,
             fontsize=TINY, color=FAINT, va="top", ha="left", parse_math=False,
         )  # fmt: skip
 

@@ -18,10 +18,17 @@ from matplotlib.lines import Line2D
 
 from analysis.figures import Drawing, Request, costs, layout, rowpanel, shades, style
 from analysis.figures.costs import Cost
+from analysis.figures.partial import partial
 from analysis.frames import Results
 from vitok_core.errors import UserError
 
 _PREFIX = "loss"
+# What the journal calls losses (vitok_core.objectives.reconstruction), in words.
+_WORDS = {
+    "loss": "Loss",
+    "loss_rec": "Reconstruction loss (L2)",
+    "loss_kl": "KL, mean per code element",
+}
 _MOST_COLUMNS = 4
 _SIZE = (2.35, 2.2)
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1, 1.2)), (0, (5, 1.4, 1, 1.4)))
@@ -77,9 +84,8 @@ def _curves(results: Results) -> pl.DataFrame:
 
 def _notes(results: Results, curves: pl.DataFrame, left_out: Sequence[str]) -> list[str]:
     notes = [f"not drawn for want of room: {', '.join(left_out)}"] * bool(left_out)
-    have, want = curves["point_id"].n_unique(), results.points.height
-    if have < want and curves["job_id"].n_unique() < want:
-        notes.append(f"{have} of {want} points have a curve so far: the figure is partial")
+    members = results.records.members().join(curves, on="job_id", how="semi")
+    notes += partial(results, members["point_id"], "curve")
     if "published" in results.sources:
         notes.append("the paper publishes no learning curves: these are ours alone")
     return notes
@@ -88,10 +94,12 @@ def _notes(results: Results, curves: pl.DataFrame, left_out: Sequence[str]) -> l
 def _said(results: Results, curves: pl.DataFrame) -> str:
     sweep = f"Sweep {results.sweep}: " if results.sweep else ""
     runs = curves["job_id"].n_unique()
+    names = ", ".join(curves["metric"].unique(maintain_order=True))
     return (
         f"{sweep}{runs} training{'s' if runs != 1 else ''}. Each value is the mean over a bin of "
         "steps, 8 bins for each doubling; what a resumed attempt superseded is left out. The "
-        "losses are those that each run minimised: compare them where their weights are the same."
+        "losses are those that each run minimised: compare them where their weights are the same. "
+        f"The journals call them {names}."
     )
 
 
@@ -114,16 +122,15 @@ def _page(
                 layout.heading(made, row, kind)
             for axes, name in zip(made.panels[row], names, strict=True):
                 part = curves.filter(kind=kind, metric=name)
-                rowpanel.plain(axes, name)
-                _draw(axes, part, name, colours, dashes)
-        layout.shared_legend(made, [shades.legend(colours), _legend(curves, dashes)])
+                rowpanel.plain(axes, _WORDS.get(name, name))
+                _draw(axes, part, colours, dashes)
+        layout.shared_legend(made, [_legend(curves, dashes)])
+        shades.bar(made, 1, colours)
         layout.caption(made, words)
     return made.figure
 
 
-def _draw(
-    axes: Axes, part: pl.DataFrame, name: str, colours: dict[int, str], dashes: dict[int, Any]
-) -> None:
+def _draw(axes: Axes, part: pl.DataFrame, colours: dict[int, str], dashes: dict[int, Any]) -> None:
     if part.is_empty():
         rowpanel.empty(axes, "not part of this training")
         return
@@ -133,7 +140,6 @@ def _draw(
     else:
         style.plain_axis(axes, values)
     costs.axis(axes, _STEPS, part["step"].to_list())
-    axes.set_ylabel(name)
     for (_,), config in part.group_by("config_id", maintain_order=True):
         look: dict[str, Any] = {"color": colours[config["E"][0]], "ls": dashes[config["p"][0]]}
         runs = config["job_id"].n_unique()

@@ -9,17 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import polars as pl
-from matplotlib.axes import Axes
 
 from analysis.configurations import configuration_means
-from analysis.figures import Drawing, Request, labels, layout, style
+from analysis.figures import Drawing, Request, layout, marknames, style
 from analysis.figures.engine import choose_panels
+from analysis.figures.labels import Label
 from analysis.figures.lanes import Lane, lanes
 from analysis.figures.marks import Looks, legend, looks
 from analysis.figures.panel import Panel, x_axis
 from analysis.figures.panel import draw as draw_panel
 from analysis.figures.spec import TITLES, Mark, Spec, XAxis, banded
-from analysis.figures.words import BAND, caption, data_notes, heading, y_label
+from analysis.figures.words import (
+    BAND,
+    caption,
+    data_notes,
+    heading,
+    short_protocols,
+    y_label,
+)
 from analysis.fits import Line, LineFit, fit_lines
 from analysis.frames import Results
 from analysis.measurements import SCHEMA
@@ -54,6 +61,7 @@ SPEC = Spec(
 )
 _PAIRS = (("ssim", "frechet"), ("psnr", "frechet"), ("ssim", "is"), ("psnr", "is"))  # y, x
 _DIRECT = 8  # names stand beside their marks up to so many losses
+_ROOM = 0.12  # of a panel's width, right of the last mark, for its name
 _BELOW = 0.66  # inches below a panel: ticks, the metric along x, its protocol
 _FITTED = (
     " Lines: least squares on configuration means{}, over "
@@ -87,7 +95,8 @@ def draw(results: Results, request: Request) -> Drawing:
     chosen = looks(SPEC, frame, rows, fits)
     notes = (*data_notes(SPEC, results, frame), *shown.notes)
     named = len(chosen.shapes) <= _DIRECT
-    marks = legend(rows, frame, chosen, named=named)
+    marks = legend(rows, frame, chosen, fits, named=named)
+    short = short_protocols(one[:2] for lane in rows for one in lane.panels.values())
     with style.look():
         first, *rest = caption(SPEC, results, frame, rows, fits, notes)
         band = BAND if any(banded(fit, fit.line) for fit in fits) else ""
@@ -102,11 +111,12 @@ def draw(results: Results, request: Request) -> Drawing:
             caption_lines=len(words),
             size=SPEC.size,
             heading=len(rows) > 1,
-            below=_BELOW,
+            below=_BELOW if len(set(short.values())) > 1 else layout.BELOW,
         )
         for row, lane in enumerate(rows):
             for pair, axes in zip(pairs[row], made.panels[row], strict=True):
-                _draw_pair(pair, axes, lane, chosen, made.entries, named=named)
+                panel = Panel(axes, pair.spec, pair.family, pair.key, lane, made.entries, short)
+                _draw_pair(pair, panel, chosen, named=named)
             if len(rows) > 1:
                 layout.heading(made, row, heading(lane, results))
         layout.shared_legend(made, marks)
@@ -117,7 +127,7 @@ def draw(results: Results, request: Request) -> Drawing:
 def _pair(frame: pl.DataFrame, lane: Lane, keys: dict[str, str], y: str, x: str) -> _Pair:
     """Measurements of the family `y` over the configuration means of the family `x`."""
     if keys[x] not in lane.panels or keys[y] not in lane.panels:
-        label = XAxis("value", TITLES[x][0])
+        label = XAxis("value", TITLES[x][0], title=TITLES[x][0])
         return _Pair(replace(SPEC, x=label), keys[y], y, frame.clear(), [])
     name, protocol, _ = lane.panels[keys[x]]
     same = ["source", "dataset", "config_id", "E", "step"]
@@ -127,7 +137,9 @@ def _pair(frame: pl.DataFrame, lane: Lane, keys: dict[str, str], y: str, x: str)
         on=same, how="inner", nulls_equal=True, maintain_order="left",
     )  # fmt: skip
     line = Line(x=name, transform="log2" if metric(name).transform == "log2" else "identity")
-    axis = XAxis(name, y_label(name) + metric(name).arrow, line.transform, "numbers", protocol)
+    about = metric(name)
+    axis = XAxis(name, y_label(name) + about.arrow, line.transform, "numbers", protocol,
+                 title=TITLES[x][about.offline])  # fmt: skip
     spec = replace(SPEC, x=axis, lines=(line,))
     return _Pair(spec, keys[y], y, data, _fits(data, line, protocol))
 
@@ -143,10 +155,8 @@ def _fits(data: pl.DataFrame, line: Line, protocol: str) -> list[LineFit]:
     )
 
 
-def _draw_pair(
-    pair: _Pair, axes: Axes, lane: Lane, chosen: Looks, entries: int, *, named: bool
-) -> None:
-    panel = Panel(axes, pair.spec, pair.family, pair.key, lane, entries)
+def _draw_pair(pair: _Pair, panel: Panel, chosen: Looks, *, named: bool) -> None:
+    axes = panel.axes
     draw_panel(panel, pair.data, pair.fits, chosen)
     if pair.data.is_empty():
         axes.set_xticks([])
@@ -154,8 +164,9 @@ def _draw_pair(
     x = pair.spec.x.column
     x_axis(axes, pair.spec, pair.data[x].to_list())
     if named:
+        style.widen(axes, "x", 0, _ROOM)
         means = configuration_means(pair.data)
-        labels.beside(axes, [
-            labels.Label(at, value, chosen.mark.name(loss), style.INK)
+        marknames.place(axes, [
+            Label(at, value, chosen.mark.name(loss), style.INK)
             for at, value, loss in means.select(x, "value", "loss").rows()
-        ])  # fmt: skip
+        ], size=style.SMALL)  # fmt: skip

@@ -64,6 +64,16 @@ class Looks:
             "lw": 1.0 if pale else 1.3, "alpha": 0.75,
         }  # fmt: skip
 
+    def in_order(self, fits: Sequence[LineFit]) -> list[LineFit]:
+        """Lines in the order of the marks that they belong to, where they do."""
+        values, sets = list(self.shapes), list(self.datasets)
+
+        def place(fit: LineFit) -> tuple[int, int]:
+            own = [values.index(value) for name, value in fit.group if name == self.mark.column]
+            return (sets.index(fit.dataset), own[0]) if own else (-1, -1)
+
+        return sorted(fits, key=place)
+
     def line(self, lane: Lane, fit: LineFit) -> dict[str, Any]:
         """Colour, dash and width of a fit's line."""
         if self.by_dataset:
@@ -96,9 +106,7 @@ def looks(spec: Spec, frame: pl.DataFrame, rows: Sequence[Lane], fits: Sequence[
             value: (colour, _DASHES[index % len(_DASHES)])
             for index, (value, (_, colour)) in enumerate(hues.items())
         },
-        datasets={
-            name: style.COLOURS[index % len(style.COLOURS)] for index, name in enumerate(sets)
-        },
+        datasets=style.dataset_colours(sets),
         groups=groups,
         by_dataset=any(lane.mixed for lane in rows),
     )
@@ -124,6 +132,7 @@ def legend(
     rows: Sequence[Lane],
     frame: pl.DataFrame,
     chosen: Looks,
+    fits: Sequence[LineFit],
     *,
     split: bool = False,
     named: bool = False,
@@ -149,7 +158,7 @@ def legend(
     third: list[tuple[Artist, str]] = [
         (Line2D([], [], color=colour, lw=1.6), name)
         for name, colour in chosen.datasets.items()
-        if chosen.by_dataset
+        if chosen.by_dataset and not _lines_name_sets(chosen, fits)
     ]
     lines = [first, second, third] if split else [first + second + third]
     return [
@@ -157,6 +166,11 @@ def legend(
         for line in lines
         if line
     ]
+
+
+def _lines_name_sets(chosen: Looks, fits: Sequence[LineFit]) -> bool:
+    """Whether the panels' own legends say whose colour is whose: a line of every data set."""
+    return {fit.dataset for fit in fits if fit.model is not None} == set(chosen.datasets)
 
 
 def _marks(chosen: Looks) -> list[tuple[Artist, str]]:

@@ -15,7 +15,7 @@ from analysis.figures.labels import Label
 from analysis.figures.lanes import Lane
 from analysis.figures.marks import Looks, line_key
 from analysis.figures.spec import TITLES, Mark, Spec, banded
-from analysis.figures.words import axis_protocol, entry, short, y_label
+from analysis.figures.words import Protocols, entry, y_label
 from analysis.fits import LineFit
 from analysis.metrics import metric
 from analysis.stats.ols import Array
@@ -35,6 +35,7 @@ class Panel:
     key: str  # in the lane's panels
     lane: Lane
     entries: int  # legend lines for which the page has room
+    short: Protocols
 
 
 def draw(panel: Panel, data: pl.DataFrame, fits: Sequence[LineFit], looks: Looks) -> list[Label]:
@@ -43,27 +44,32 @@ def draw(panel: Panel, data: pl.DataFrame, fits: Sequence[LineFit], looks: Looks
     Returns: the right ends of the paths, for their names.
     """
     axes, lane, spec = panel.axes, panel.lane, panel.spec
-    layout.x_label(axes, spec.x.label, short(spec.x.protocol))
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     if data.is_empty():
+        layout.x_label(axes, spec.x.label, "")
         _empty(panel)
         return []
     name, protocol, cfg = lane.panels[panel.key]
+    along, across = panel.short[name, protocol], panel.short.get((spec.x.column, spec.x.protocol))
+    layout.x_label(axes, spec.x.label, across if across and across != along else "")
     for (source, dataset, series), rows in data.group_by(
         "source", "dataset", "series", maintain_order=True
     ):
         _points(panel, rows, looks, str(source), str(dataset), str(series))
     ends = _paths(panel, data, looks) if spec.paths else []
+    fits = looks.in_order(fits)
     drawn = [_line(panel, data, fit, looks) for fit in fits]
     _y_axis(axes, name, data["value"].to_list(), drawn)
-    layout.y_label(axes, y_label(name), axis_protocol(protocol))
+    layout.y_label(axes, y_label(name), along)
+    over = f" over {spec.x.title}" if spec.x.title else ""
     scale = "" if cfg is None else f", CFG {cfg:g}"
+    counted = len({fit.n for fit in fits}) > 1
     layout.title(
         axes,
-        TITLES[panel.family][metric(name).offline] + scale + metric(name).arrow,
+        TITLES[panel.family][metric(name).offline] + over + scale + metric(name).arrow,
         [line_key(fit, looks.line(lane, fit)) for fit in fits],
-        [entry(fit, looks.mark, lane) for fit in fits],
+        [entry(fit, looks.mark, lane, counted=counted) for fit in fits],
         panel.entries,
     )
     return ends
@@ -158,6 +164,7 @@ def _line(
     space = np.geomspace if fit.line.transform == "log2" else np.linspace
     x = space(own.min(), own.max(), 100)
     mean, low, high = fit.band(x)
+    low, high = fit.metric.possible(low), fit.metric.possible(high)
     drawn = looks.line(panel.lane, fit)
     if fit.series == "floor":
         panel.axes.plot(x, mean, zorder=2, **drawn)

@@ -20,7 +20,9 @@ from analysis.configurations import configuration_means
 from analysis.figures import Drawing, Request, costs, layout, marknames, rowpanel, style
 from analysis.figures.costs import CODE, GFLOPS, PARAMETERS, Cost
 from analysis.figures.groups import Row, rows, shape_name
+from analysis.figures.labels import Label
 from analysis.figures.marks import mark
+from analysis.figures.words import Protocols
 from analysis.frames import Results
 from analysis.metrics import metric
 from analysis.published.cited import cited
@@ -31,7 +33,9 @@ TOLERANCE = 0.05  # costs that differ by less count as equal
 _COSTS = (GFLOPS, PARAMETERS, CODE)
 _FIGURES = ("2", "4", "6", "11")
 _SIZE = (2.95, 2.15)
-_ROOM = 0.09  # of a panel's height, half as much of its width: for the names of the first marks
+# Of a panel's height, half as much of its width: for the names of the first marks. What is cited
+# needs more on both sides.
+_ROOM = 0.09
 _MOST_ROWS = 4
 _COLUMNS = ["source", "series", "dataset", "resolution", "frames", "metric", "protocol", "name",
             "config_id", "p", "q", "c", "n_seeds", "value", "gflops", "params_m", "E"]  # fmt: skip
@@ -44,7 +48,6 @@ class _Panel:
     row: Row
     cost: Cost
     data: pl.DataFrame  # _COLUMNS, `front`
-    left_out: int = 0  # names for which there was no room
 
 
 def draw(results: Results, request: Request) -> Drawing:
@@ -57,6 +60,7 @@ def draw(results: Results, request: Request) -> Drawing:
     chosen = [*chosen, *_of_tables_alone(chosen)][:_MOST_ROWS]
     panels = [[_panel(row, cost) for cost in _COSTS] for row in chosen]
     shapes = style.patch_looks([p for row in chosen for p in row.frame["p"]])
+    short = rowpanel.protocols(chosen)
     with style.look():
         words = layout.wrap(
             rowpanel.small_print(chosen, _said(panels), notes), layout.page_width(3, _SIZE[0])
@@ -69,7 +73,7 @@ def draw(results: Results, request: Request) -> Drawing:
         for index, (line, row_of_axes) in enumerate(zip(panels, made.panels, strict=True)):
             layout.heading(made, index, heads[index])
             for panel, axes in zip(line, row_of_axes, strict=True):
-                _draw(axes, panel, shapes)
+                _draw(axes, panel, shapes, short)
         layout.shared_legend(made, [_legend(shapes, panels)])
         layout.caption(made, words)
     every = [panel for line in panels for panel in line]
@@ -136,16 +140,17 @@ def _cited(row: Row) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _draw(axes: Axes, panel: _Panel, shapes: dict[Any, tuple[str, str]]) -> None:
+def _draw(axes: Axes, panel: _Panel, shapes: dict[Any, tuple[str, str]], short: Protocols) -> None:
     about, cost = metric(panel.row.metric), panel.cost
     rowpanel.plain(axes, f"{panel.row.title} over {cost.short}{about.arrow}")
     if panel.data.is_empty():
         rowpanel.empty(axes, f"{cost.short} not known")
         return
-    rowpanel.metric_axis(axes, panel.row, panel.data["value"].to_list())
+    rowpanel.metric_axis(axes, panel.row, panel.data["value"].to_list(), short)
     costs.axis(axes, cost, panel.data[cost.column].to_list())
     rising = about.better > 0
-    style.widen(axes, "x", _ROOM / 2, 0)
+    cited_too = (panel.data["series"] == "cited").any()
+    style.widen(axes, "x", *((1.5 * _ROOM, 2 * _ROOM) if cited_too else (_ROOM / 2, 0)))
     style.widen(axes, "y", _ROOM * rising, _ROOM * (not rising))
     own = panel.data.filter(pl.col("series") == "trained")
     for p, (marker, colour) in shapes.items():
@@ -159,41 +164,39 @@ def _draw(axes: Axes, panel: _Panel, shapes: dict[Any, tuple[str, str]]) -> None
     marks = panel.data.filter(pl.col("series") == "cited")
     axes.plot(
         marks[cost.column].to_numpy(), marks["value"].to_numpy(), "*", mfc="white", mec=style.INK,
-        mew=0.8, ms=7.5, zorder=4,
+        mew=0.8, ms=7.5, zorder=6,
     )  # fmt: skip
-    spots = _stairs(axes, panel, own.filter("front"))
-    _names(axes, panel, own.filter("front"), marks, spots)
+    _stairs(axes, panel, own.filter("front"))
+    _names(axes, panel, own.filter("front"), marks)
 
 
-def _stairs(axes: Axes, panel: _Panel, front: pl.DataFrame) -> Array:
-    """Draw the best that each budget buys, up to the axis's end; (n, 2) spots along it."""
+def _stairs(axes: Axes, panel: _Panel, front: pl.DataFrame) -> None:
+    """Draw the best that each budget buys, up to the axis's end."""
     if front.is_empty():
-        return np.empty((0, 2))
+        return
     steps = front.sort(panel.cost.column, "value")
     x = np.append(steps[panel.cost.column].to_numpy(), axes.get_xlim()[1])
     better = np.maximum if metric(panel.row.metric).better > 0 else np.minimum
     y = better.accumulate(steps["value"].to_numpy())
     x, y = np.repeat(x, 2)[1:-1], np.repeat(y, 2)
     axes.plot(x, y, color=style.INK, lw=1.1, zorder=2)
-    return marknames.along(axes, x, y)
 
 
-def _names(
-    axes: Axes, panel: _Panel, front: pl.DataFrame, marks: pl.DataFrame, spots: Array
-) -> None:
-    """Names of the front's ends first, then of what is cited, then of the rest."""
-    x = panel.cost.column
-    every = np.vstack([panel.data.select(x, "value").to_numpy(), spots])
-    on_front = [(row[x], row["value"], row["name"]) for row in front.sort(x).to_dicts()]
-    rest = [(row[x], row["value"], row["name"]) for row in marks.sort("value").to_dicts()]
-    ends = [*on_front[-1:], *on_front[: min(1, len(on_front) - 1)]]
+def _names(axes: Axes, panel: _Panel, front: pl.DataFrame, marks: pl.DataFrame) -> None:
+    """Names of what is cited, every one; then of the front, its ends first, where there is
+    room."""
+    size = style.TINY - 0.8
+    taken = marknames.place(axes, _labels(marks.sort("value"), panel.cost, style.FAINT), size=size)
+    names = _labels(front.sort(panel.cost.column), panel.cost, style.INK)
+    names = [*names[-1:], *names[:-1]]
     rising = metric(panel.row.metric).better > 0
     places = marknames.RISING if rising else marknames.FALLING
-    taken, _ = marknames.place(axes, ends, every, size=style.TINY - 0.8, places=places)
-    taken, _ = marknames.place(
-        axes, rest, every, size=style.TINY - 0.8, taken=taken, colour=style.FAINT
-    )
-    marknames.place(axes, on_front[1:-1], every, size=style.TINY - 0.8, places=places, taken=taken)
+    marknames.place(axes, names, size=size, places=places, drop=True, taken=taken)
+
+
+def _labels(rows: pl.DataFrame, cost: Cost, colour: str) -> list[Label]:
+    columns = rows.select(cost.column, "value", "name").rows()
+    return [Label(x, value, name, colour) for x, value, name in columns]
 
 
 def _legend(
@@ -212,8 +215,8 @@ def _legend(
 def _said(panels: Sequence[Sequence[_Panel]]) -> str:
     said = (
         f"Each mark is a configuration (mean over its seeds); costs within {TOLERANCE:.0%} of each "
-        "other count as equal. GFLOPs are multiply-accumulates, as in the paper. Names stand where "
-        "there is room; the CSV has all."
+        "other count as equal. GFLOPs are multiply-accumulates, as in the paper. Names of the "
+        "front stand where there is room; the CSV has all."
     )
     if any((panel.data["series"] == "cited").any() for line in panels for panel in line):
         said += (

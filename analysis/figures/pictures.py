@@ -18,6 +18,7 @@ from PIL import Image
 
 from analysis.artifacts import UNREADABLE, own_file
 from analysis.figures import Request
+from analysis.figures.partial import Kind, partial
 from analysis.figures.words import number
 from analysis.frames import Results
 from analysis.lacking import lacking
@@ -39,7 +40,7 @@ class Sheet:
     """One figure of pictures."""
 
     noun: str  # "reconstructions of images", for messages
-    job: str  # the kind of job that leaves them
+    job: Kind  # the kind of job that leaves them
     artifacts: tuple[str, ...]  # kinds of artifacts
     video: bool
     families: tuple[str, ...]  # of metrics below a picture
@@ -133,6 +134,7 @@ def _choose(sheet: Sheet, results: Results, request: Request) -> tuple[pl.DataFr
     )  # fmt: skip
     one = ["config_id", "generator", "cfg_scale", "E"]
     first = frame.unique(one, keep="first", maintain_order=True)
+    notes += partial(results, frame["point_id"], sheet.job)
     if frame["job_id"].n_unique() > first.height:
         notes.append("of several seeds the first is shown")
     return frame.filter(pl.col("job_id").is_in(first["job_id"].implode())), notes

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,8 +18,9 @@ from matplotlib.lines import Line2D
 from analysis.configurations import configuration_means
 from analysis.figures import Drawing, Request, layout, marknames, rowpanel, shades, style
 from analysis.figures.groups import Row, rows
+from analysis.figures.labels import Label
 from analysis.figures.spec import IMAGE
-from analysis.figures.words import axis_protocol, number
+from analysis.figures.words import Protocols, number
 from analysis.fits import LINEAR, LineFit, fit_lines
 from analysis.frames import Results
 from analysis.metrics import metric
@@ -30,6 +30,8 @@ _FIGURES = ("2", "11")
 _FAMILIES = ("fvd", *IMAGE)
 _MOST_COLUMNS = 4
 _SIZE = (2.02, 2.3)
+_PLAIN: dict[str, Any] = {"marker": "o", "mec": "white", "mew": 0.5, "ms": 4.6, "lw": 1.0}
+_BOLD: dict[str, Any] = {"marker": "o", "mec": style.INK, "mew": 1.0, "ms": 6.2, "lw": 2.2}
 _ROOM = (0.16, 0.07)  # for names, at each end: of a panel's width and of its height
 
 
@@ -83,6 +85,7 @@ def _page(lines: Sequence[Sequence[_Panel]], notes: Sequence[str]) -> Figure:
     firsts = [line[0].row for line in lines]
     drawn = [panel.row for line in lines for panel in line]
     size = rowpanel.panel_size(_SIZE, columns)
+    short = rowpanel.protocols(drawn)
     with style.look():
         words = layout.wrap(
             rowpanel.small_print(drawn, _SAID, notes), layout.page_width(columns, size[0])
@@ -95,18 +98,18 @@ def _page(lines: Sequence[Sequence[_Panel]], notes: Sequence[str]) -> Figure:
         for index, line in enumerate(lines):
             layout.heading(made, index, heads[index])
             for panel, axes in zip(line, made.panels[index], strict=False):
-                _draw(axes, panel, colours)
+                _draw(axes, panel, colours, short)
             for axes in made.panels[index][len(line) :]:
                 axes.set_visible(False)
-        layout.shared_legend(made, [shades.legend(colours)])
+        shades.bar(made, 0, colours)
         layout.caption(made, words)
     return made.figure
 
 
 _SAID = (
     "Residuals of configuration means from the line over log2 E, on the scale of the fit (log2 for "
-    "Fréchet distances: +1 is twice the distance). Configurations of equal E are joined; the black "
-    "ones are those of the E at which most patch sizes meet, with the metric's values."
+    "Fréchet distances: +1 is twice the distance). Configurations of equal E are joined; those "
+    "of the E at which most patch sizes meet have a thick line, dark edges and the metric's values."
 )
 
 
@@ -165,9 +168,10 @@ def _findings(panel: _Panel) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: int(one["E"]))
 
 
-def _draw(axes: Axes, panel: _Panel, colours: dict[int, str]) -> None:
+def _draw(axes: Axes, panel: _Panel, colours: dict[int, str], short: Protocols) -> None:
     about, data = metric(panel.row.metric), panel.data
-    bold = Line2D([], [], color=style.INK, marker="o", mec="white", mew=0.5, ms=5.8, lw=1.5)
+    assert panel.shown is not None
+    bold = Line2D([], [], color=colours[panel.shown], **_BOLD)
     rowpanel.plain(axes, f"{panel.row.title}{about.arrow}", [(bold, _entry(panel))])
     style.value_axis(axes, data["p"].to_list(), log2=True)
     style.widen(axes, "x", _ROOM[0], _ROOM[0])
@@ -176,22 +180,15 @@ def _draw(axes: Axes, panel: _Panel, colours: dict[int, str]) -> None:
     axes.set_xlabel("patch $p$")
     scale = f"log2 {panel.row.metric}" if about.transform == "log2" else panel.row.metric
     unit = f" ({about.unit})" if about.unit and about.unit != "log2" else ""
-    layout.y_label(axes, f"residual, {scale}{unit}", axis_protocol(panel.row.protocol))
+    layout.y_label(axes, f"residual, {scale}{unit}", short[panel.row.metric, panel.row.protocol])
     axes.axhline(0, color=style.FAINT, lw=0.8, zorder=1)
     for (E,), at in data.sort("p").group_by("E", maintain_order=True):
         assert isinstance(E, int)
-        most = panel.shown == E
-        colour = style.INK if most else colours[E]
-        axes.plot(
-            at["p"].to_numpy(), at["residual"].to_numpy(), "-o", color=colour, mec="white",
-            mew=0.5, ms=5.8 if most else 4.6, lw=1.5 if most else 1.0, zorder=5 if most else 3,
-        )  # fmt: skip
-    at = data.filter(E=panel.shown)
-    named = [(row["p"], row["residual"], number(row["value"])) for row in at.to_dicts()]
-    marks = data.select(pl.col("p").cast(pl.Float64), "residual").to_numpy()
-    joined = [line for line in axes.lines if line.get_marker() == "o"]
-    spots = [marknames.along(axes, line.get_xdata(), line.get_ydata()) for line in joined]
-    marknames.place(axes, named, np.vstack([marks, *spots]), size=style.SMALL)
+        drawn = {**_BOLD, "zorder": 5} if panel.shown == E else _PLAIN
+        axes.plot(at["p"].to_numpy(), at["residual"].to_numpy(), color=colours[E], **drawn)
+    shown = data.filter(E=panel.shown).select("p", "residual", "value").rows()
+    names = [Label(p, residual, number(value), style.INK) for p, residual, value in shown]
+    marknames.place(axes, names, size=style.SMALL)
 
 
 def _entry(panel: _Panel) -> str:

@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from analysis.figures import layout, style
-from analysis.figures.words import axis_protocol, y_label
+from analysis.figures.words import Protocols, short_protocols, whole_protocols, y_label
 from analysis.metrics import metric
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def empty(axes: Axes, said: str) -> None:
     axes.text(0.5, 0.5, said, transform=axes.transAxes, ha="center", color=style.FAINT)
 
 
-def metric_axis(axes: Axes, row: Row, values: Sequence[float]) -> None:
-    """The vertical axis of a row's metric: its scale, its name and its protocol."""
-    layout.y_label(axes, y_label(row.metric), axis_protocol(row.protocol))
+def metric_axis(axes: Axes, row: Row, values: Sequence[float], short: Protocols) -> None:
+    """The vertical axis of a row's metric: its scale, its name and its protocol in short."""
+    layout.y_label(axes, y_label(row.metric), short[row.metric, row.protocol])
     if metric(row.metric).transform == "log2":
         style.log2_axis(axes, values)
     else:
@@ -56,12 +56,13 @@ def headings(rows: Sequence[Row]) -> list[str]:
     return [f"{whose[row.source] if both else ''}{row.where}" if several else "" for row in rows]
 
 
+def protocols(rows: Sequence[Row]) -> Protocols:
+    """What stands beside the axes of these rows."""
+    return short_protocols((row.metric, row.protocol) for row in rows)
+
+
 def small_print(rows: Sequence[Row], said: str, notes: Sequence[str]) -> list[str]:
-    """The caption's paragraphs: what was drawn, protocols that were cut short, notes."""
-    protocols = [
-        f"{row.metric}: {row.protocol}."
-        for row in rows
-        if axis_protocol(row.protocol).replace("\n", "; ") != row.protocol
-    ]
+    """The caption's paragraphs: what was drawn, every protocol in full, notes."""
+    whole = whole_protocols((row.metric, row.protocol) for row in rows)
     where = "; ".join(dict.fromkeys(row.where for row in rows))
-    return [f"{where}. {said}", *dict.fromkeys(protocols), *(f"Note: {note}." for note in notes)]
+    return [f"{where}. {said}", *whole, *(f"Note: {note}." for note in notes)]

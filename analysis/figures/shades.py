@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.artist import Artist
-from matplotlib.colors import to_hex
-from matplotlib.lines import Line2D
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.patches import Rectangle
+
+from analysis.figures import layout
+from analysis.figures.layout import Page
+from analysis.figures.style import INK, SMALL, TINY
 
 _LIGHTEST = 0.88  # beyond, viridis's yellow is lost on white
-_KEYS = 9  # legend entries
+_CELL, _HEIGHT, _NAME = 0.40, 0.165, 0.66  # inches: of a cell; left of the bar, for its name
 
 
 def shades(sizes: Sequence[int]) -> dict[int, str]:
@@ -26,15 +30,34 @@ def shades(sizes: Sequence[int]) -> dict[int, str]:
     }
 
 
-def legend(colours: dict[int, str]) -> tuple[list[Artist], list[str]]:
-    """Keys of some sizes, the smallest and the largest among them."""
+def bar(made: Page, row: int, colours: Mapping[int, str]) -> None:
+    """The colour bar of a page, in a row of its shared legend: a cell for every E that is drawn,
+    named in it; where there are more than have room, every second one, or third, is named."""
+    width, height = made.figure.get_size_inches()
     sizes = sorted(colours)
-    if len(sizes) > _KEYS:
-        at = np.unique(np.linspace(0, len(sizes) - 1, _KEYS).round().astype(int))
-        sizes = [sizes[index] for index in at]
-    handles: list[Artist] = [Line2D([], [], color=colours[size], lw=2.4) for size in sizes]
-    names = [size_name(size) for size in sizes]
-    return handles, [f"E = {names[0]}", *names[1:]]
+    room = width - layout.MARGIN - _NAME - layout.EDGE
+    cell = min(_CELL, room / len(sizes))
+    step = math.ceil(_CELL / cell * 0.85)
+    y = made.legend_y - row * layout.MARKERS
+    made.figure.text(
+        layout.MARGIN / width, y / height, "code size $E$", fontsize=SMALL, va="center_baseline"
+    )
+    for index, size in enumerate(sizes):
+        x = layout.MARGIN + _NAME + index * cell
+        made.figure.add_artist(Rectangle(
+            (x / width, (y - _HEIGHT / 2) / height), cell / width, _HEIGHT / height,
+            fc=colours[size], ec="none", transform=made.figure.transFigure,
+        ))  # fmt: skip
+        if index % step == 0:
+            made.figure.text(
+                (x + cell / 2) / width, y / height, size_name(size), fontsize=TINY,
+                color=_ink(colours[size]), ha="center", va="center_baseline",
+            )  # fmt: skip
+
+
+def _ink(colour: str) -> str:
+    """White on dark cells, else dark."""
+    return "white" if np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) < 0.5 else INK
 
 
 def size_name(size: float) -> str:

@@ -39,6 +39,7 @@ class XAxis:
     ticks: Literal["powers", "values", "numbers"] = "powers"
     protocol: str = ""  # of a metric along x
     name: str = ""
+    title: str = ""  # where it differs from panel to panel: the panels' titles name it
 
     @property
     def words(self) -> str:

@@ -28,6 +28,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 BASE, SMALL, TINY = 8.5, 7.5, 7.0  # points
 
 _PATCH = {8: ("o", COLOURS[0]), 16: ("s", COLOURS[1]), 32: ("^", COLOURS[2])}
+_DATASETS = {
+    "imagenet1k": COLOURS[1], "coco2017": COLOURS[0], "photos-heldout": COLOURS[2],
+    "photos-tune": COLOURS[3], "ucf101": COLOURS[4], "kinetics700": COLOURS[5],
+    "shutterstock": COLOURS[3],
+}  # fmt: skip
 _SPARE = (("D", COLOURS[3]), ("v", COLOURS[4]), ("P", COLOURS[5]), ("X", INK))
 
 # seaborn's `axes_style("ticks")`, less what is set below and the map that no figure uses: to import
@@ -113,6 +118,17 @@ def patch_looks(patches: Sequence[int]) -> dict[Any, tuple[str, str]]:
     return {p: _PATCH[p] if p in _PATCH else next(spare) for p in sorted(set(patches))}
 
 
+def dataset_colours(names: Sequence[str]) -> dict[str, str]:
+    """Colour of each data set; a name that is known keeps its own in every figure and source,
+    unless one before it on the page has the same."""
+    found: dict[str, str] = {}
+    for name in sorted(names, key=lambda each: each not in _DATASETS):
+        free = [colour for colour in COLOURS if colour not in found.values()] or COLOURS
+        own = _DATASETS.get(name, free[0])
+        found[name] = own if own in free else free[0]
+    return {name: found[name] for name in names}
+
+
 def value_looks(values: Sequence[Any]) -> dict[Any, tuple[str, str]]:
     """Marker and colour of each value of some other column, in the order given."""
     every = (*_PATCH.values(), *_SPARE)
@@ -139,11 +155,6 @@ def value_axis(axes: Axes, values: Sequence[float], *, log2: bool) -> None:
     axes.xaxis.set_major_locator(FixedLocator(few))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     axes.xaxis.set_minor_locator(NullLocator())
-
-
-def make_room(axes: Axes, share: float) -> None:
-    """Leave `share` of the panel's width free on the right, beyond what x shows now."""
-    widen(axes, "x", 0, share / (1 - share))
 
 
 def widen(axes: Axes, which: Literal["x", "y"], before: float, after: float) -> None:
@@ -174,25 +185,30 @@ def size_axis(axes: Axes, sizes: Sequence[float]) -> None:
         axes.set_xlim(2.0 ** (first - pad), 2.0 ** (last + pad))
     step = 1 if last - first <= 6 else 2
     axes.xaxis.set_major_locator(FixedLocator([2.0**k for k in range(first, last + 1, step)]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda E, _: f"$2^{{{np.log2(E):.0f}}}$"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda E, _: _power(E)))
     axes.xaxis.set_minor_locator(NullLocator())
 
 
 def log2_axis(axes: Axes, values: Sequence[float], which: Literal["x", "y"] = "y") -> None:
-    """A metric that is fitted as log2 is drawn so, its ticks labelled with plain numbers."""
+    """A metric that is fitted as log2 is drawn so. Ticks are plain numbers, where small ones are
+    among them powers of two."""
     low, high = float(np.log2(min(values))), float(np.log2(max(values)))
     pad = max(0.06 * (high - low), 0.1)
     (axes.set_yscale if which == "y" else axes.set_xscale)("log", base=2)
     axes.set(**{f"{which}lim": (2 ** (low - pad), 2 ** (high + pad))})
     octaves = high - low + 2 * pad
+    small = low - pad < np.log2(0.1)  # there plain numbers are long, or no longer powers of two
     step = 1 if octaves <= 6 else 2
     exponents = range(int(np.floor(low - pad)), int(np.ceil(high + pad)) + 1, step)
-    parts = (1.0, 1.5) if octaves < 5 else (1.0,)
+    parts = (1.0, 1.5) if octaves < 5 and not small else (1.0,)
     ticks = [2.0**k * part for k in exponents for part in parts]
     narrow = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10])  # powers would leave one tick or none
     axis = axes.yaxis if which == "y" else axes.xaxis
     axis.set_major_locator(narrow if octaves < 1.5 else FixedLocator(ticks))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    powers = small and octaves >= 1.5
+    axis.set_major_formatter(
+        FuncFormatter(lambda value, _: _power(value) if powers else f"{value:.4g}")
+    )
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
 
@@ -202,9 +218,9 @@ def _short(value: float) -> str:
     return f"{value / 1000:.3g}k" if abs(value) >= 10_000 else f"{value:.3g}"
 
 
-def _tick(value: float) -> str:
-    """A power of two in few characters: 0.125, but 0.016."""
-    return f"{value:.4g}" if value >= 0.1 else f"{value:.2g}"
+def _power(value: float) -> str:
+    """A power of two as such."""
+    return f"$2^{{{np.log2(value):.0f}}}$"
 
 
 @contextmanager

@@ -45,4 +45,5 @@ MASK = Spec(
     floor=False,
     where=_with("mask_simple", "mask_latent"),
     needs="of masked tokenizers",
+    size=(2.6, 2.3),
 )

@@ -3,39 +3,57 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
 from analysis.figures.lanes import Lane
+from analysis.figures.partial import partial
 from analysis.figures.spec import Mark, Spec, banded
 from analysis.fits import LineFit
 from analysis.frames import Results
 from analysis.metrics import metric
-from analysis.published import PAPER
 
-BAND = ", with the 95% confidence band of the mean"
+BAND = ", with the 95% confidence band of the mean (cut at the axes and at what the metric can be)"
+_CITED = "published: "
 _NAME = 13  # characters of a legend's name beside which R² and the sd have room
 _NO_FID = "is not FID and not comparable with published FIDs"
-_LABEL = 45  # characters of a protocol beside an axis; the caption has all of them
+_LABEL = 48  # characters of a protocol beside an axis; the caption has all of it
+_BELOW = "protocol: see below"
+# What is said of a protocol where nothing else tells it apart: data set, number of samples, size of
+# a sample; whose it is.
+_TELLING = re.compile(r"N=\d+|[\w.-]+@\d+|(\d+ ?[x×] ?)?\d+px|published|(Figure|Table) \w+")
 
 
-def short(protocol: str, width: int = _LABEL) -> str:
-    """The parts of a protocol that fit, in their order, and an ellipsis when some are left out."""
-    if len(protocol) <= width:
-        return protocol
-    kept = ""
-    for part in re.split(r"[;:,|] ", protocol):
-        longer = f"{kept}, {part}" if kept else part
-        if len(longer) <= width - 3:
-            kept = longer
-    return f"{kept}, …" if kept else protocol[: width - 1].rstrip() + "…"
+def short(protocol: str, others: Iterable[str] = ()) -> str:
+    """A protocol beside its axis, in whole parts: what `others` of its metric on the page lack,
+    then what it was measured on."""
+    parts = _parts(protocol)
+    lacking = [set(_parts(other)) for other in others if other != protocol]
+    own = [part for part in parts if any(part not in other for other in lacking)]
+    telling = [part for part in parts if _TELLING.fullmatch(part) and part not in own]
+    chosen: list[str] = []
+    for part in [*own, *telling] or parts:
+        if len(", ".join([*chosen, part])) <= _LABEL:
+            chosen.append(part)
+    return ", ".join(part for part in parts if part in chosen) or _BELOW
 
 
-def axis_protocol(protocol: str) -> str:
-    """A protocol beside its axis: how it was measured, and below that on what."""
-    how, semicolon, what = protocol.partition("; ")
-    return f"{short(how)}\n{short(what)}" if semicolon else short(protocol)
+def _parts(protocol: str) -> list[str]:
+    return list(dict.fromkeys(part for part in re.split(r"[;:,|] +", protocol) if part))
+
+
+Protocols = Mapping[tuple[str, str], str]  # (metric, protocol) → its short form on this page
+
+
+def short_protocols(measured: Iterable[tuple[str, str]]) -> Protocols:
+    """The short forms on a page of these (metric, protocol); ours are told from ours, the paper's
+    from the paper's: rows of panels say whose they are."""
+    every = list(dict.fromkeys(measured))
+    kin = {one: (one[0], one[1].startswith(_CITED)) for one in every}
+    return {
+        one: short(one[1], [other[1] for other in every if kin[other] == kin[one]]) for one in every
+    }
 
 
 def y_label(name: str) -> str:
@@ -50,8 +68,8 @@ def y_label(name: str) -> str:
     return f"{name}{unit}{mark}"
 
 
-def entry(fit: LineFit, mark: Mark, lane: Lane) -> str:
-    """A legend line: what it is, R² and residual sd; or that there is no line.
+def entry(fit: LineFit, mark: Mark, lane: Lane, *, counted: bool = False) -> str:
+    """A legend line: what it is, R² and residual sd, and n where asked for; or that there is none.
 
     The paper's R² have two decimals, as it prints them. Several data sets on one axis are told by
     name, and so is whose they are where ours and the paper's share it.
@@ -65,9 +83,11 @@ def entry(fit: LineFit, mark: Mark, lane: Lane) -> str:
         return f"{what}: no line, n = {fit.n}"
     digits = 2 if fit.source == "published" else 3
     r2 = "undefined" if fit.r2 is None else f"{fit.r2:.{digits}f}"
+    n = f", n {fit.n}" * counted
     if len(what) > _NAME:
-        return f"{what[: 2 * _NAME]}: $R^2$ {r2}"
-    return f"{what}: $R^2$ {r2}, sd {number(fit.residual_sd)}{_unit(fit)}"
+        return f"{what[: 2 * _NAME]}: $R^2$ {r2}{n}"
+    unit = "" if counted else _unit(fit)  # no room for both; the caption names the scale
+    return f"{what}: $R^2$ {r2}, sd {number(fit.residual_sd)}{unit}{n}"
 
 
 def fit_name(fit: LineFit, mark: Mark) -> str:
@@ -131,12 +151,8 @@ def data_notes(spec: Spec, results: Results, frame: pl.DataFrame) -> tuple[str, 
             )
         notes += _bias(name, ours)
     notes += _rates(spec, trained)
+    notes += partial(results, trained["point_id"], spec.kind)
     have = trained["point_id"].n_unique()
-    if spec.kind == "reconstruct":
-        shapes = trained.select("resolution", "frames").unique()
-        want = results.points.join(shapes, on=["resolution", "frames"], how="semi").height
-        if have < want and spec.where is None:
-            notes.append(f"{have} of {want} points are scored so far: the figure is partial")
     for name in names:
         part = trained.filter(pl.col("metric") == name)["point_id"].n_unique()
         if part < have:
@@ -190,7 +206,7 @@ def caption(
     fits: Sequence[LineFit],
     notes: Sequence[str],
 ) -> list[str]:
-    """The small print: what was averaged and fitted, then the protocols that were cut short."""
+    """The small print: what was averaged and fitted, then every protocol in full."""
     said = [
         _whose(results, frame.filter(pl.col("source") == source), rows)
         for source in results.sources
@@ -198,11 +214,8 @@ def caption(
     ]
     paragraphs = [" ".join([*said, *_fitted(spec, fits)])]
     for lane in rows:
-        for name, protocol, _ in lane.panels.values():
-            if axis_protocol(protocol).replace("\n", "; ") != protocol:
-                text = f"{name}{_on(lane, rows)}: {protocol}."
-                if text not in paragraphs:
-                    paragraphs.append(text)
+        ours = [one[:2] for one in lane.panels.values() if not one[1].startswith(_CITED)]
+        paragraphs += whole_protocols(ours, f" on {listed(lane.datasets)}" * (len(rows) > 1))
     # The Fréchet note stands on the axis already.
     paragraphs += [f"Note: {note}." for note in notes if not re.match(r"no [rg]FID", note)]
     return paragraphs
@@ -216,7 +229,8 @@ def _whose(results: Results, frame: pl.DataFrame, rows: Sequence[Lane]) -> str:
     sets = frame["dataset"].unique(maintain_order=True)
     where = "" if len(rows) > 1 else f", on {listed(sets)}"
     if frame["source"][0] == "published":
-        return f"Published ({PAPER}): {counts}{where}."
+        figures = [protocol.removeprefix(_CITED) for protocol in frame["protocol"].unique().sort()]
+        return f"Published ({', '.join(figures)}): {counts}{where}."
     seeds = trained["seed"].drop_nulls().unique().sort().to_list()
     even = trained["point_id"].n_unique() == configurations * len(seeds)
     per = f", seed {seeds[0]}" if len(seeds) == 1 else ""
@@ -240,6 +254,8 @@ def _fitted(spec: Spec, fits: Sequence[LineFit]) -> list[str]:
         f"{what} over {size} on configuration means{band}; "
         "sd: residual, on the scale of the fit (log2 for Fréchet distances).",
     ]
+    if not band and any(fit.model is not None and fit.group for fit in fits):
+        said.append("No bands: those of several lines would hide each other.")
     if any(fit.model is not None and fit.model.dof == 1 and not fit.group for fit in fits):
         said.append("No band where one degree of freedom is left: t is 12.7 there.")
     if any(fit.series == "floor" for fit in fits):
@@ -247,8 +263,12 @@ def _fitted(spec: Spec, fits: Sequence[LineFit]) -> list[str]:
     return said
 
 
-def _on(lane: Lane, rows: Sequence[Lane]) -> str:
-    return f" on {listed(lane.datasets)}" if len(rows) > 1 else ""
+def whole_protocols(measured: Iterable[tuple[str, str]], where: str = "") -> list[str]:
+    """A line for every (metric, protocol): `rFID, rIS on imagenet1k: published: …`."""
+    names: dict[str, list[str]] = {}
+    for name, protocol in dict.fromkeys(measured):
+        names.setdefault(protocol, []).append(name)
+    return [f"{', '.join(every)}{where}: {protocol}." for protocol, every in names.items()]
 
 
 def _unit(fit: LineFit) -> str:

@@ -24,7 +24,7 @@ from vitok_core.errors import UserError
 
 VALUE = pl.col("value")
 # With a line over E and any sweep's points; the others: test_paper_figures.
-OVER_E = ("e_vs_rfid", "e_vs_metrics", "e_vs_metrics_512p", "e_vs_generation")
+OVER_E = ("e_vs_rfid", "e_vs_metrics", "e_vs_generation")
 
 
 def draw(made: Results, figure: str = "e_vs_metrics") -> Drawing:

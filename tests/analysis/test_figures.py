@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 import seaborn
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from pages import assert_marks_are_inside, assert_text_is_whole
 from synthetic import FRECHET, quickstart
 
 from analysis.figures import FIGURES, Drawing, Request, find, style
-from analysis.figures.words import axis_protocol, short
+from analysis.figures.words import short
 from analysis.frames import Results
 from analysis.published.measured import load_published
 from vitok_core.errors import UserError
@@ -132,10 +133,13 @@ def test_the_paper_s_four_panels_over_powers_of_two() -> None:
 def test_protocols_stand_on_the_axes_and_whole_in_the_caption() -> None:
     drawing = draw(quickstart())
     said = [text.get_text() for text in drawing.canvas.findobj(Text)]
+    assert said.count("N=512, photos-heldout@1, 64px") == 2  # Fréchet distance, IS
+    assert said.count("photos-heldout@1, 64px") == 2  # SSIM, PSNR
+    whole = " ".join(said)
     for name, protocol in drawing.data.select("metric", "protocol").unique().rows():
-        assert axis_protocol(protocol) in said
-        whole = " ".join(said)
+        assert whole.count(f"{name}: {protocol[:20]}") == 1
         assert all(word in whole for word in f"{name}: {protocol}.".split())
+    assert "…" not in whole
 
 
 def test_a_protocol_is_never_read_as_mathematics() -> None:
@@ -203,6 +207,63 @@ def test_a_partial_sweep_says_that_it_is() -> None:
     assert "the figure is partial" in said
 
 
+def test_n_stands_in_the_legend_where_the_lines_differ_in_it() -> None:
+    """The floor of a partial sweep is whole."""
+    made = quickstart(seeds=(0,))
+    floors = pl.col("kind") == "floor"
+    early = pl.col("point_id").is_in(made.points["point_id"][:10].implode())
+    rows = made.point_metrics.filter(floors | early)
+    drawing = draw(replace(made, point_metrics=rows))
+    said = [text.get_text() for text in drawing.canvas.findobj(Text)]
+    assert sum(line.startswith("trained: ") and line.endswith(", n 10") for line in said) == 4
+    assert sum(line.startswith("PCA floor: ") and line.endswith(", n 15") for line in said) == 4
+    assert_text_is_whole(drawing.canvas)
+    assert not any(", n 15" in text.get_text() for text in case("quickstart").findobj(Text))
+
+
+def test_points_of_one_resolution_are_no_second_figure_2() -> None:
+    with pytest.raises(UserError, match="no reconstruction at 512p or at two resolutions"):
+        draw(quickstart(), "e_vs_metrics_512p")
+    both = draw(quickstart().with_published(), "e_vs_metrics_512p")
+    assert set(both.data["source"]) == {"published"}
+    assert any("at 512p or at two resolutions of ours" in note for note in both.notes)
+    low, high = quickstart(seeds=(0,)), quickstart(seeds=(0,), resolution=128, channels=(4, 16))
+    two = replace(
+        low, points=pl.concat([low.points, _renamed(high.points)]),
+        point_metrics=pl.concat([low.point_metrics, _renamed(high.point_metrics)]),
+        jobs=pl.concat([low.jobs, _renamed(high.jobs)]),
+        edges=pl.concat([low.edges, _renamed(high.edges)]),
+    )  # fmt: skip
+    assert set(draw(two, "e_vs_metrics_512p").data["resolution"]) == {128}
+
+
+def _renamed(frame: pl.DataFrame) -> pl.DataFrame:
+    ids = [name for name in frame.columns if name.endswith("_id")]
+    return frame.with_columns(pl.col(name) + "-128p" for name in ids)
+
+
+def test_bands_stay_within_what_a_metric_can_be() -> None:
+    axes = draw(load_published()).canvas.axes[2]
+    bands = [each.get_paths()[0].vertices for each in axes.findobj(PolyCollection)]
+    assert axes.get_ylabel() == "rSSIM"
+    assert bands
+    assert max(band[:, 1].max() for band in bands) == 1
+
+
+def test_a_data_set_has_one_colour_in_every_figure() -> None:
+    colours = set()
+    for made in (load_published(), quickstart().with_published()):
+        drawing = draw(made, "e_vs_rfid")
+        for axes in drawing.canvas.axes:
+            legend = axes.get_legend()
+            for line, text in zip(legend.get_lines(), legend.get_texts(), strict=True):
+                if text.get_text().startswith("imagenet1k"):
+                    colours.add(line.get_color())
+    assert len(colours) == 1
+    names = ["imagenet1k", "zebra", "photos-tune", "shutterstock"]
+    assert len(set(style.dataset_colours(names).values())) == 4
+
+
 def test_too_few_points_draw_without_a_line() -> None:
     drawing = draw(quickstart(patches=(16,), channels=(4, 8)))
     assert [fit.model for fit in drawing.fits] == [None] * 8
@@ -231,15 +292,20 @@ def test_an_unknown_figure_names_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "expected"),
+    ("protocol", "others", "expected"),
     [
-        ("n=512", "n=512"),
-        ("a network with a very long name 0.1.0 (sha256 1234), n=512, uint8", "n=512, uint8, …"),
-        ("x" * 60, "x" * 44 + "…"),
+        ("uint8", [], "uint8"),
+        ("exp mean KL, 1 split; N=512; set@1: 512 crops, 64px", [], "N=512, set@1, 64px"),
+        ("published: ViTok, arXiv 1, Figure 2", [], "published, Figure 2"),
+        ("A, 8-bit; N=512; set@1", ["A, float; N=512; set@1"], "8-bit, N=512, set@1"),
+        ("A, 8-bit; N=512; set@1", ["A, 8-bit; N=64; set@1"], "N=512, set@1"),
+        ("x" * 60, [], "protocol: see below"),
     ],
 )
-def test_a_short_protocol_is_made_of_whole_parts(protocol: str, expected: str) -> None:
-    assert short(protocol) == expected
+def test_a_short_protocol_says_what_differs_in_whole_parts(
+    protocol: str, others: list[str], expected: str
+) -> None:
+    assert short(protocol, [protocol, *others]) == expected
 
 
 def _only(metric: str) -> pl.DataFrame:

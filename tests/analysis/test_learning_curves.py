@@ -55,7 +55,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
 def test_each_seed_and_the_mean_are_drawn(root: Root) -> None:
     drawing = draw(root.path)
     assert [axes.get_title() or axes.texts[0].get_text() for axes in drawing.canvas.axes] == [
-        "loss", "loss_kl",
+        "Loss", "KL, mean per code element",
     ]  # fmt: skip
     lines = drawing.canvas.axes[0].lines
     assert len(lines) == 4 * 3  # configurations × (two seeds and their mean)
