@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import vitok_core
 from sweep.cli import storing
+from sweep.ranks.meeting import Spawned
 from sweep.snapshot import code_identity
 from sweep.stopping import Signals
 from sweep.worker import Outcome, run_job
@@ -35,7 +36,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """Point p1 was trained; p2 was not yet, and its stage 2 hangs on its stage 1."""
     lab = Lab(tmp_path_factory.mktemp("lab") / "results")
     folder = lab.job("a", slug=SLUG, **CONFIG)
-    assert run_job(folder, Signals()) is Outcome.FINISHED
+    with Spawned(signals := Signals()) as crew:
+        assert run_job(folder, signals, crew) is Outcome.FINISHED
     lab.job("r", "a", kind="reconstruct", slug="reconstruct-p1")
     lab.job("b", slug="tokenizer-p2", **CONFIG)
     lab.job("f", "b", kind="finetune", slug="finetune-p2")
