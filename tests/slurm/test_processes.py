@@ -129,16 +129,21 @@ Disturb = Callable[[Cluster, str], object]
 
 
 @pytest.mark.slow
-def test_four_processes_train_as_one_and_survive_what_slurm_does(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    """The curve is that of one process; warned and requeued, the weights are those of an
-    undisturbed run, bit for bit."""
+def test_four_processes_on_two_nodes_train_as_one(cluster: Cluster, tmp_path: Path) -> None:
     one = Training(tmp_path / "one")
     one.launch("--scheduler", "local")
     four = Training(tmp_path / "four", FOUR)
     four.launch("--scheduler", "slurm")
     assert four.losses() == pytest.approx(one.losses(), rel=1e-4)
+
+
+@pytest.mark.longest
+def test_warned_and_requeued_they_end_with_an_undisturbed_runs_weights(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """Bit for bit."""
+    four = Training(tmp_path / "four", FOUR)
+    four.launch("--scheduler", "slurm")
     disturbances: dict[str, Disturb] = {
         "warned": lambda cluster, task: cluster.run("scancel", "--signal=USR2", task),
         "requeued": lambda cluster, task: cluster.run("scontrol", "requeue", task),
