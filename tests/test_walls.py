@@ -20,6 +20,7 @@ TORCH_FREE = {
     "vitok_core.errors",
     "vitok_core.files",
     "vitok_core.kinds",
+    "vitok_core.used",
     "vitok_core.variants",
     "vitok_core.metrics.networks",
     "vitok_core.metrics.sheet",
