@@ -17,7 +17,7 @@ _REASON = 200  # characters; the journal has it whole
 def table(found: Sequence[Outcome]) -> Table:
     """One row for each rehearsed job, parents before children."""
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("kind", "job", "of"):
+    for heading in ("kind", "job", "jobs"):
         made.add_column(heading, no_wrap=True)
     made.add_column("outcome", no_wrap=True)
     for heading in ("seconds", "peak MB", "img/s"):

@@ -15,7 +15,8 @@ from sweep.cli import app as roof
 
 COMMANDS = (
     "plan", "diff", "schema", "rehearse", "launch", "run", "cancel", "retry", "status", "why",
-    "logs", "sync", "query", "export", "gc", "report", "predict", "doctor", "db rebuild", "db check",
+    "logs", "sync", "query", "export", "gc", "report", "predict", "doctor",
+    "db rebuild", "db check",
 )  # fmt: skip
 
 
