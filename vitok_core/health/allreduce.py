@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from torch.multiprocessing.spawn import spawn
 
 from vitok_core.context import Machine, Ranks
 from vitok_core.health.outcome import Outcome
@@ -33,7 +33,7 @@ def all_reduce(kind: str) -> Outcome:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "rank0.json"
-        mp.spawn(_rank, (kind, size, port, str(told)), nprocs=size)  # type: ignore[no-untyped-call]
+        spawn(_rank, (kind, size, port, str(told)), nprocs=size)  # type: ignore[no-untyped-call]
         found = json.loads(told.read_text())
     bandwidth = 2 * (size - 1) / size * 4 * _VALUES[kind] / found["seconds"]
     said = f"{size} processes: {bandwidth / 1e9:.3g} GB/s bus bandwidth"

@@ -18,13 +18,15 @@ def devices(kind: str) -> Outcome:
     found = [_device(each) for each in devices_of(kind)]
     values: dict[str, Any] = {"torch": torch.__version__, "devices": found}
     if kind == "cuda":
-        values |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
+        cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        values |= {"cuda": torch.version.cuda, "cudnn": cudnn}
     if not found:
         built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
         said = f"no GPU here: torch {torch.__version__}, {built}, sees none"
         return Outcome(False, said, values=values)
     if kind == "cuda":
-        values["nccl"] = ".".join(map(str, torch.cuda.nccl.version()))  # type: ignore[no-untyped-call]
+        nccl = torch.cuda.nccl.version()  # type: ignore[no-untyped-call]
+        values["nccl"] = ".".join(map(str, nccl))
     wrong = [each["name"] for each in found if not each["right"]]
     names = [f"{each['name']} ({each['memory_gb']} GB)" for each in found]
     listed = ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))

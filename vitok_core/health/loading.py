@@ -25,7 +25,7 @@ def loading(kind: str) -> Outcome:
     """Drawn images at 256 px. Right when workers give what this process alone gives."""
     workers = max(1, min(_MOST_WORKERS[kind], len(os.sched_getaffinity(0))))
     if kind == "cuda":
-        torch.cuda.init()  # so that batches are pinned, as in a training
+        torch.cuda.init()  # type: ignore[no-untyped-call]  # so that batches are pinned, as in a training
     alone, slow = _batches(kind, 0, few=2)
     together, fast = _batches(kind, workers)
     right = all(torch.equal(a, b) for a, b in zip(alone, together, strict=False))

@@ -46,7 +46,7 @@ def speed(kind: str) -> Outcome:
 
 
 def resume(kind: str) -> Outcome:
-    """Right when a training that was killed (SIGKILL) ends with the weights of an undisturbed one."""
+    """Right when a training that was killed (SIGKILL) ends with the undisturbed one's weights."""
     with tempfile.TemporaryDirectory() as folder:
         whole = _weights(Bench(Path(folder) / "whole", Machine(device=kind)))
         place = Path(folder) / "killed"
