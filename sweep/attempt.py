@@ -26,10 +26,13 @@ def journals(folder: JobFolder) -> list[tuple[int, Path]]:
 
 
 def furthest_first(folder: JobFolder) -> list[Path]:
-    """The job's checkpoints in the order in which a resume tries them."""
-    found = folder.checkpoints.glob("*/*.pt")
-    visible = [path for path in found if not path.name.startswith(".")]
-    return sorted(visible, key=_furthest, reverse=True)
+    """The job's checkpoints in the order in which a resume tries them; milestones are none."""
+    return sorted(_checkpoints(folder) - set(milestones(folder)), key=_furthest, reverse=True)
+
+
+def milestones(folder: JobFolder) -> list[Path]:
+    """The weights that the job kept on its way, for evaluation."""
+    return sorted(path for path in _checkpoints(folder) if path.name.startswith("milestone-"))
 
 
 class DoneJobs:
@@ -162,6 +165,12 @@ def check_fingerprint(folder: Path, name: str, version: str, fingerprint: str) -
             f"used it ({known[:12]}… then, {fingerprint[:12]}… now): results would not be "
             "comparable. Point the site file at the old content, or use another --results"
         )
+
+
+def _checkpoints(folder: JobFolder) -> set[Path]:
+    """Whole files of all attempts; those still being written have a dot before their name."""
+    found = folder.checkpoints.glob("*/*.pt")
+    return {path for path in found if not path.name.startswith(".")}
 
 
 def _furthest(path: Path) -> tuple[bool, str, int]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from sweep.attempt import furthest_first, journals
+from sweep.attempt import furthest_first, journals, milestones
 from sweep.facts import JobFacts
 from sweep.journal import read_from
 from sweep.launchlog import LaunchLog
@@ -142,7 +142,7 @@ def _unneeded(folder: JobFolder, job: JobFacts, spent: bool) -> list[Path]:
     if job.finished is None:
         return _after_first_whole(folder, there)
     if spent:
-        return there
+        return there + milestones(folder)
     final = folder.checkpoints / str(job.finished) / FINAL
     others = [path for path in there if path != final]
     # Without whole final weights the rest is all that is left of this training.

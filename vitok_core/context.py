@@ -76,7 +76,8 @@ class Context(Protocol):
     parents: Sequence[Parent]
 
     def earlier_checkpoints(self) -> Sequence[Path]:
-        """Complete checkpoint files of all attempts, the furthest step first."""
+        """What a resume may go on from: complete step and final checkpoints of all attempts, the
+        furthest step first. Milestones, which have no optimizer, are not among them."""
 
     def resumed(self, step: int, path: Path) -> None:
         """Say that this attempt goes on from `path`, after `step` optimizer steps."""

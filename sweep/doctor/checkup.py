@@ -48,7 +48,9 @@ def examine(results: Path, db: str | None, option: Path | None) -> list[Finding]
         checks.append(("results on nodes", PATIENCE, partial(disk.shared, results)))
     for name in site.data:
         checks.append((f"data {name}", PATIENCE, partial(inputs.data_set, name, site)))
-    for name in dict.fromkeys((*site.weights, *NETWORKS)):
+    # What no package brings is needed by few: it is asked for where the site file names it.
+    packaged = [network.name for network in NETWORKS.values() if network.package]
+    for name in dict.fromkeys((*site.weights, *packaged)):
         checks.append((f"weights {name}", _LONG, partial(inputs.weights, name, site)))
     checks.append(("GPUs", PATIENCE + 1, partial(gpus.gpus, on_cluster)))
     return [*found, *_side_by_side(checks)]

@@ -14,10 +14,6 @@ from vitok_core.data import sources
 from vitok_core.kinds import KINDS
 from vitok_core.metrics import networks
 
-_NOT_BUILT = {
-    "lpips-vgg": "loss.perceptual: lpips-vgg is not in this release, it comes with a later one; "
-    "set loss.perceptual=null and loss.perceptual_weight=0 to train without it",
-}
 _VIDEO_REMEDY = "set data.frames=1, or name videos: " + ", ".join(
     name for name, entry in sources.DATASETS.items() if entry.media == "videos"
 )
@@ -27,8 +23,8 @@ _LEAST_RESOLUTION = 11  # pixels: SSIM's Gaussian window
 def missing(plan: Plan, site: Site) -> list[str]:
     """Everything that the plan's jobs need and this machine lacks; empty when all is here."""
     lines = [sources.missing(name, site.data) for name in data_sets(plan)]
-    lines += [_NOT_BUILT.get(name) for name in perceptual_networks(plan)]
-    lines += [networks.missing(name, site.weights) for name in feature_networks(plan)]
+    named = perceptual_networks(plan) + feature_networks(plan)
+    lines += [networks.missing(name, site.weights) for name in named]
     return list(dict.fromkeys(line for line in [*lines, *faults(plan)] if line))
 
 

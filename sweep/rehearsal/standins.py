@@ -71,14 +71,9 @@ def _networks(config: Science, site: Site) -> dict[str, str]:
     loss, scored = getattr(config, "loss", None), getattr(config, "evaluation", None)
     names = [loss.perceptual] if loss is not None and loss.perceptual else []
     names += list(scored.networks) if scored is not None else []
-    found = {}
-    for name in names:
-        if name in site.weights:
-            continue
-        if name in networks.NETWORKS:
-            reason = networks.missing(name, site.weights)
-        else:
-            reason = f"network {name}: not in this release"
-        if reason is not None:
-            found[name] = f"ran without {reason}"
-    return found
+    reasons = {name: networks.missing(name, site.weights) for name in names}
+    return {
+        name: f"ran without {reason}"
+        for name, reason in reasons.items()
+        if reason is not None and name not in site.weights
+    }

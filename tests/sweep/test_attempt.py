@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from stubbed import Bench, records
 
-from sweep.attempt import AttemptContext, DoneJobs, is_done, numerics, open_journal
+from sweep.attempt import AttemptContext, DoneJobs, is_done, milestones, numerics, open_journal
 from sweep.journal import dump_line
 from sweep.layout import JobFolder
 from sweep.shown import Shown
@@ -74,7 +74,8 @@ def test_progress_is_thinned_out_but_its_end_is_not(folder: JobFolder) -> None:
 def test_checkpoints_of_all_attempts_the_furthest_first(folder: JobFolder) -> None:
     attempt = context(folder)
     names = ["1/step-000000010.pt", "2/step-000000010.pt", "10/step-000000010.pt",
-             "1/step-000000100.pt", "2/.step-000000999.pt.12.tmp", "2/final.pt"]  # fmt: skip
+             "1/step-000000100.pt", "2/.step-000000999.pt.12.tmp", "2/final.pt",
+             "1/milestone-000000999.pt"]  # fmt: skip
     for name in names:
         path = folder.checkpoints / name
         path.parent.mkdir(exist_ok=True)
@@ -82,6 +83,7 @@ def test_checkpoints_of_all_attempts_the_furthest_first(folder: JobFolder) -> No
     found = [str(path.relative_to(folder.checkpoints)) for path in attempt.earlier_checkpoints()]
     assert found == ["2/final.pt", "1/step-000000100.pt", "10/step-000000010.pt",
                      "2/step-000000010.pt", "1/step-000000010.pt"]  # fmt: skip
+    assert [path.name for path in milestones(folder)] == ["milestone-000000999.pt"]
 
 
 def test_the_older_attempt_is_told_that_it_is_superseded(folder: JobFolder) -> None:

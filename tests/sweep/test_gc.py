@@ -96,6 +96,25 @@ def test_behind_a_damaged_checkpoint_the_next_whole_one_stays(lab: Lab) -> None:
     assert look(lab) == []  # the last one is the only whole one
 
 
+def test_milestones_stay_until_their_job_is_spent(lab: Lab) -> None:
+    lab.job("a")
+    lab.write("a", 1, line("started", attempt=1))
+    for name in ("milestone-000000001.pt", "step-000000002.pt", "step-000000003.pt"):
+        checkpoint(lab, "a", 1, name)
+    lab.write("a", 1, line("failed", message="x", **{"class": "E"}))
+    assert names(look(lab), lab) == {"jobs/p16-c4-a/checkpoints/1/step-000000002.pt"}
+    checkpoint(lab, "a", 2, "final.pt")
+    finished(lab, "a", 2)
+    steps = {f"jobs/p16-c4-a/checkpoints/1/step-00000000{step}.pt" for step in (2, 3)}
+    assert names(look(lab), lab) == steps
+    store = open_store(lab.root)
+    all_of_it = names(find(lab.root, store, None, Keep.LAST, spent={"a"}), lab)
+    assert all_of_it == steps | {
+        "jobs/p16-c4-a/checkpoints/1/milestone-000000001.pt",
+        "jobs/p16-c4-a/checkpoints/2/final.pt",
+    }
+
+
 def test_the_second_look_reads_no_checkpoint_again(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from sweep.layout import JobFolder
 from sweep.model import Plan
 from sweep.planning.plan import plan_file
 from sweep.planning.planview import job_table, plan_json, point_table, summary, text_table, totals
+from vitok_core.cost import vgg16_macs
 from vitok_core.errors import UserError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -229,13 +230,17 @@ def test_tables_show_what_differs_and_are_cut(plan: Plan, tmp_path: Path) -> Non
     assert len(job_table(large, {})) == 41
 
 
-def test_perceptual_training_costs_two_forwards_and_a_backward(tmp_path: Path) -> None:
-    from vitok_core.cost import vgg16_macs
-
-    text = replaced("axes:", "loss: {perceptual: lpips-vgg, perceptual_weight: 1}\naxes:")
+@pytest.mark.parametrize(
+    ("network", "macs"),
+    [("lpips-vgg", vgg16_macs(64)), ("efficientnet-lite0", 0.407e9 * (64 / 224) ** 2)],
+)
+def test_perceptual_training_costs_two_forwards_and_a_backward(
+    tmp_path: Path, network: str, macs: float
+) -> None:
+    text = replaced("axes:", f"loss: {{perceptual: {network}, perceptual_weight: 1}}\naxes:")
     plain, perceptual = (plan_file(write(tmp_path, each)).jobs[0] for each in (SMALL, text))
     extra = perceptual.train_flops - plain.train_flops
-    assert extra == 2 * 3 * vgg16_macs(64) * 20 * 4
+    assert extra == pytest.approx(2 * 3 * macs * 20 * 4, rel=1e-6)
     point = plan_file(write(tmp_path, SMALL)).points[0]
     assert plain.train_flops == pytest.approx(2 * 3 * point.gflops * 1e9 * 20 * 4)
 

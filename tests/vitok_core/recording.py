@@ -40,7 +40,11 @@ class RecordingContext:
             place.mkdir(parents=True, exist_ok=True)
 
     def earlier_checkpoints(self) -> Sequence[Path]:
-        found = self.folder.glob("checkpoints/*/*.pt")
+        found = [
+            path
+            for path in self.folder.glob("checkpoints/*/*.pt")
+            if not path.name.startswith("milestone-")
+        ]
         return sorted(found, key=lambda path: (path.name == "final.pt", path.name), reverse=True)
 
     def resumed(self, step: int, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, the ImageNet classifier that serves where no Inception is to be had.
+"""EfficientNet-Lite0, the ImageNet classifier that serves where no Inception or VGG is to be had.
 
 Architecture after Google's EfficientNet-Lite release: no squeeze-excitation, ReLU6, TensorFlow's
 "same" padding, batch norm with ε = 1e-3. For speed on CPUs batch norms are folded into their
@@ -22,7 +22,7 @@ STAGE_WIDTH = 112  # mean features of the last block at 14×14, for sets smaller
 CLASSES = 1000
 
 _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
-_STAGE_BLOCK = 10
+_MAP_BLOCKS = (0, 2, 4, 10, 15)  # the last ones at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input
 _BATCH_NORM_EPS = 1e-3
 
 
@@ -51,15 +51,24 @@ class EfficientNetLite0(nn.Module):
     @torch.inference_mode()
     def forward(self, images: Tensor) -> Outputs:
         """Look at uint8-valued images (b, 3, 224, 224) in [0, 255], any float or integer type."""
+        *_, stage, last = self.maps(images)
+        features = F.relu6(_apply(self.head, last)).mean((2, 3))
+        return Outputs(features, stage.mean((2, 3)), self.classifier(features))
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Feature maps (b, k, h/s, w/s) at strides s = 2, 4, 8, 16, 32, k = 16, 24, 40, 112, 320.
+
+        Args:
+            images: (b, 3, h, w) in [0, 255], multiples of 32 px; gradients pass through to them.
+        """
         x = (images.float() - 127.0) / 128.0
         x = F.relu6(_apply(self.stem, x.contiguous(memory_format=torch.channels_last)))
-        stage = x
+        maps = []
         for i, block in enumerate(self.blocks):
             x = block(x)
-            if i == _STAGE_BLOCK:
-                stage = x
-        features = F.relu6(_apply(self.head, x)).mean((2, 3))
-        return Outputs(features, stage.mean((2, 3)), self.classifier(features))
+            if i in _MAP_BLOCKS:
+                maps.append(x)
+        return maps
 
 
 class _Block(nn.Module):

@@ -25,7 +25,7 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
     torch.set_num_threads(context.machine.threads)
     (parent,) = context.parents
     device = torch.device(context.machine.device)
-    model = load_tokenizer(parent.folder).to(device)
+    model = load_tokenizer(parent.folder, config.step).to(device)
     kept = _kept_length(config, model)
     rate = Rate(model.config.channels, config.frames * config.resolution**2)
 

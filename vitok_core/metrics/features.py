@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -15,11 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vitok_core.context import Context
-from vitok_core.errors import UserError
 from vitok_core.files import replace_atomically
 from vitok_core.metrics.efficientnet import CLASSES, INPUT, STAGE_WIDTH, WIDTH, Outputs
 from vitok_core.metrics.frechet import ClassifierScore, Moments, Reference
-from vitok_core.metrics.networks import NETWORKS, Network, missing, weights_path
+from vitok_core.metrics.networks import NETWORKS, Network, open_network
 
 MICRO_BATCH = 4  # a CPU's cache holds the activations of about four 224 px images
 PREPARED = f"{INPUT}px bicubic, 8-bit"
@@ -36,15 +34,9 @@ class Extractor:
     @classmethod
     def open(cls, name: str, context: Context) -> Extractor:
         """Load a network of the table; UserError where its weights are absent or not the pinned."""
-        reason = missing(name, context.paths.weights)
-        if reason is not None:
-            raise UserError(reason)
-        network = NETWORKS[name]
-        module, _, function = network.loader.partition(":")
-        path = weights_path(network, context.paths.weights)
         device = torch.device(context.machine.device)
-        model: Any = getattr(import_module(module), function)(path)
-        return cls(network, model.to(device), device)
+        model = open_network(name, "features", context.paths.weights)
+        return cls(NETWORKS[name], model.to(device), device)
 
     @property
     def protocol(self) -> str:

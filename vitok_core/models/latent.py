@@ -38,6 +38,11 @@ class LatentViTok(ViTok):
         self.code_positions = nn.Parameter(torch.empty(config.latents, config.decoder.width))
         self.mask_token = nn.Parameter(torch.empty(config.decoder.width))
 
+    def freeze_encoder(self) -> None:
+        """The latent tokens are the encoder's too."""
+        super().freeze_encoder()
+        self.latents.requires_grad_(False)
+
     def code_tokens(self, grid: Grid) -> int:
         """L_latent, whatever the grid."""
         return len(self.latents)

@@ -91,6 +91,14 @@ class ViTok(nn.Module):
         """Compute each block anew in the backward pass, for memory; gradients do not change."""
         self.encoder.checkpoint_activations = self.decoder.checkpoint_activations = on
 
+    def freeze_encoder(self) -> None:
+        """Train what stands behind the code alone (§2.3): the encoder's side gets no gradients.
+
+        No module behaves otherwise in training, so this is all that evaluation mode would do.
+        """
+        for module in (self.embed, self.encoder, self.moments):
+            module.eval().requires_grad_(False)
+
     def zero_branches(self) -> None:
         """Silence every residual branch of both towers: what is left is a linear code."""
         self.encoder.zero_branches()

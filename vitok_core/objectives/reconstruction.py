@@ -1,8 +1,9 @@
-"""Stage 1's loss: L = REC + β·KL (Eq. 1, with the perceptual and adversarial weights at zero).
+"""The auto-encoder's part of Eq. 1: L = REC + β·KL + η·LPIPS.
 
-REC is the mean squared error over all values of clips in [-1, 1]. KL is averaged over the L·c code
-elements, of a masked code over those that are kept. The mean is what β = 1e-3 means in the authors'
-code: summed per clip it would weigh L·c times more and the code would collapse. Both are logged.
+REC is the mean squared (or absolute) error over all values of clips in [-1, 1]. KL is averaged over
+the L·c code elements, of a masked code over those that are kept, unless the configuration says
+otherwise. The mean is what β = 1e-3 means in the authors' code: summed per clip it weighs L·c times
+more and the code collapses. Both are logged.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vitok_core.config import LossConfig
-from vitok_core.errors import UserError
 from vitok_core.models.posterior import Posterior
+from vitok_core.objectives.perceptual import PerceptualNetwork, frames
+
+_ERRORS = {"l1": F.l1_loss, "l2": F.mse_loss}
 
 
 class Loss(NamedTuple):
@@ -24,33 +27,29 @@ class Loss(NamedTuple):
     terms: dict[str, Tensor]
 
 
-def check_supported(config: LossConfig) -> None:
-    """Refuse what this release does not build: a named term must never be left out in silence."""
-    if config.perceptual is not None:
-        raise UserError(
-            f"loss.perceptual: {config.perceptual} is not built in this release; set it to null "
-            "and loss.perceptual_weight to 0"
-        )
-
-
 def reconstruction_loss(
-    output: Tensor, target: Tensor, posterior: Posterior, config: LossConfig
+    output: Tensor,
+    target: Tensor,
+    posterior: Posterior,
+    config: LossConfig,
+    perceptual: PerceptualNetwork | None = None,
 ) -> Loss:
-    """Eq. 1 without its perceptual and adversarial terms.
+    """Eq. 1 without its adversarial term.
 
     Args:
         output, target: clips (b, 3, t, h, w) in [-1, 1].
         posterior: of the codes (b, l, c) that `output` was decoded from.
+        perceptual: the network that `config.perceptual` names.
     """
-    check_supported(config)
-    rec = F.mse_loss(output.float(), target)
-    elements = posterior.kl()  # (b, l, c), nats
-    kl = posterior.kl_mean().mean()
-    total = rec + config.kl * kl
-    terms = {
-        "loss": total.detach(),
-        "loss_rec": rec.detach(),
-        "loss_kl": kl.detach(),
-        "kl_sum": elements.detach().sum((1, 2)).mean(),  # nats per clip
-    }
-    return Loss(total, terms)
+    if (perceptual.name if perceptual else None) != config.perceptual:
+        raise ValueError(f"the loss needs the perceptual network {config.perceptual}")
+    rec = _ERRORS[config.reconstruction](output.float(), target)
+    mean = posterior.kl_mean().mean()  # nats per code element
+    summed = posterior.kl().sum((1, 2)).mean()  # nats per clip
+    total = rec + config.kl * (mean if config.kl_reduction == "mean" else summed)
+    terms = {"loss_rec": rec, "loss_kl": mean, "kl_sum": summed}
+    if perceptual is not None:
+        distance = perceptual.distance(frames(output), frames(target)).mean()
+        total = total + config.perceptual_weight * distance
+        terms["loss_perceptual"] = distance
+    return Loss(total, {name: value.detach() for name, value in {"loss": total, **terms}.items()})

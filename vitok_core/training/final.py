@@ -1,11 +1,16 @@
-"""A finished tokenizer on disk: written once by training, read by every job that follows."""
+"""Trained weights on disk: written by a training, read by every job that follows.
+
+`final.pt` is what a finished training leaves, `milestone-<step>.pt` what it was on the way. Both
+hold `model`, the weights to evaluate: stage 2's averages, where it averages.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from vitok_core.config import TokenizerJob
+from vitok_core.config import FinetuneJob, TokenizerJob
 from vitok_core.errors import UserError
 from vitok_core.files import replace_atomically
 from vitok_core.models.build import build_tokenizer
@@ -23,13 +28,45 @@ NAME = "final.pt"
 SUMMARY = "training.json"
 
 
-def save_final(run: Run) -> None:
+def milestone_name(step: int) -> str:
+    """The file of the weights after `step` optimizer steps."""
+    return f"milestone-{step:09d}.pt"
+
+
+def save_final(run: Run, weights: State, summary: dict[str, str]) -> None:
     """Write the trained weights with their configuration, and a summary with the weights' hash."""
-    weights = run.model.state_dict()
-    digest = weights_hash(weights)
-    path = run.context.checkpoints / NAME
+    digest = _save(run, weights, run.context.checkpoints / NAME)
+    images = run.step * run.train.batch
+    _write_summary(run, {"weights_sha256": digest, "steps": run.step, "images": images, **summary})
+
+
+def save_milestone(run: Run, weights: State) -> None:
+    """Write the weights as they are now; they are kept, and no resume takes them."""
+    _save(run, weights, run.context.checkpoints / milestone_name(run.step))
+
+
+def load_tokenizer(place: Path, step: int | None = None) -> ViTok:
+    """The trained tokenizer of either stage in evaluation mode, on the CPU.
+
+    Args:
+        place: a final checkpoint, or a job's folder. Of several attempts that finished, the lowest
+            whole one counts (contract 4).
+        step: of a job's folder, the milestone to load; None: its final weights.
+    """
+    name = NAME if step is None else milestone_name(step)
+    state = load_checkpoint(place) if place.is_file() else _lowest(place, name)
+    kind = FinetuneJob if "finetune" in state["config"] else TokenizerJob
+    config = kind.model_validate(state["config"])
+    model = build_tokenizer(config.tokenizer, config.data.frames, config.data.resolution)
+    model.load_state_dict(state["model"])
+    return model.eval().requires_grad_(False)
+
+
+def _save(run: Run, weights: State, path: Path) -> str:
+    """Write `weights` with what they are the weights of; returns the hash of the model's."""
+    digest = weights_hash(weights["model"])
     state = {
-        "model": weights,
+        **weights,
         "step": run.step,
         "config": run.config.model_dump(mode="json"),
         "config_sha256": config_sha256(run.config),
@@ -37,38 +74,22 @@ def save_final(run: Run) -> None:
     }
     save_checkpoint(path, state)
     run.context.checkpoint(path, run.step)
-    _write_summary(run, digest)
+    return digest
 
 
-def load_tokenizer(place: Path) -> ViTok:
-    """The trained tokenizer in evaluation mode, on the CPU.
-
-    Args:
-        place: a final checkpoint, or a job's folder. Of several attempts that finished, the lowest
-            whole one counts (contract 4).
-    """
-    state = load_checkpoint(place) if place.is_file() else _lowest(place)
-    config = TokenizerJob.model_validate(state["config"])
-    model = build_tokenizer(config.tokenizer, config.data.frames, config.data.resolution)
-    model.load_state_dict(state["model"])
-    return model.eval().requires_grad_(False)
-
-
-def _lowest(folder: Path) -> State:
-    """The final checkpoint of the lowest attempt that has a whole one."""
-    found = folder.glob(f"checkpoints/*/{NAME}")
+def _lowest(folder: Path, name: str) -> State:
+    """The checkpoint of that name of the lowest attempt that has a whole one."""
+    found = folder.glob(f"checkpoints/*/{name}")
     for path in sorted(found, key=lambda path: (len(path.parent.name), path.parent.name)):
         try:
             return load_checkpoint(path)
         except ValueError:
             continue
-    raise UserError(f"{folder}: no whole {NAME} below checkpoints/; train this tokenizer again")
+    raise UserError(f"{folder}: no whole {name} below checkpoints/; train this tokenizer again")
 
 
-def _write_summary(run: Run, digest: str) -> None:
+def _write_summary(run: Run, summary: dict[str, Any]) -> None:
     """The artifact by which people compare two trainings: same hash, same bits."""
-    images = run.step * run.config.train.batch
-    summary = {"weights_sha256": digest, "steps": run.step, "images": images}
     path = run.context.artifacts / SUMMARY
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(summary, indent=1) + "\n"

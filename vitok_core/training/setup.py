@@ -1,4 +1,4 @@
-"""What a training run is made of: data, model, optimizer, and where they stand."""
+"""What every training is made of: its data, a model at step 0, an optimizer."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from vitok_core.config import TokenizerJob
+from vitok_core.config import FinetuneJob, TokenizerJob, TrainConfig
 from vitok_core.context import Context
 from vitok_core.data.opening import training_crops
 from vitok_core.data.sampler import TrainCrops
@@ -21,20 +21,19 @@ from vitok_core.models.tokenizer import ViTok
 from vitok_core.training.distributed import World
 from vitok_core.training.linear import training_pca
 
+# A tokenizer as it is called in training: (clips, noise, kept lengths).
 Forward = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Posterior]]
 
 
 @dataclass
 class Run:
-    """The moving parts of one training."""
+    """One training's configuration, data and place, whatever it trains."""
 
-    config: TokenizerJob
+    config: TokenizerJob | FinetuneJob
+    train: TrainConfig  # the section of `config` that says how to optimise
     context: Context
     world: World
     crops: TrainCrops
-    model: ViTok
-    forward: Forward  # the model as it is called in training: (clips, noise, kept lengths)
-    optimizer: torch.optim.AdamW
     step: int = 0  # optimizer steps done
 
     @property
@@ -43,28 +42,30 @@ class Run:
         return self.world.device
 
 
-def build_run(config: TokenizerJob, context: Context, world: World | None = None) -> Run:
-    """Open the data, make and initialise the model, and give it its optimizer.
+def open_run(
+    config: TokenizerJob | FinetuneJob, train: TrainConfig, context: Context, world: World | None
+) -> Run:
+    """Take the threads, open the data and journal what it holds.
 
     Args:
         world: the processes of the training; None: this one, on the context's device.
     """
-    world = world or World(torch.device(context.machine.device))
     data = config.data
-    world.check_batch(config.train.batch)
+    world = world or World(torch.device(context.machine.device))
+    world.check_batch(train.batch)
+    torch.set_num_threads(context.machine.threads)
     crops = training_crops(data, config.seed, context)
     context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
-    model = _empty_model(config) if world.rank else initial_model(config, context)
-    model = model.to(world.device)
-    world.spread(model)
-    model.checkpoint_activations(context.machine.checkpoint_activations)
-    if context.machine.compile:
-        compile_blocks(model)
-    return Run(config, context, world, crops, model, model, make_optimizer(model, config))
+    return Run(config, train, context, world, crops)
 
 
 def _empty_model(config: TokenizerJob) -> ViTok:
     return build_tokenizer(config.tokenizer, config.data.frames, config.data.resolution)
+
+
+def starting_model(config: TokenizerJob, run: Run) -> ViTok:
+    """The model that training starts from; `place` spreads the first process's to the others."""
+    return initial_model(config, run.context) if run.world.first else _empty_model(config)
 
 
 def initial_model(config: TokenizerJob, context: Context) -> ViTok:
@@ -80,12 +81,25 @@ def initial_model(config: TokenizerJob, context: Context) -> ViTok:
     return model
 
 
-def make_optimizer(model: ViTok, config: TokenizerJob) -> torch.optim.AdamW:
-    """AdamW with decay on matrices only: decaying norms and biases would only shift the output."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
+def place(model: ViTok, run: Run) -> ViTok:
+    """The model on the job's device, the same in all processes, with the machine's settings."""
+    machine = run.context.machine
+    model = model.to(run.device)
+    run.world.spread(model)
+    model.checkpoint_activations(machine.checkpoint_activations)
+    if machine.compile:
+        compile_blocks(model)
+    return model
+
+
+def make_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.AdamW:
+    """AdamW over what is trained, its rate to be set at each step.
+
+    Decay is on matrices only: decaying norms and biases would only shift the output.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
-        {"params": matrices, "weight_decay": config.train.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": train.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=0.0, betas=config.train.betas, fused=True)
+    return torch.optim.AdamW(groups, lr=0.0, betas=train.betas, fused=True)

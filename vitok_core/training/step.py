@@ -1,22 +1,25 @@
-"""One optimizer step of stage 1: forward, loss, backward, clipping, guard, update."""
+"""The parts of one optimizer step that both stages share: forward, micro-batches, clip, guard."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vitok_core.data.counter import noise
 from vitok_core.data.pixels import as_clips, to_model
 from vitok_core.errors import UserError
-from vitok_core.objectives.reconstruction import reconstruction_loss
+from vitok_core.models.tokenizer import ViTok
+from vitok_core.objectives.perceptual import PerceptualNetwork
+from vitok_core.objectives.reconstruction import Loss, reconstruction_loss
 from vitok_core.training.lengths import kept_lengths
-from vitok_core.training.schedule import learning_rate
-from vitok_core.training.setup import Run
+from vitok_core.training.setup import Forward, Run
 
 NOISE_STREAM = "posterior noise"
+# Adds the gradient of one micro-batch, times its share of the batch; returns its terms.
+Backward = Callable[[Tensor, Sequence[int], float], Mapping[str, Tensor]]
 
 
 class Diverged(UserError):  # noqa: N818  (named for what happened)
@@ -25,48 +28,84 @@ class Diverged(UserError):  # noqa: N818  (named for what happened)
     exit_code = 1
 
 
-def train_step(run: Run, images: Tensor, indices: Sequence[int]) -> dict[str, float]:
-    """One optimizer step on the global batch; returns the named terms of its learning curve.
+def batch_gradients(
+    run: Run,
+    images: Tensor,
+    indices: Sequence[int],
+    backward: Backward,
+    parameters: Iterable[nn.Parameter],
+) -> dict[str, float]:
+    """Gradients of the whole batch, micro-batch by micro-batch; returns the batch's mean terms.
 
     Args:
-        images: (b, 3, h, w) uint8, clips (b, 3, t, h, w): this process's share of the batch.
-        indices: the global sample index of each, from which the posterior's noise is drawn.
+        images: (b, 3, h, w) uint8, or clips (b, 3, t, h, w), still where the loader put them: this
+            process's share of the batch.
+        indices: the global sample index of each.
+        parameters: whose gradients these are.
     """
-    train = run.config.train
-    rate = learning_rate(train, run.config.data.frames, run.step)
-    for group in run.optimizer.param_groups:
-        group["lr"] = rate
-
-    # Gradients of the whole share, micro-batch by micro-batch; then those of the global batch.
-    run.optimizer.zero_grad(set_to_none=True)
     terms: dict[str, float] = {}
     for part in _micro_batches(len(images), run.context.machine.micro_batch):
         share = (part.stop - part.start) / len(images)
-        for name, value in _backward(run, images[part], indices[part], share).items():
+        x = as_clips(to_model(images[part].to(run.device, non_blocking=True)))  # (b, 3, t, h, w)
+        for name, value in backward(x, indices[part], share).items():
             terms[name] = terms.get(name, 0.0) + share * float(value)
-    terms = run.world.average(run.model.parameters(), terms)
-
-    # Clipping comes after all of backward: before it, it would do nothing.
-    limit = math.inf if train.clip_norm is None else train.clip_norm
-    norm = float(torch.nn.utils.clip_grad_norm_(run.model.parameters(), limit))
-    _guard(run, terms["loss"], norm)
-
-    run.optimizer.step()
-    run.step += 1
-    return {**terms, "grad_norm": norm, "lr": rate}
+    return run.world.average(parameters, terms)
 
 
-def _backward(run: Run, images: Tensor, indices: Sequence[int], share: float) -> dict[str, Tensor]:
-    """Add `share` of a micro-batch's gradient; returns its loss terms."""
-    x = as_clips(to_model(images.to(run.device, non_blocking=True)))  # (b, 3, t, h, w)
-    draws = noise(run.config.seed, NOISE_STREAM, indices, run.model.code_shape).to(run.device)
-    kept = kept_lengths(run.config.tokenizer.lengths, run.config.seed, indices, run.device)
-    half = run.config.train.precision == "bf16"
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=half):
-        output, posterior = run.forward(x, draws, kept)
-    loss = reconstruction_loss(output, x, posterior, run.config.loss)
-    (share * loss.total).backward()  # type: ignore[no-untyped-call]
-    return loss.terms
+def autoencode(
+    run: Run,
+    model: ViTok,
+    forward: Forward,
+    perceptual: PerceptualNetwork | None,
+    x: Tensor,
+    indices: Sequence[int],
+) -> tuple[Tensor, Loss]:
+    """Reconstruct clips (b, 3, t, h, w) from samples of their posteriors; Eq. 1 but for its GAN.
+
+    The posterior's noise, and how much of a masked code is kept, are drawn from sample indices.
+    """
+    seed, device = run.config.seed, run.device
+    draws = noise(seed, NOISE_STREAM, indices, model.code_shape).to(device)  # (b, l, c)
+    kept = kept_lengths(model.config.lengths, seed, indices, device)
+    with autocast(run):
+        output, posterior = forward(x, draws, kept)
+        loss = reconstruction_loss(output, x, posterior, run.config.loss, perceptual)
+    return output, loss
+
+
+def autocast(run: Run) -> torch.autocast:
+    """The precision of forward passes, the frozen networks' too."""
+    return torch.autocast(run.device.type, torch.bfloat16, enabled=run.train.precision == "bf16")
+
+
+def clip(model: nn.Module, limit: float | None) -> float:
+    """Scale the gradients to a global norm of at most `limit`; returns their norm before.
+
+    It comes after all of backward: before it, it would do nothing.
+    """
+    limit = math.inf if limit is None else limit
+    return float(torch.nn.utils.clip_grad_norm_(model.parameters(), limit))
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give all parameter groups this learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def guard(values: Mapping[str, float], step: int, remedy: str) -> None:
+    """Stop before a NaN or an infinity reaches the weights.
+
+    Args:
+        step: the one that is being done, the first is 1.
+        remedy: what the user may change.
+    """
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise Diverged(
+                f"training diverged: the {name} is {value} at step {step}; the weights "
+                f"and checkpoints before it are good. {remedy}"
+            )
 
 
 def _micro_batches(batch: int, size: int | None) -> Iterator[slice]:
@@ -74,13 +113,3 @@ def _micro_batches(batch: int, size: int | None) -> Iterator[slice]:
     size = batch if size is None else size
     for start in range(0, batch, size):
         yield slice(start, min(batch, start + size))
-
-
-def _guard(run: Run, loss: float, norm: float) -> None:
-    """Stop before a NaN or an infinity reaches the weights."""
-    for name, value in (("loss", loss), ("gradient norm", norm)):
-        if not math.isfinite(value):
-            raise Diverged(
-                f"training diverged: the {name} is {value} at step {run.step + 1}; the weights "
-                "and checkpoints before it are good. Lower train.base_lr, or set train.clip_norm"
-            )

