@@ -68,14 +68,17 @@ def test_a_sweep_passes_and_leaves_nothing(rehearse: Rehearse, tmp_path: Path) -
         pytest.param("latent_variant", "p=16", marks=pytest.mark.slow),
         pytest.param("quickstart", "c=4|64", marks=pytest.mark.slow),
         pytest.param("video_256p", "p=8|16|32", marks=pytest.mark.slow),
+        pytest.param("mini_loss_tradeoff", "p=16", marks=pytest.mark.slow),
+        pytest.param("gan_ablation", "p=16", marks=pytest.mark.slow),
     ],
 )
 def test_packaged_sweeps_pass(rehearse: Rehearse, name: str, only: str) -> None:
-    lossless = () if name == "quickstart" else WITHOUT_LPIPS
+    small = name in ("quickstart", "mini_loss_tradeoff")  # on photographs, without LPIPS
+    lossless = () if small else WITHOUT_LPIPS
     done = rehearse(name, "--only", only, *lossless)
     assert done.exit_code == 0, done.output
     assert {outcome for _, outcome in outcomes(done)} == {"ok"}
-    if name != "quickstart":
+    if not small:
         assert all("drawn data stand in" in job["drawn"][0] for job in jobs(done))
 
 
