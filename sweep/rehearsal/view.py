@@ -15,9 +15,9 @@ _REASON = 200  # characters; the journal has it whole
 
 
 def table(found: Sequence[Outcome]) -> Table:
-    """One row for each rehearsed job, parents before children."""
+    """One row for each rehearsed job, under the id and the slug of the first that it stands for."""
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("kind", "job", "jobs"):
+    for heading in ("id", "kind", "job", "jobs"):
         made.add_column(heading, no_wrap=True)
     made.add_column("outcome", no_wrap=True)
     for heading in ("seconds", "peak MB", "img/s"):
@@ -26,6 +26,7 @@ def table(found: Sequence[Outcome]) -> Table:
     for each in found:
         job = each.rehearsed
         made.add_row(
+            job.original.id,
             job.job.kind,
             job.job.slug.removeprefix(f"{job.job.kind}-"),
             str(len(job.stands_for)),
