@@ -106,6 +106,7 @@ class PlannedJob:
     point: str  # the first point that needs it
     train_flops: float  # true FLOPs (2 per multiply-accumulate), forward and backward
     device_hours: float  # on the plan's device profile
+    measured_on: str | None = None  # the device whose measured speed device_hours rests on
 
     def spec(self) -> dict[str, Any]:
         """The content of job.json."""

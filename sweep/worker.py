@@ -31,6 +31,7 @@ from sweep.ranks.meeting import Spawned
 from sweep.shown import Shown
 from sweep.started import check_world, machine_for, started
 from sweep.stopping import Signals, Watch
+from vitok_core import used
 from vitok_core.context import Parent
 from vitok_core.errors import Stopped, UserError
 
@@ -150,12 +151,13 @@ def run_job(
                 )
                 perform(spec, context)
 
-        return _run(attempt, journal, debug)
+        used.begin(machine.device)
+        return _run(attempt, machine.device, journal, debug)
     finally:
         journal.close()
 
 
-def _run(attempt: Callable[[], None], journal: Journal, debug: bool) -> Outcome:
+def _run(attempt: Callable[[], None], device: str, journal: Journal, debug: bool) -> Outcome:
     began = time.monotonic()
     try:
         attempt()
@@ -167,7 +169,7 @@ def _run(attempt: Callable[[], None], journal: Journal, debug: bool) -> Outcome:
         if debug and outcome is Outcome.FAILED:
             raise
         return outcome
-    journal.write("finished", seconds=time.monotonic() - began)
+    journal.write("finished", seconds=time.monotonic() - began, **used.used(device))
     return Outcome.FINISHED
 
 

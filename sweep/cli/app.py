@@ -43,13 +43,15 @@ def register() -> None:
         jobs,
         planning,
         predicting,
+        rehearsing,
         reporting,
         running,
         storing,
     )
 
     groups = (
-        planning, running, control, jobs, storing, freeing, reporting, predicting, doctor,
+        planning, rehearsing, running, control, jobs, storing, freeing, reporting, predicting,
+        doctor,
     )  # fmt: skip
     for module in groups:
         module.register(app)

@@ -73,6 +73,7 @@ def plan(
     import gc
 
     from sweep import site as sites
+    from sweep.layout import Root
     from sweep.planning.plan import plan_file
     from sweep.planning.planview import (
         MOST_ROWS,
@@ -82,10 +83,13 @@ def plan(
         summary,
         text_table,
     )
+    from sweep.planning.speeds import with_speeds
+    from sweep.rehearsal.speedfile import speeds
 
     gc.disable()  # a plan is many small objects that live until the end of the process
     here = sites.load(site)
     made = here.equip(plan_file(file, set_ or (), only, device or here.device))
+    made = with_speeds(made, speeds(Root(results)))
     if resolved:
         _print_resolved(made, as_json)
         return

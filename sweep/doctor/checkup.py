@@ -27,12 +27,11 @@ _Asked = tuple[str, float, Callable[[], Sequence[Finding]]]
 _LONG = 180.0  # seconds for what is many questions, or one long one
 
 
-def examine(results: Path, db: str | None, option: Path | None, gpu: bool = False) -> list[Finding]:
+def examine(results: Path, db: str | None, option: Path | None) -> list[Finding]:
     """Everything there is to say, in a fixed order.
 
     Args:
         db, option: as given by --db and --site.
-        gpu: whether torch is to compute on each GPU.
     """
     site, found = _site(option)
     on_cluster = chosen(site) == "slurm"
@@ -54,8 +53,6 @@ def examine(results: Path, db: str | None, option: Path | None, gpu: bool = Fals
     for name in dict.fromkeys((*site.weights, *packaged)):
         checks.append((f"weights {name}", _LONG, partial(inputs.weights, name, site)))
     checks.append(("GPUs", PATIENCE + 1, partial(gpus.gpus, on_cluster)))
-    if gpu:
-        checks.append(("torch on GPUs", _LONG, gpus.computing))
     return [*found, *_side_by_side(checks)]
 
 

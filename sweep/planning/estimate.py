@@ -9,7 +9,8 @@ discriminator eight forwards: on the reconstruction with a backward to its input
 R1 penalty and activation checkpointing's second forward are not counted.
 
 Device-hours are an order of magnitude to plan by, not a promise: FLOPs / (peak × utilisation), on
-one device (a job on 8 devices takes an eighth of it in wall time).
+one device (a job on 8 devices takes an eighth of it in wall time). Where a rehearsal of true shapes
+has measured the speed, `sweep.planning.speeds` goes before this.
 """
 
 from __future__ import annotations
@@ -68,6 +69,13 @@ class Device:
     training: float
     scoring: float
     basis: str
+    word: str | None = None  # in the name that the maker's driver gives it; None: any CPU
+
+    def fits(self, name: str, gpu: bool) -> bool:
+        """Whether it stands for a device of that name."""
+        if self.word is None:
+            return not gpu
+        return gpu and self.word in name.lower()
 
 
 DEVICES: Mapping[str, Device] = {
@@ -77,17 +85,19 @@ DEVICES: Mapping[str, Device] = {
         # 10-20% of the dense bf16 peak. At 15% the estimate is 7.9 h, a factor 0.66-1.3 of theirs.
         Device(
             "h100",
-            {"bf16": 989e12, "fp32": 67e12},
+            {"bf16": 989e12, "tf32": 495e12, "fp32": 67e12},
             0.15,
             0.15,
             "15% of the dense peak: the paper's 6-12 h on 8 H100 for S-B/16 imply 10-20%",
+            "h100",
         ),
         Device(
             "a100",
-            {"bf16": 312e12, "fp32": 19.5e12},
+            {"bf16": 312e12, "tf32": 156e12, "fp32": 19.5e12},
             0.15,
             0.15,
             "the H100's share of the peak; not measured",
+            "a100",
         ),
         # One AVX-512 core: a 2048³ fp32 product runs at 96 GFLOP/s. Fifteen trainings of width 128
         # (64 px, 300 steps of 16, 1.68e13 FLOPs by this count) took 420 core-seconds: 42%.
@@ -157,7 +167,7 @@ def reconstruct_flops(job: ReconstructJob, macs: int) -> float:
     return (
         2.0
         * (macs + _scoring_macs(job.evaluation, job.frames))
-        * _samples(job.evaluation, job.dataset)
+        * samples(job.evaluation, job.dataset)
     )
 
 
@@ -168,7 +178,7 @@ def floor_flops(job: FloorJob) -> float:
     tokens = (job.data.frames // job.stride) * (job.data.resolution // job.patch) ** 2
     per_sample = 2 * values * job.channels * tokens + values * values * tokens
     scoring = _scoring_macs(job.evaluation, job.data.frames)
-    return 2.0 * (per_sample + scoring) * _samples(job.evaluation, job.dataset)
+    return 2.0 * (per_sample + scoring) * samples(job.evaluation, job.dataset)
 
 
 def device_hours(flops: float, on: Device, precision: str, training: bool) -> float:
@@ -191,7 +201,8 @@ def _scoring_macs(evaluation: EvaluationConfig, frames: int) -> float:
     return sum(_NETWORK_MACS[name] * frames for name in evaluation.networks)
 
 
-def _samples(evaluation: EvaluationConfig, dataset: str) -> int:
+def samples(evaluation: EvaluationConfig, dataset: str) -> int:
+    """How many images or clips an evaluation scores."""
     return evaluation.samples or _WHOLE_SET.get(dataset, _OTHER_SET)
 
 

@@ -68,6 +68,7 @@ def _job(
         "other_code": other_code.get(job.id),
         "train_flops": job.train_flops,
         "device_hours": job.device_hours,
+        "measured_on": job.measured_on,
     }
 
 
@@ -174,10 +175,20 @@ def summary(
         *code,
         *plan.notes,
         f"training {total['train_flops']:.3g} FLOPs; {hours}",
-        f"(a device-hour assumes {profile.basis})",
+        *_bases(plan, profile.basis),
         "GFLOPs are multiply-accumulates of one sample's forward pass, as in the paper's tables; "
         "training FLOPs are true ones (2 per multiply-accumulate, forward and backward)",
     ]
+
+
+def _bases(plan: Plan, assumed: str) -> list[str]:
+    """What the device-hours rest on."""
+    measured = Counter(job.measured_on for job in plan.jobs if job.measured_on)
+    lines = [f"(device-hours of {n:,} jobs: measured on {name})" for name, n in measured.items()]
+    if measured.total() < len(plan.jobs):
+        rest = "the others' assume" if measured else "a device-hour assumes"
+        lines.append(f"({rest} {assumed})")
+    return lines
 
 
 def _counted(counts: Mapping[str, int]) -> str:

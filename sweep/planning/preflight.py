@@ -25,10 +25,15 @@ def missing(plan: Plan, site: Site) -> list[str]:
     lines = [sources.missing(name, site.data) for name in data_sets(plan)]
     named = perceptual_networks(plan) + feature_networks(plan)
     lines += [networks.missing(name, site.weights) for name in named]
-    lines += [line for job in plan.jobs for line in _processes(job)]
-    lines += [_uncounted_gpus(job) for job in plan.jobs]
+    return list(dict.fromkeys(line for line in [*lines, *faults(plan)] if line))
+
+
+def faults(plan: Plan) -> list[str]:
+    """What no machine could run of it as the file has it."""
+    lines = [line for job in plan.jobs for line in _processes(job)]
+    lines += [line for job in plan.jobs if (line := _uncounted_gpus(job))]
     lines += [line for job in plan.jobs for line in _unsupported(job)]
-    return list(dict.fromkeys(line for line in lines if line))
+    return list(dict.fromkeys(lines))
 
 
 def _processes(job: PlannedJob) -> Iterator[str]:

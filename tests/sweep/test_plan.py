@@ -206,7 +206,7 @@ def test_json_has_the_documented_fields(plan: Plan) -> None:
     } == set(document["points"][0])  # fmt: skip
     assert {
         "id", "kind", "slug", "point", "parents", "state", "other_code", "train_flops",
-        "device_hours",
+        "device_hours", "measured_on",
     } == set(document["jobs"][0])  # fmt: skip
     assert [job["state"] for job in document["jobs"]][:2] == ["done", "planned"]
     assert document["totals"] == totals(plan, states)

@@ -1,0 +1,79 @@
+"""What a rehearsal does without: data sets that are drawn instead, networks that are left out.
+
+Only for what this machine was never told of. A path that the site file does give is used as it is,
+so that a wrong one fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.rehearsal.shrink import replaced
+from sweep.site import Site
+from vitok_core.config import EvaluationConfig, FinetuneJob, Science, TokenizerJob
+from vitok_core.data import sources
+from vitok_core.metrics import networks
+
+DRAWN = "synthetic"
+
+
+@dataclass(frozen=True)
+class Equipped:
+    """A configuration that this machine can run.
+
+    Args:
+        drawn: data sets for which drawn ones stand in, each with the reason.
+        lacks: networks that the job asks for and does without, each with the reason.
+    """
+
+    config: Science
+    drawn: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+
+def equipped(config: Science, site: Site) -> Equipped:
+    """The job as this machine can run it, and what differs."""
+    drawn, lacks = _data_sets(config, site), _networks(config, site)
+    changes: dict[str, Any] = {}
+    version = sources.DATASETS[DRAWN].version
+    data = getattr(config, "data", None)
+    if data is not None and data.name in drawn:
+        changes["data"] = replaced(data, name=DRAWN, version=version)
+    if getattr(config, "dataset", None) in drawn:
+        changes |= {"dataset": DRAWN, "version": version}
+    if isinstance(config, TokenizerJob | FinetuneJob) and config.loss.perceptual in lacks:
+        changes["loss"] = replaced(config.loss, perceptual=None, perceptual_weight=0.0)
+    scored = getattr(config, "evaluation", None)
+    if isinstance(scored, EvaluationConfig) and lacks:
+        here = tuple(name for name in scored.networks if name not in lacks)
+        changes["evaluation"] = replaced(scored, networks=here)
+    made = replaced(config, **changes) if changes else config
+    return Equipped(made, tuple(drawn.values()), tuple(lacks.values()))
+
+
+def _data_sets(config: Science, site: Site) -> dict[str, str]:
+    """The data sets of the job that this machine has no place for, with the reason."""
+    data = getattr(config, "data", None)
+    names = [data.name] if data is not None else []
+    names += [config.dataset] if hasattr(config, "dataset") else []
+    found = {}
+    for name in names:
+        reason = sources.missing(name, site.data)
+        known = sources.data_set(name)
+        if reason is not None and name not in site.data and known.kind in ("folder", "scenes"):
+            found[name] = f"drawn data stand in for {reason.removeprefix('data set ')}"
+    return found
+
+
+def _networks(config: Science, site: Site) -> dict[str, str]:
+    """The networks of the job that this machine was not told of, with the reason."""
+    loss, scored = getattr(config, "loss", None), getattr(config, "evaluation", None)
+    names = [loss.perceptual] if loss is not None and loss.perceptual else []
+    names += list(scored.networks) if scored is not None else []
+    reasons = {name: networks.missing(name, site.weights) for name in names}
+    return {
+        name: f"ran without {reason}"
+        for name, reason in reasons.items()
+        if reason is not None and name not in site.weights
+    }

@@ -1,0 +1,148 @@
+"""`rehearse` as typed, with the real jobs: what passes, what fails and why, what is left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sweepfiles import SMALL, write
+from typer.testing import CliRunner, Result
+
+from sweep.cli.app import app, register
+
+WITHOUT_LPIPS = ("--set", "loss.perceptual=null", "--set", "loss.perceptual_weight=0")
+ONE = ("--only", "p=16,c=4")
+
+Rehearse = Callable[..., Result]
+
+
+@pytest.fixture
+def rehearse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearse:
+    """Runs it inline, over `results`, with temporary files in `tmp`."""
+    if not app.registered_commands:
+        register()
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["rehearse", *arguments, "--on", "inline", "--json"])
+
+    return run
+
+
+def jobs(done: Result) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(done.stdout)["jobs"]
+    return found
+
+
+def outcomes(done: Result) -> list[tuple[str, str]]:
+    return [(job["kind"], job["outcome"]) for job in jobs(done)]
+
+
+def small(folder: Path) -> str:
+    return write(folder, f"{SMALL}  - reconstruct: [photos-tune]\n")
+
+
+def test_a_sweep_passes_and_leaves_nothing(rehearse: Rehearse, tmp_path: Path) -> None:
+    done = rehearse(small(tmp_path), *ONE)
+    assert done.exit_code == 0, done.output
+    assert outcomes(done) == [("tokenizer", "ok"), ("reconstruct", "ok")]
+    for job in jobs(done):
+        assert 0 < job["seconds"] < 120
+        assert 1e8 < job["peak_bytes"] < 1e11  # torch alone is more than 100 MB
+        assert job["drawn"] == []
+    assert jobs(done)[0]["images_per_second"] > 0
+    assert list((tmp_path / "tmp").glob("vitok*")) == []
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "only"),
+    [
+        ("masked_variant", "tokenizer.variant=mask_latent"),
+        pytest.param("masked_variant", "c=4|8|16", marks=pytest.mark.slow),
+        pytest.param("latent_variant", "p=16", marks=pytest.mark.slow),
+        pytest.param("quickstart", "c=4|64", marks=pytest.mark.slow),
+        pytest.param("video_256p", "p=8|16|32", marks=pytest.mark.slow),
+        pytest.param("mini_loss_tradeoff", "p=16", marks=pytest.mark.slow),
+        pytest.param("gan_ablation", "p=16", marks=pytest.mark.slow),
+    ],
+)
+def test_packaged_sweeps_pass(rehearse: Rehearse, name: str, only: str) -> None:
+    small = name in ("quickstart", "mini_loss_tradeoff")  # on photographs, without LPIPS
+    lossless = () if small else WITHOUT_LPIPS
+    done = rehearse(name, "--only", only, *lossless)
+    assert done.exit_code == 0, done.output
+    assert {outcome for _, outcome in outcomes(done)} == {"ok"}
+    if not small:
+        assert all("drawn data stand in" in job["drawn"][0] for job in jobs(done))
+
+
+def test_a_missing_network_is_told(rehearse: Rehearse, tmp_path: Path) -> None:
+    done = rehearse(small(tmp_path), *ONE, "--set", "loss.perceptual=lpips-vgg",
+                    "--set", "loss.perceptual_weight=1")  # fmt: skip
+    assert done.exit_code == 4
+    assert outcomes(done) == [("tokenizer", "missing"), ("reconstruct", "missing")]
+    assert all("ran without network lpips-vgg" in job["reason"] for job in jobs(done))
+
+
+def test_a_wrong_data_path_fails_with_its_reason(rehearse: Rehearse, tmp_path: Path) -> None:
+    site = write(tmp_path, "data: {imagenet1k-train: /nowhere/imagenet}\n", "site.yaml")
+    file = small(tmp_path)
+    done = rehearse(file, *ONE, "--set", "data.name=imagenet1k-train", "--site", site)
+    assert done.exit_code == 4
+    assert outcomes(done) == [("tokenizer", "failed"), ("reconstruct", "failed")]
+    trained, scored = jobs(done)
+    assert "/nowhere/imagenet does not exist" in trained["reason"]
+    assert "parent" in scored["reason"]
+    assert "logs and journals of the rehearsal: " in done.stderr
+    assert len(list((tmp_path / "tmp").glob("*/jobs/*/journal/1.jsonl"))) == 1
+
+
+def test_a_broken_class_fails_with_its_reason(
+    rehearse: Rehearse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr("vitok_core.models.tokenizer.ViTok.forward", broken)
+    done = rehearse(small(tmp_path), *ONE)
+    assert done.exit_code == 4
+    assert outcomes(done)[0] == ("tokenizer", "failed")
+    assert "shapes cannot be multiplied" in jobs(done)[0]["reason"]
+
+
+def test_what_no_machine_could_run_is_refused(rehearse: Rehearse, tmp_path: Path) -> None:
+    done = rehearse(small(tmp_path), "--set", "resources.reconstruct.processes=2")
+    assert type(done.exception).__name__ == "UserError"
+    assert "nothing was rehearsed" in str(done.exception)
+
+
+def test_plan_uses_the_speed_of_true_shapes(rehearse: Rehearse, tmp_path: Path) -> None:
+    file = write(tmp_path, SMALL)
+    done = rehearse(file, *ONE, "--real-shapes", "--steps", "2")
+    assert done.exit_code == 0, done.output
+    rate = jobs(done)[0]["images_per_second"]
+
+    def planned(*arguments: str) -> dict[str, Any]:
+        shown = CliRunner().invoke(app, ["plan", file, *ONE, "--json", *arguments])
+        found: dict[str, Any] = json.loads(shown.stdout)["jobs"][0]
+        return found
+
+    for sets, steps in (((), 20), (("--set", "train.steps=40", "--set", "train.base_lr=1"), 40)):
+        job = planned(*sets)
+        assert job["measured_on"] == jobs(done)[0]["device"]
+        assert job["device_hours"] == pytest.approx(steps * 4 / rate / 3600)
+    for other in ("train.batch=8", "train.precision=fp32", "resources.default.threads=2"):
+        assert planned("--set", other)["measured_on"] is None, other
+    assert planned("--device", "h100")["measured_on"] is None
+    lines = CliRunner().invoke(app, ["plan", file, *ONE]).stdout
+    assert f"measured on {jobs(done)[0]['device']}" in lines
+    assert [path.name for path in (tmp_path / "results").rglob("*")] == ["rehearsals", "speed.json"]
+    (tmp_path / "results" / "rehearsals" / "speed.json").write_text('{"a": 1}')
+    broken = CliRunner().invoke(app, ["plan", file])
+    assert "speed.json: expected speeds" in str(broken.exception)
