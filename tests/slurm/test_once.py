@@ -126,7 +126,9 @@ WHEN = pytest.mark.parametrize("site", ["", LATER], ids=["at once", "pending"])
 
 
 @WHEN
-@pytest.mark.parametrize("batch", [0, 1, 2])
+@pytest.mark.parametrize(
+    "batch", [0, *(pytest.param(n, marks=pytest.mark.longest) for n in (1, 2))]
+)
 def test_a_launcher_killed_at_any_call(desk: Desk, tmp_path: Path, batch: int, site: str) -> None:
     """Killed at its n-th effect on the disk or on Slurm, for a spread of n; the next ones mend."""
     desk.site.write_text(SITE + site)
