@@ -31,12 +31,17 @@ def begin(device: str) -> None:
         return
 
 
+def _cuda(device: str) -> Any:
+    """torch.cuda, where this job computed on a GPU: a job that never met torch did not."""
+    torch = sys.modules.get("torch")
+    return torch.cuda if device == "cuda" and torch and torch.cuda.is_available() else None
+
+
 def peak_bytes(device: str) -> int:
     """The most memory since `begin`, in bytes: of this process's current GPU, or resident."""
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.max_memory_allocated()
+    cuda = _cuda(device)
+    if cuda is not None:
+        return int(cuda.max_memory_allocated())
     try:
         lines = _STATUS.read_text().splitlines()
         return int(next(line.split()[1] for line in lines if line.startswith("VmHWM:"))) * 1024
@@ -47,11 +52,8 @@ def peak_bytes(device: str) -> int:
 
 def device_name(device: str) -> str:
     """What the maker calls it: `NVIDIA H100 80GB HBM3`, `Intel(R) Xeon(R) …`."""
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.get_device_name()
-    return _processor()
+    cuda = _cuda(device)
+    return _processor() if cuda is None else str(cuda.get_device_name())
 
 
 def used(device: str) -> dict[str, Any]:

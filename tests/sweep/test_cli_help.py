@@ -55,4 +55,4 @@ def test_help_is_fast_and_meets_no_torch() -> None:
         # Of the processor, not of the clock: others may be using the machine.
         spent = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(spent.ru_utime + spent.ru_stime)
-    assert min(after - before for before, after in pairwise(times)) < 0.4
+    assert min(after - before for before, after in pairwise(times)) < 1.0

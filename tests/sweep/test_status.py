@@ -18,6 +18,7 @@ import pytest
 import typer
 from journalled import Lab, line
 from rich.console import Console
+from stubbed import wait_until
 from typer.testing import CliRunner, Result
 
 import sweep.status
@@ -171,7 +172,7 @@ def test_watch_ends_with_the_last_job_and_says_so_by_its_code(
     lab: Lab, scheduler: FakeScheduler
 ) -> None:
     def end_soon() -> None:
-        time.sleep(1.2)
+        wait_until(lambda: len(scheduler.asked) >= 2, 60)
         lab.write("run", 1, line("finished", 30.0))
 
     thread = threading.Thread(target=end_soon)
