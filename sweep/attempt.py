@@ -181,5 +181,6 @@ def _furthest(path: Path) -> tuple[bool, str, int]:
 def _registered(path: Path, fingerprint: str) -> str:
     """The fingerprint under this name; the first job to ask registers its own, whole or not."""
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)  # a peer may be here before rank 0
         create_atomic(path, json.dumps({"fingerprint": fingerprint}).encode() + b"\n")
     return str(json.loads(path.read_text())["fingerprint"])
