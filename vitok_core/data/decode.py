@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vitok_core.data.images import CorruptImage, FileStore, Pixels, Sizes
+
+_MEND = "replace the file"
 
 
 class Images:
@@ -53,9 +55,11 @@ def decode(data: bytes, name: object) -> Pixels:
             ImageOps.exif_transpose(image, in_place=True)
             whole = _eight_bits(image)
             return np.asarray(whole if whole.mode == "RGB" else whole.convert("RGB"))
+    except UnidentifiedImageError as error:  # its own words name an object in memory
+        raise CorruptImage(f"{name}: not a readable image (of no known format); {_MEND}") from error
     # Pillow has no one error for a broken file: OSError, SyntaxError, struct.error, ValueError…
     except Exception as error:
-        raise CorruptImage(f"{name}: not a readable image ({error}); replace the file") from error
+        raise CorruptImage(f"{name}: not a readable image ({error}); {_MEND}") from error
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
