@@ -56,7 +56,7 @@ def test_stage_2_of_the_paper_is_spelled_out() -> None:
 
 
 def test_the_settings_of_video(tmp_path: Path) -> None:
-    """§2.3: batch and rate, of both stages; the discriminator's 25k steps of warm-up."""
+    """§2.3: batch, rate and losses of both stages; the discriminator's 25k steps of warm-up."""
     text = (packaged_sweeps() / "video_256p.yaml").read_text()
     plan = plan_file(
         write(tmp_path, text.replace("train: stage1", "train: stage1\n  - train: stage2"))
@@ -65,6 +65,8 @@ def test_the_settings_of_video(tmp_path: Path) -> None:
     job = TokenizerJob.model_validate(first.config)
     assert (job.data.resolution, job.data.frames, job.data.fps) == (256, 16, 8)
     assert (job.train.batch, job.train.peak_lr(16)) == (256, pytest.approx(1.6e-3))
+    # The released code has 3e-4 · 4096 / E and 0.1.
+    assert (job.loss.kl, job.loss.perceptual_weight) == (1e-3, 1.0)
     stage2 = FinetuneJob.model_validate(tuned.config)
     assert (stage2.finetune.batch, stage2.finetune.peak_lr(16)) == (128, pytest.approx(8e-4))
     rates = [discriminator_rate(stage2.gan, 128, step) for step in (12_499, 24_999, 99_999)]
