@@ -117,6 +117,19 @@ def test_clips_of_images_are_refused_and_of_videos_are_not(tmp_path: Path) -> No
     assert {job.config["fps"] for job in plan.jobs if job.kind == "reconstruct"} == {8}
 
 
+def test_one_sample_has_no_frechet_distance(tmp_path: Path) -> None:
+    text = f"{SMALL}  - reconstruct: [synthetic]\n"
+
+    def lines(*sets: str) -> list[str]:
+        plan = plan_file(write(tmp_path, text), ["evaluation.samples=1", *sets])
+        return [line for line in missing(plan, Site()) if "samples" in line]
+
+    (line,) = lines()
+    assert "at least 2 images" in line
+    assert lines("evaluation.networks=[]") == []
+    assert lines("data.name=synthetic", "data.frames=4") == [], "a clip has several images"
+
+
 def test_a_site_that_maps_the_data_lacks_less(tmp_path: Path) -> None:
     (tmp_path / "coco").mkdir()
     (tmp_path / "coco" / "000000000139.jpg").write_bytes(b"\xff\xd8")

@@ -7,7 +7,7 @@ processes on the sums of a resumed run then round otherwise than those of an und
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -79,6 +79,14 @@ class World:
         flag = torch.tensor([float(asked)], device=self.device)
         dist.all_reduce(flag)
         return bool(flag.item())
+
+    def gather(self, words: Sequence[str]) -> list[str]:
+        """The words of all processes, in the order of their ranks. Most often nobody has any."""
+        if self.size == 1 or not self.any(bool(words)):
+            return list(words)
+        held: list[list[str]] = [[] for _ in range(self.size)]
+        dist.all_gather_object(held, list(words))
+        return [word for each in held for word in each]
 
     def spread(self, module: nn.Module) -> None:
         """Give every process the first one's parameters and buffers."""

@@ -12,6 +12,7 @@ from vitok_core.config import FinetuneJob, TokenizerJob, TrainConfig
 from vitok_core.context import Context
 from vitok_core.data.opening import training_crops
 from vitok_core.data.sampler import TrainCrops
+from vitok_core.data.skips import Skips
 from vitok_core.data.sources import fingerprint
 from vitok_core.models.autoencoder import AutoEncoder, check_shapes
 from vitok_core.models.blocks import compile_blocks
@@ -57,7 +58,8 @@ def open_run(
     world = world or World(torch.device(context.machine.device))
     world.check_batch(train.batch)
     torch.set_num_threads(context.machine.threads)
-    crops = training_crops(data, config.seed, context)
+    skips = Skips(context, world.gather, world.size)
+    crops = training_crops(data, config.seed, context, skips)
     context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
     return Run(config, train, context, world, crops, open_extra(config.loss))
 
