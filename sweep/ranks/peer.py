@@ -23,11 +23,11 @@ from sweep.ranks.channel import Channel
 from sweep.ranks.crew import FAILED, FINISHED, STOPPED
 from sweep.ranks.meeting import Seat, find_rank0, seat
 from sweep.stopping import Signals
-from vitok_core.context import Machine, Parent, Paths, Ranks
+from vitok_core.context import Machine, Parent, Paths, Ranks, Silent
 from vitok_core.errors import Stopped, UserError
 
 
-class PeerContext:
+class PeerContext(Silent):
     """What the job function sees here (`vitok_core.context.Context`): rank 0 reports for all."""
 
     def __init__(self, call: Mapping[str, Any], ranks: Ranks, signals: Signals) -> None:
@@ -48,24 +48,6 @@ class PeerContext:
 
     def earlier_checkpoints(self) -> Sequence[Path]:
         return furthest_first(JobFolder(self.folder))
-
-    def resumed(self, step: int, path: Path) -> None:
-        pass
-
-    def progress(self, done: int, total: int, unit: str) -> None:
-        pass
-
-    def metric(self, name: str, value: float, step: int) -> None:
-        pass
-
-    def result(self, name: str, value: float, protocol: str) -> None:
-        pass
-
-    def artifact(self, path: Path, kind: str) -> None:
-        pass
-
-    def checkpoint(self, path: Path, step: int) -> None:
-        pass
 
     def data_fingerprint(self, name: str, version: str, fingerprint: str) -> None:
         # Data on a disk of this node may differ from rank 0's.
