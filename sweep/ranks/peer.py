@@ -1,4 +1,4 @@
-"""A process beside rank 0: `python -m sweep.ranks.peer`, or a task of a Slurm job step.
+"""A process beside rank 0: `python -m sweep.ranks.peer`, a task of a Slurm job step, or torchrun's.
 
 It runs the jobs that rank 0 calls it to, with a context that reports nothing, and ends with rank 0,
 whatever it is waiting for just then.
@@ -6,6 +6,7 @@ whatever it is waiting for just then.
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import socket
@@ -21,7 +22,8 @@ from sweep.layout import JobFolder
 from sweep.perform import perform
 from sweep.ranks.channel import Channel
 from sweep.ranks.crew import FAILED, FINISHED, STOPPED
-from sweep.ranks.meeting import Seat, find_rank0, seat
+from sweep.ranks.meeting import PEER, find_rank0
+from sweep.ranks.place import Place, of_torchrun
 from sweep.stopping import Signals
 from vitok_core.context import Machine, Parent, Paths, Ranks, Silent
 from vitok_core.errors import Stopped, UserError
@@ -60,7 +62,7 @@ class PeerContext(Silent):
 class Peer:
     """One peer, at its end of the channel."""
 
-    def __init__(self, place: Seat, channel: Channel, signals: Signals) -> None:
+    def __init__(self, place: Place, channel: Channel, signals: Signals) -> None:
         self._place = place
         self._channel = channel
         self._signals = signals
@@ -113,15 +115,21 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def main() -> NoReturn:
-    """Be the peer that the environment says."""
+def main(place: Place) -> NoReturn:
+    """Be the peer at this place."""
     with Signals() as signals:
-        place = seat()
-        Peer(place, find_rank0(place), signals).follow()
+        Peer(place, find_rank0(place, signals), signals).follow()
+
+
+def follow_torchrun() -> None:
+    """Be a peer, and never return, where torchrun has started this process as one."""
+    place = of_torchrun()
+    if place and place.rank > 0:
+        main(place)
 
 
 if __name__ == "__main__":
     # Imported under its own name, as in a Slurm task.
     from sweep.ranks import peer
 
-    peer.main()
+    peer.main(Place(**json.loads(os.environ[PEER])))
