@@ -176,3 +176,18 @@ def test_a_peer_that_is_told_to_end_does_not_wait_for_rank_0() -> None:
     place = Place(1, 1, 2, "localhost", [9], "word")
     with pytest.raises(UserError, match="rank 0 was not found"):
         find_rank0(place, signals)
+
+
+def test_the_place_that_slurm_says() -> None:
+    """A requeued run is another meeting; two jobs in a row share no port."""
+    task = {"SLURM_NTASKS": "16", "SLURM_JOB_ID": "15", "SLURM_PROCID": "9", "SLURM_LOCALID": "1",
+            "SLURM_LAUNCH_NODE_IPADDR": "10.0.0.7"}  # fmt: skip
+    place = of_slurm(task)
+    assert place == Place(9, 1, 16, "10.0.0.7", [12060, 12061, 12062, 12063], "15.0")
+    again = of_slurm({**task, "SLURM_RESTART_COUNT": "1"})
+    other = of_slurm({**task, "SLURM_JOB_ID": "16"})
+    assert again is not None
+    assert other is not None
+    assert again.token != place.token
+    assert not set(other.ports) & set(place.ports)
+    assert of_slurm({**task, "SLURM_NTASKS": "1"}) is None
