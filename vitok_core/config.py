@@ -245,7 +245,7 @@ class ExtraMetric(Science):
 class EvaluationConfig(Science):
     """How reconstructions are scored. PSNR and SSIM always; each network adds its own scores."""
 
-    samples: Positive | None = Field(None, description="evaluation images; null: the whole set")
+    samples: Positive | None = Field(None, description="images or clips; null: the whole set")
     networks: tuple[Literal["efficientnet-lite0"], ...] = ("efficientnet-lite0",)
     extra: tuple[ExtraMetric, ...] = Field((), description="metrics of your own, by name")
 

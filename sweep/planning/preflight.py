@@ -34,6 +34,7 @@ def faults(plan: Plan) -> list[str]:
     lines = [line for job in plan.jobs for line in _processes(job)]
     lines += [line for job in plan.jobs if (line := _uncounted_gpus(job))]
     lines += [line for job in plan.jobs if (line := _judged(job))]
+    lines += [line for job in plan.jobs if (line := _perceived(job))]
     lines += [line for job in plan.jobs for line in _unsupported(job)]
     return list(dict.fromkeys(lines))
 
@@ -86,6 +87,18 @@ def _judged(job: PlannedJob) -> str | None:
     if batch % given.world:
         return None  # `_processes` has said so
     return judging.fault(job.config["data"]["resolution"], batch, given.world, given.micro_batch)
+
+
+def _perceived(job: PlannedJob) -> str | None:
+    """Frames that the network of the loss cannot look at."""
+    name = job.config.get("loss", {}).get("perceptual")
+    if not name or job.config["data"]["resolution"] >= networks.NETWORKS[name].least:
+        return None
+    return (
+        f"data.resolution: {job.config['data']['resolution']}: {name} needs "
+        f"{networks.NETWORKS[name].least} px or more; or set loss.perceptual to null and "
+        "loss.perceptual_weight to 0"
+    )
 
 
 def _unsupported(job: PlannedJob) -> Iterator[str]:

@@ -34,6 +34,7 @@ class Network:
         source: how to come by the file.
         loaders: by role, "module:function", called with the weights' path.
         package: of an installed distribution that brings the file; None: none does.
+        least: height and width in pixels of the smallest images that it can look at.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Network:
     source: str
     loaders: Mapping[Role, str]
     package: str | None = None
+    least: int = 1
 
 
 NETWORKS: Mapping[str, Network] = {
@@ -65,6 +67,7 @@ NETWORKS: Mapping[str, Network] = {
             "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
             "fetch https://download.pytorch.org/models/vgg16-397923af.pth",
             {"perceptual": "vitok_core.objectives.lpips_vgg:load"},
+            least=16,  # four poolings by two
         ),
     )
 }

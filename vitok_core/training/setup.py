@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from vitok_core.models.tokenizer import ViTok
 from vitok_core.objectives.extra import ExtraTerm, open_extra
 from vitok_core.training.distributed import World
 from vitok_core.training.linear import training_pca
+
+_log = logging.getLogger(__name__)
 
 # A tokenizer as it is called in training: (clips, noise, kept lengths).
 Forward = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Posterior]]
@@ -97,8 +100,9 @@ def place(model: AutoEncoder, run: Run) -> AutoEncoder:
     model = model.to(run.device)
     run.world.spread(model)
     model.checkpoint_activations(machine.checkpoint_activations)
-    if machine.compile:
-        compile_blocks(model)
+    if machine.compile and not compile_blocks(model) and run.world.first:
+        name = type(model).__name__
+        _log.warning("compile: true changes nothing: %s has no blocks of ViTok's", name)
     return model
 
 

@@ -19,6 +19,7 @@ from vitok_core.errors import Stopped, UserError
 from vitok_core.metrics import features, scoring
 from vitok_core.metrics.efficientnet import Outputs
 from vitok_core.metrics.features import Extractor
+from vitok_core.metrics.networks import NETWORKS
 from vitok_core.metrics.scoring import Rebuild, score
 
 SAMPLES = 20
@@ -75,6 +76,16 @@ def test_a_perfect_code_has_perfect_scores(crops: EvalCrops, shared: Path) -> No
     assert found["rFD[efficientnet-lite0]"] == pytest.approx(0.0, abs=1e-6)
     assert found["rFD[efficientnet-lite0-112]"] == pytest.approx(0.0, abs=1e-6)
     assert 1 < found["rIS[efficientnet-lite0]"] <= SAMPLES
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, network in NETWORKS.items() if "features" in network.loaders]
+)
+def test_no_network_has_a_reserved_name(crops: EvalCrops, shared: Path, name: str) -> None:
+    """Theirs are the standard networks' numbers."""
+    found = scores(crops, lambda images: images, shared, EvaluationConfig(networks=(name,)))
+    assert len(found) > 2
+    assert not found.keys() & {"rFID", "rIS", "LPIPS"}
 
 
 def test_more_noise_is_worse_by_every_score(crops: EvalCrops, shared: Path) -> None:

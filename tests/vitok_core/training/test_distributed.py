@@ -187,9 +187,26 @@ def test_gradients_and_terms_are_averaged() -> None:
         with join(Machine(ranks=ranks)) as world:
             model = torch.nn.Linear(2, 1)
             model.weight.grad = torch.tensor([[1.0, 10.0]]) * (ranks.rank + 1)
-            terms = world.average(model.parameters(), {"loss": float(ranks.rank), "kl": 4.0})
+            found = {"loss": torch.tensor(float(ranks.rank)), "kl": torch.tensor(4.0)}
+            terms = world.average(model.parameters(), found)
             gradient = model.weight.grad.flatten().tolist()
             return terms, gradient, world.any(ranks.rank == 1), world.tell(f"by {ranks.rank}")
 
     for outcome in together(2, work):
         assert outcome == ({"loss": 0.5, "kl": 4.0}, [1.5, 15.0], True, "by 0")
+
+
+def test_what_a_share_did_not_use_counts_as_zero() -> None:
+    """And what no share used has no gradient, as in one process: no decay, no state."""
+
+    def work(ranks: Ranks) -> list[list[float] | None]:
+        with join(Machine(ranks=ranks)) as world:
+            parts = [torch.nn.Parameter(torch.zeros(n)) for n in (2, 1, 1, 1)]
+            used, first, second, _ = parts
+            used.grad = torch.tensor([2.0, 4.0])
+            (second if ranks.rank else first).grad = torch.tensor([8.0 + ranks.rank])
+            assert world.average(parts, {"loss": torch.tensor(3.0)}) == {"loss": 3.0}
+            return [None if p.grad is None else p.grad.tolist() for p in parts]
+
+    for outcome in together(2, work):
+        assert outcome == [[2.0, 4.0], [4.0], [4.5], None]
