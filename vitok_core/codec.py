@@ -104,10 +104,13 @@ class Tokenizer:
         try:
             grid_of(frames, height, width, q, p)
         except ValueError:
-            fit = f"{frames - frames % q}x{height - height % p}x{width - width % p}"
+            fit = frames - frames % q, height - height % p, width - width % p
+            said = (
+                f"{'x'.join(map(str, fit))} would fit" if all(fit) else f"give at least {q}x{p}x{p}"
+            )
             raise UserError(
                 f"images: frames x height x width {frames}x{height}x{width} must divide by "
-                f"{q}x{p}x{p}; {fit} would fit"
+                f"{q}x{p}x{p}; {said}"
             ) from None
 
     def _check_shape(self, code: Code) -> None:
