@@ -262,6 +262,13 @@ def test_what_are_no_codes(loaded: Tokenizer) -> None:
         loaded.decode(code, length=2)
 
 
+def test_pixels_that_are_not_finite_are_not_made_black(loaded: Tokenizer) -> None:
+    code = loaded.encode(photo(32, 32)).z * torch.nan
+    assert loaded.decode(code, as_uint8=False).isnan().all()
+    with pytest.raises(UserError, match=r"not finite, computed in torch\.float32"):
+        loaded.decode(code)
+
+
 def _torn(out: Path) -> None:
     (out / "model.safetensors").write_bytes((out / "model.safetensors").read_bytes()[:100])
 
