@@ -11,6 +11,7 @@ from vitok_core.data.images import MissingData, open_source
 from vitok_core.data.pixels import as_clips, as_samples, to_model, to_uint8
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.data.sources import check_version, fingerprint, missing
+from vitok_core.errors import UserError
 from vitok_core.metrics.rate import ACTIVE_PROTOCOL, KL_PROTOCOL, Rate
 from vitok_core.metrics.scoring import Rebuild, score
 from vitok_core.metrics.sheet import write_sheet
@@ -19,7 +20,11 @@ from vitok_core.training.trained import load_model
 
 
 def reconstruct(config: ReconstructJob, context: Context) -> None:
-    """Score the parent tokenizer's reconstructions from the posterior mean."""
+    """Score the parent tokenizer's reconstructions from the posterior mean.
+
+    Raises:
+        UserError: a reconstruction is not finite; or a data set is not here as it was planned.
+    """
     torch.set_num_threads(context.machine.threads)
     (parent,) = context.parents
     device = torch.device(context.machine.device)
@@ -32,7 +37,10 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
     def rebuild(samples: Tensor) -> Tensor:
         posterior = model.encode(as_clips(to_model(samples.to(device)))).keep(kept)
         rate.add(posterior)
-        return to_uint8(as_samples(model.rebuild(posterior.mean, posterior.grid, kept))).cpu()
+        rebuilt = as_samples(model.rebuild(posterior.mean, posterior.grid, kept))
+        if not bool(rebuilt.isfinite().all()):  # as 8 bits it would be scored as black
+            raise UserError("the tokenizer's reconstruction is not finite: nothing to score")
+        return to_uint8(rebuilt).cpu()
 
     crops, bits = evaluation_crops(config.dataset, config.version, config, context)
     source = f"{config.dataset}@{config.version}"
