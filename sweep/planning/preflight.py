@@ -19,7 +19,6 @@ _VIDEO_REMEDY = "set data.frames=1, or name videos: " + ", ".join(
     name for name, entry in sources.DATASETS.items() if entry.media == "videos"
 )
 _LEAST_RESOLUTION = 11  # pixels: SSIM's Gaussian window
-_LEAST_LPIPS = 16  # pixels: VGG halves its input four times before the last of LPIPS's layers
 
 
 def missing(plan: Plan, site: Site) -> list[str]:
@@ -109,12 +108,6 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
         for name in _data_sets(job):
             if sources.data_set(name).media != "videos":
                 yield f"data.frames: {shape['frames']}: {name} holds images; {_VIDEO_REMEDY}"
-    loss = job.config.get("loss", {})
-    if loss.get("perceptual") == "lpips-vgg" and shape["resolution"] < _LEAST_LPIPS:
-        yield (
-            f"data.resolution: {shape['resolution']}: lpips-vgg needs frames of at least "
-            f"{_LEAST_LPIPS} px"
-        )
     if "dataset" not in job.config:
         return
     evaluation = EvaluationConfig.model_validate(job.config.get("evaluation", {}))

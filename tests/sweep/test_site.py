@@ -129,17 +129,6 @@ def test_clips_of_images_are_refused_and_of_videos_are_not(tmp_path: Path) -> No
     assert {job.config["fps"] for job in plan.jobs if job.kind == "reconstruct"} == {8}
 
 
-def test_lpips_of_frames_that_are_too_small(tmp_path: Path) -> None:
-    lpips = ["loss.perceptual=lpips-vgg", "loss.perceptual_weight=1", "tokenizer.patch=3"]
-
-    def lines(resolution: int) -> list[str]:
-        plan = plan_file(write(tmp_path, SMALL), [*lpips, f"data.resolution={resolution}"])
-        return [line for line in missing(plan, Site()) if "frames of at least" in line]
-
-    assert lines(15) == ["data.resolution: 15: lpips-vgg needs frames of at least 16 px"]
-    assert lines(18) == []
-
-
 def test_one_sample_has_no_frechet_distance(tmp_path: Path) -> None:
     text = f"{SMALL}  - reconstruct: [synthetic]\n"
 
