@@ -152,19 +152,21 @@ class Bench:
         """The jobs that were ever claimed; the others of their sweeps have no more than a spec."""
         return [each for each in self.root.job_folders().values() if each.claims.exists()]
 
-    def processes(self) -> list[psutil.Process]:
-        """Every process that names this root: supervisors, controllers, tasks."""
+    def processes(self, module: str | None = None) -> list[psutil.Process]:
+        """Every process that names this root: supervisors, controllers, tasks; or of one module."""
         found = []
         for process in psutil.process_iter():
             try:
-                if any(str(self.root.path) in argument for argument in process.cmdline()):
-                    found.append(process)
+                command = process.cmdline()  # asked once: it may end at any moment
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
+            named = any(str(self.root.path) in argument for argument in command)
+            if named and (module is None or module in command):
+                found.append(process)
         return [process for process in found if process.pid != os.getpid()]
 
     def supervisors(self) -> list[psutil.Process]:
-        return [p for p in self.processes() if "sweep.schedulers.supervisor" in p.cmdline()]
+        return self.processes("sweep.schedulers.supervisor")
 
     def supervisor(self) -> psutil.Process:
         """The one supervisor. A child that it forks looks like a second one for a moment."""
@@ -172,10 +174,10 @@ class Bench:
         return self.supervisors()[0]
 
     def tasks(self) -> list[psutil.Process]:
-        return [p for p in self.processes() if "submitit.core._submit" in p.cmdline()]
+        return self.processes("submitit.core._submit")
 
     def controllers(self) -> list[psutil.Process]:
-        return [p for p in self.processes() if "submitit.local._local" in p.cmdline()]
+        return self.processes("submitit.local._local")
 
     def kill_all(self) -> None:
         for _ in range(5):  # a supervisor may be starting one meanwhile
