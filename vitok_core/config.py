@@ -344,6 +344,12 @@ class GeneratorConfig(Science):
         "are (released code)",
     )
 
+    @model_validator(mode="after")
+    def _noise_alone_has_a_variance(self) -> GeneratorConfig:
+        if self.learned_sigma and self.objective != "noise":
+            raise ValueError(f"learned_sigma goes with objective: noise, not {self.objective}")
+        return self
+
 
 class GeneratorTrainConfig(TrainConfig):
     """A generator's optimisation: its learning rate is `base_lr` whatever the batch is (§2.3)."""
@@ -363,6 +369,9 @@ class SamplingConfig(Science):
     samples: Positive = Field(50_000, description="samples that are scored")
     steps: Positive = Field(250, description="of the sampler")
     eta: float = Field(0.0, ge=0, le=1, description="of DDIM; 0: deterministic, 1: DDPM")
+    solver: Literal["euler", "heun"] = Field(
+        "euler", description="of a flow; heun evaluates the model twice a step"
+    )
     classes: Literal["balanced", "random"] = Field(
         "balanced", description="balanced: each class equally often; random: uniform draws"
     )
