@@ -5,7 +5,13 @@ Each function imports what it needs when it is called, so that no kind pays for 
 
 from __future__ import annotations
 
-from vitok_core.config import FinetuneJob, FloorJob, ReconstructJob, TokenizerJob
+from vitok_core.config import (
+    FinetuneJob,
+    FloorJob,
+    GeneratorJob,
+    ReconstructJob,
+    TokenizerJob,
+)
 from vitok_core.context import Context
 
 
@@ -35,3 +41,10 @@ def floor(config: FloorJob, context: Context) -> None:
     from vitok_core.metrics.baselines import floor as run
 
     run(config, context)
+
+
+def generator(config: GeneratorJob, context: Context) -> None:
+    """Train a generator on the parent's cached latents."""
+    from vitok_core.training.generator import train_generator
+
+    train_generator(config, context)

@@ -7,6 +7,7 @@ any rank, but for the rounding of matrix products.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -63,7 +64,7 @@ def sample(
 
 
 def guided(model: Dit, labels: Tensor, cfg: float) -> Predict:
-    """Classifier-free guidance (Ho & Salimans 2022): none + cfg · (class - none), over all channels.
+    """Classifier-free guidance (Ho & Salimans 2022): none + cfg · (class - none), on all channels.
 
     With and without class in one batch; at cfg 1 and 0 one of the two alone.
     """
@@ -89,7 +90,7 @@ def ddim(
     eta: float,
     draw: Callable[[int], Tensor],
 ) -> Tensor:
-    """From noise x (b, l, c) to codes, in so many steps (Song et al. 2021, Eq. 12).
+    """From noise x (b, l, c) to codes, in so many steps (Song et al. 2021).
 
     Args:
         eta: 0: deterministic; 1: with the posterior's variance, as DDPM.
@@ -101,18 +102,25 @@ def ddim(
         epsilon = objective.noise_of(predict(x, t), x, t)
         now = float(ALPHA_BARS[time])
         then = float(ALPHA_BARS[times[step + 1]]) if step + 1 < steps else 1.0
-        code = (x - (1 - now) ** 0.5 * epsilon) / now**0.5
-        sigma = eta * ((1 - then) / (1 - now) * (1 - now / then)) ** 0.5
-        x = then**0.5 * code + max(1 - then - sigma**2, 0.0) ** 0.5 * epsilon
+        x, sigma = ddim_step(x, epsilon, now, then, eta)
         if sigma:
             x = x + sigma * draw(step)
     return x
 
 
+def ddim_step(
+    x: Tensor, epsilon: Tensor, now: float, then: float, eta: float
+) -> tuple[Tensor, float]:
+    """From ᾱ = now to ᾱ = then (Eq. 12): the next codes' mean and standard deviation."""
+    code = (x - (1 - now) ** 0.5 * epsilon) / now**0.5
+    sigma = eta * ((1 - then) / (1 - now) * (1 - now / then)) ** 0.5
+    return then**0.5 * code + max(1 - then - sigma**2, 0.0) ** 0.5 * epsilon, sigma
+
+
 def integrate(predict: Predict, objective: Flow, x: Tensor, steps: int, solver: str) -> Tensor:
-    """From noise x (b, l, c) down the flow to codes: Euler's method, or Heun's at twice the cost."""
+    """From noise x (b, l, c) down the flow to codes, by Euler's method, or by Heun's."""
     times = objective.shift(torch.linspace(1, 0, steps + 1, dtype=torch.float64)).tolist()
-    for now, then in zip(times, times[1:], strict=False):
+    for now, then in pairwise(times):
         velocity = _velocity(predict, x, now)
         ahead = x + (then - now) * velocity
         if solver == "heun":

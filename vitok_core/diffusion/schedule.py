@@ -26,7 +26,7 @@ def spaced(steps: int) -> list[int]:
 
 def at(table: Tensor, times: Tensor) -> Tensor:
     """The entries (b, 1, 1) float32 of a table (1000,) at times (b,)."""
-    return table.to(times.device)[times.long()].float()[:, None, None]
+    return table.float().to(times.device)[times.long()][:, None, None]
 
 
 def shifted(t: Tensor, size: int, base: int) -> Tensor:
