@@ -38,4 +38,5 @@ def shifted(t: Tensor, size: int, base: int) -> Tensor:
     where it is decided what a sample becomes.
     """
     alpha = max(1.0, (size / base) ** 0.5)
-    return alpha * t / (1.0 + (alpha - 1.0) * t)
+    moved: Tensor = alpha * t / (1.0 + (alpha - 1.0) * t)
+    return moved

@@ -122,10 +122,10 @@ def test_it_learns_a_mixture_class_by_class(
         assert float(values[labels == label].median()) == pytest.approx(centre, abs=1.0)
     assert float((nearest(values, centres) == labels).float().mean()) > 0.8
     assert 300 < float(codes[..., -1].abs().median()) < 1500  # of N(0, 1000²): 674
-    # Without a class the samples are of all of them.
+    # Without a class the label says nothing.
     codes = sample(model, labels, 0.0, SamplingConfig(steps=25), 0, range(90))
     found = nearest(codes[..., :-1].mean((1, 2)), centres)
-    assert int(torch.bincount(found, minlength=3).min()) > 8
+    assert float((found == labels).float().mean()) < 0.6
 
 
 def toy_classes() -> tuple[torch.Tensor, torch.Tensor]:
