@@ -21,8 +21,9 @@ from vitok_core.variants import Variant
 # What a row is; seeds and data sets are what it is not.
 _ROW = (
     "codec", "frames", "resolution", "variant", "p", "q", "c", "L",
-    "encoder_params_m", "decoder_params_m", "encoder", "decoder", "stage", "loss", "gan_weight", "disc_lr", "full_finetune", "step",
-    "cfg_scale", "E", "config_id", "params_m", "gflops",
+    "encoder_params_m", "decoder_params_m", "encoder", "decoder", "stage", "loss",
+    "gan_weight", "disc_lr", "full_finetune", "step", "cfg_scale", "E",
+    "config_id", "params_m", "gflops",
 )  # fmt: skip
 # Decimals of the paper's tables.
 _DECIMALS = {"frechet": 2, "fvd": 2, "is": 1, "ssim": 3, "psnr": 2}
