@@ -72,12 +72,14 @@ def _checked(key: str, value: Any) -> Any:
     if key not in KEYS:
         raise ValueError(f"unknown key{nearest(str(key), KEYS)}")
     field = CodecConfig.model_fields[key]
-    schema = TypeAdapter(Annotated[field.annotation, *field.metadata]).json_schema()
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[field.annotation, *field.metadata])
+    schema = adapter.json_schema()
     try:
-        return fit(value, schema)
+        return adapter.validate_python(fit(value, schema))
     except ValueError as error:
         what = "a codec's name" if key == "name" else describe(schema)
-        raise ValueError(f"expected {what}, got {shown(value)}{error}") from None
+        hint = str(error) if type(error) is ValueError else ""
+        raise ValueError(f"expected {what}, got {shown(value)}{hint}") from None
 
 
 def _complete(fields: Mapping[str, Any]) -> dict[str, Any]:

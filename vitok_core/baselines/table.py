@@ -170,7 +170,7 @@ def named(name: str) -> dict[str, object]:
     """What a plain name stands for, as fields of a `CodecConfig`; KeyError: nothing."""
     if name in _TITLES:
         return {"name": name, "kind": name}
-    if bicubic := re.fullmatch(r"bicubic-(\d{1,4})", name):
+    if (bicubic := re.fullmatch(r"bicubic-(\d{1,4})", name)) and int(bicubic[1]) > 1:
         return {"name": name, "kind": "bicubic", "factor": int(bicubic[1])}
     return {"name": name, "kind": KNOWN[name].kind}
 

@@ -98,7 +98,7 @@ def test_every_way_to_name_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ("[jpeg, jpeg]", "'jpeg' is named twice"),
         ("[]", "expected a list of codecs, got []"),
         ("[3]", "expected a codec's name, got 3"),
-        ("[bicubic-1]", "greater than or equal to 2"),
+        ("[bicubic-1]", "unknown codec 'bicubic-1'; did you mean bicubic-8?"),
         ("[{name: sd-vae, kind: torchscript}]", "'sd-vae' says its kind itself"),
         ("[{name: ours, kind: AutoencoderXL}]", "kind: expected one of jpeg"),
         ("[{name: sd-vae, bits_per_pixel: 1}]", "jpeg and webp, no others, take"),
@@ -106,7 +106,7 @@ def test_every_way_to_name_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ("[{name: jpeg, bits_per_pixel: 1, bits_per_value: 4}]", "bits_per_value is for a budget"),
         ("[{name: jpeg, bits_per_pixel: 0}]", "bits_per_pixel: expected a number, above 0"),
         ("[{name: jpeg, bpp: 1}]", "bpp: unknown key"),
-        ("[{name: 'a/b', kind: torchscript}]", "String should match pattern"),
+        ("[{name: 'a/b', kind: torchscript}]", "name: expected a codec's name, got 'a/b'"),
         ("[{name: ours, encode: 'nowhere_at_all:f', decode: 'nowhere_at_all:g'}]",
          "there is no package 'nowhere_at_all'"),
         ("[{name: ours, encode: 'vitok_core.x:f'}]", "unknown codec 'ours'"),
@@ -132,7 +132,7 @@ def test_mistakes_are_one_line(given: str, said: str, tmp_path: Path) -> None:
 )
 def test_a_stage_of_another_form_is_refused(given: str, said: str, tmp_path: Path) -> None:
     text = f"{SMALL}  - {given}\n"
-    with pytest.raises(UserError, match="sweep.yaml:11") as error:
+    with pytest.raises(UserError, match=r"sweep\.yaml:11") as error:
         plan_file(write(tmp_path, text))
     assert said in str(error.value)
     if "photos-tun]" not in given:
