@@ -1,4 +1,4 @@
-"""What the table says of the pretrained tokenizers' costs, counted anew from their configurations."""
+"""What the table says of pretrained tokenizers' costs, counted anew from configurations."""
 
 from __future__ import annotations
 
@@ -34,6 +34,6 @@ def test_the_layers_of_cosmos_are_counted_as_diffusers_networks_are() -> None:
 def test_attention_grows_with_the_square_of_the_pixels() -> None:
     known = KNOWN["sd-vae"]
     assert [known.macs_at(side) for side in (256, 512)] == pytest.approx(known.macs)
-    # Two layers of attention, 512 wide, over L = 32² places at 256 px: QKᵀ and AV are 2·L²·512 each.
+    # Two layers of attention, 512 wide, over L = 32² places: QKᵀ and AV are 2·L²·512 each.
     attention = (known.macs[1] - 4 * known.macs[0]) / 12
     assert attention == pytest.approx(2 * 2 * 1024**2 * 512, rel=1e-3)
