@@ -67,12 +67,17 @@ def read_codec(node: Node, place: str, problems: Problems) -> Codec | None:
     return None
 
 
+def adapter_of(key: str) -> TypeAdapter[Any]:
+    """What checks a value of one of KEYS."""
+    field = CodecConfig.model_fields[key]
+    return TypeAdapter(Annotated[field.annotation, *field.metadata, key])
+
+
 def _checked(key: str, value: Any) -> Any:
     """A value as its field has it; ValueError says what was expected."""
     if key not in KEYS:
         raise ValueError(f"unknown key{nearest(str(key), KEYS)}")
-    field = CodecConfig.model_fields[key]
-    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[field.annotation, *field.metadata])
+    adapter = adapter_of(key)
     schema = adapter.json_schema()
     try:
         return adapter.validate_python(fit(value, schema))

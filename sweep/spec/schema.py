@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import TypeAdapter
-
-from sweep.spec.codecs import KEYS, OWN_KINDS
+from sweep.spec.codecs import KEYS, OWN_KINDS, adapter_of
 from sweep.spec.fields import RESOURCE_KINDS, SECTIONS, SIZE, TOWERS, fields
 from sweep.spec.own import CLASS, LOSSES, METRICS
 from sweep.spec.scalars import LARGEST
@@ -218,8 +216,8 @@ def _codec() -> Schema:
 
 
 def _of_codec(name: str) -> Schema:
-    field = CodecConfig.model_fields[name]
-    schema: Schema = TypeAdapter(Annotated[field.annotation, *field.metadata]).json_schema()
+    schema: Schema = adapter_of(name).json_schema()
     if name == "version":
         schema = {"type": ["string", "integer"]}
-    return {**_with_shorthands(schema), "description": field.description or ""}
+    description = CodecConfig.model_fields[name].description or ""
+    return {**_with_shorthands(schema), "description": description}

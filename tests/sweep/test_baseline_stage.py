@@ -97,7 +97,7 @@ def test_every_way_to_name_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ("[{kind: torchscript}]", "name is missing"),
         ("[jpeg, jpeg]", "'jpeg' is named twice"),
         ("[]", "expected a list of codecs, got []"),
-        ("[3]", "expected a codec's name, got 3"),
+        ("[3]", "unknown codec '3'"),
         ("[bicubic-1]", "unknown codec 'bicubic-1'; did you mean bicubic-8?"),
         ("[{name: sd-vae, kind: torchscript}]", "'sd-vae' says its kind itself"),
         ("[{name: ours, kind: AutoencoderXL}]", "kind: expected one of jpeg"),

@@ -2,12 +2,13 @@
 
 A picture gets the whole budget. Tried are: its own size and halves of it (a file of few bits is
 better spent on fewer pixels), JPEG with chroma at half and at full resolution; of each the highest
-quality that bisection finds within the budget. Of these the one with the least squared error is
-shown, enlarged by Pillow's bicubic filter where it was shrunk.
+quality that bisection finds within the budget; and one colour. Of these the one with the least
+squared error is shown, enlarged by Pillow's bicubic filter where it was shrunk.
 
 What counts as bits: what differs from picture to picture. Of JPEG the scan, in the standard Huffman
 tables; of WebP the VP8 payload behind its fixed header of 10 bytes; of both 16 bits that say
-quality, size and chroma. Containers and tables, which every picture shares, are not counted.
+quality, size and chroma. Containers and tables, which every picture shares, are not counted. One
+colour takes 24 + 16 bits.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -29,11 +31,12 @@ from vitok_core.errors import UserError
 
 PROTOCOL = {
     "jpeg": "JPEG: bits of the scan in standard Huffman tables + 16, mean over pictures; best of "
-    "halved sizes and of 4:2:0, 4:4:4 by squared error",
+    "halved sizes, of 4:2:0, 4:4:4 and of one colour by squared error",
     "webp": "WebP lossy, method 4: bits of the VP8 payload behind its frame header + 16, mean over "
-    "pictures; best of halved sizes by squared error",
+    "pictures; best of halved sizes and of one colour by squared error",
 }
 SIDE_BITS = 16
+COLOUR_BITS = 24 + SIDE_BITS
 _BICUBIC = Image.Resampling.BICUBIC
 _WEBP_FIXED = 12 + 8 + 10  # bytes: RIFF header, chunk header, VP8 frame header
 
@@ -52,17 +55,21 @@ class Lossy:
 
     Args:
         codec: of kind jpeg or webp.
-        bits: the budget of each picture.
+        bits: the budget of each picture; UserError where it is below one colour's.
         threads: pictures that are worked on at once.
     """
 
     def __init__(self, codec: CodecConfig, bits: int, threads: int) -> None:
+        if bits < COLOUR_BITS:
+            raise UserError(
+                f"{title(codec)}: a picture has {bits} bits, one colour takes {COLOUR_BITS}; raise "
+                "bits_per_value or bits_per_pixel"
+            )
         self.codec, self.bits, self.threads = codec, bits, threads
         self._spent, self._pixels = 0, 0
 
     def __call__(self, samples: Tensor) -> Tensor:
-        """(b, 3, h, w) or (b, 3, t, h, w) uint8 → the same, rebuilt; UserError where no file is so
-        small."""
+        """(b, 3, h, w) or (b, 3, t, h, w) uint8 → the same, rebuilt."""
         with ThreadPoolExecutor(self.threads) as pool:
             coded = list(pool.map(self._code, _pictures(samples)))
         self._spent += sum(each.bits for each in coded)
@@ -75,25 +82,16 @@ class Lossy:
         return self._spent / self._pixels
 
     def _code(self, picture: Image.Image) -> Coded:
-        original = np.asarray(picture, dtype=np.float32)
-        found: list[tuple[float, int, Image.Image]] = []
-        least = None
+        coded = [_one_colour(picture)]
         for small in _halves(picture):
             for encode in _encoders(small, self.codec.kind):
-                data, bits = _highest_within(encode, self.bits)
-                least = bits if least is None else min(least, bits)
-                if data is not None:
-                    with Image.open(io.BytesIO(data)) as opened:
+                found = _highest_within(encode, self.bits)
+                if found is not None:
+                    with Image.open(io.BytesIO(found[0])) as opened:
                         shown = opened.convert("RGB").resize(picture.size, _BICUBIC)
-                    error = float(np.square(np.asarray(shown) - original).mean())
-                    found.append((error, bits, shown))
-        if not found:
-            raise UserError(
-                f"{title(self.codec)}: a picture has {self.bits} bits, the smallest file takes "
-                f"{least}; raise bits_per_value or bits_per_pixel"
-            )
-        _, bits, shown = min(found, key=lambda each: each[:2])
-        return Coded(shown, bits)
+                    coded.append(Coded(shown, found[1]))
+        original = np.asarray(picture, dtype=np.float32)
+        return min(coded, key=lambda each: _squared_error(each.image, original))
 
 
 def bicubic(samples: Tensor, factor: int) -> Tensor:
@@ -148,20 +146,28 @@ def _webp(picture: Image.Image, quality: int) -> tuple[bytes, int]:
     return data, 8 * (len(data) - _WEBP_FIXED) + SIDE_BITS
 
 
-def _highest_within(encode: Encode, budget: int) -> tuple[bytes | None, int]:
+def _highest_within(encode: Encode, budget: int) -> tuple[bytes, int] | None:
     """The file of the highest quality (1 to 100) that bisection finds within the budget, and its
-    bits; None, and those of the smallest that was tried, where there is none."""
+    bits; None: there is none."""
     low, high = 1, 100
-    found, bits = None, 0
+    found = None
     while low <= high:
         quality = (low + high) // 2
-        data, size = encode(quality)
-        if size <= budget:
-            found, bits, low = data, size, quality + 1
+        made = encode(quality)
+        if made[1] <= budget:
+            found, low = made, quality + 1
         else:
             high = quality - 1
-            bits = bits if found is not None else size
-    return found, bits
+    return found
+
+
+def _one_colour(picture: Image.Image) -> Coded:
+    mean = np.asarray(picture).mean((0, 1)).round().astype(int).tolist()
+    return Coded(Image.new("RGB", picture.size, tuple(mean)), COLOUR_BITS)
+
+
+def _squared_error(shown: Image.Image, original: NDArray[np.float32]) -> float:
+    return float(np.square(np.asarray(shown) - original).mean())
 
 
 def _pictures(samples: Tensor) -> list[Image.Image]:

@@ -19,7 +19,7 @@ from vitok_core.errors import UserError
 from vitok_core.metrics.pixels import psnr
 
 SIDE = 64
-CROPS = EvalCrops(open_source("photos-tune", {}), SIDE, 12).samples(range(12))
+CROPS = EvalCrops(open_source("photos-tune", {}), SIDE, 6).samples(range(6))
 
 
 def lossy(kind: str, bits: int, threads: int = 1) -> Lossy:
@@ -49,11 +49,11 @@ def payload(data: bytes, kind: str) -> int:
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp"])
-@pytest.mark.parametrize("bits", [512, 4096, 16384])
+@pytest.mark.parametrize("bits", [1024, 8192])
 def test_it_is_at_least_as_good_as_any_file_of_full_size_that_fits(kind: str, bits: int) -> None:
     """The best of all qualities, tried one by one: bisection may miss it by a step."""
-    rebuilt = lossy(kind, bits)(CROPS)
-    for crop, mine in zip(CROPS, rebuilt, strict=True):
+    rebuilt = lossy(kind, bits)(CROPS[:3])
+    for crop, mine in zip(CROPS[:3], rebuilt, strict=True):
         fitting = [f for f in files(crop, kind) if payload(f, kind) + SIDE_BITS <= bits]
         shown = [np.asarray(Image.open(io.BytesIO(f)).convert("RGB")) for f in fitting]
         original = crop.permute(1, 2, 0).numpy()
@@ -65,7 +65,7 @@ def test_it_is_at_least_as_good_as_any_file_of_full_size_that_fits(kind: str, bi
 @pytest.mark.parametrize("kind", ["jpeg", "webp"])
 def test_no_picture_spends_more_than_its_budget_and_more_bits_show_more(kind: str) -> None:
     quality = []
-    for bits in (256, 1024, 4096, 16384):
+    for bits in (128, 1024, 8192):
         codec = lossy(kind, bits)
         coded = [codec._code(Image.fromarray(c.permute(1, 2, 0).numpy())) for c in CROPS]
         assert max(each.bits for each in coded) <= bits
@@ -85,18 +85,20 @@ def test_the_bits_of_a_jpeg_are_those_of_its_scan() -> None:
         assert scan_bits(data) == payload(data, "jpeg")
 
 
-@pytest.mark.parametrize("kind", ["jpeg", "webp"])
-def test_a_budget_that_no_file_meets_is_one_line(kind: str) -> None:
-    with pytest.raises(
-        UserError, match=r"a picture has 8 bits, the smallest file takes \d+; raise"
-    ):
-        lossy(kind, 8)(CROPS[:2])
+def test_one_colour_stands_where_no_webp_is_small_enough_and_less_is_one_line() -> None:
+    codec = lossy("webp", 40)
+    rebuilt = codec(CROPS)
+    assert codec.bits_per_pixel == 40 / SIDE**2
+    mean = CROPS.double().mean((-1, -2), keepdim=True).round().to(torch.uint8)
+    assert torch.equal(rebuilt, mean.expand_as(CROPS))
+    with pytest.raises(UserError, match="a picture has 39 bits, one colour takes 40; raise"):
+        lossy("webp", 39)
 
 
 @pytest.mark.parametrize("rebuild", [lossy("jpeg", 2048), lambda x: bicubic(x, 8)])
 def test_frames_of_clips_are_pictures(rebuild: Lossy) -> None:
-    clips = CROPS[:6].unflatten(0, (2, 3)).transpose(1, 2)  # (2, 3, 3, h, w)
-    expected = rebuild(CROPS[:6])
+    clips = CROPS.unflatten(0, (2, 3)).transpose(1, 2)  # (2, 3, 3, h, w)
+    expected = rebuild(CROPS)
     assert torch.equal(rebuild(clips).transpose(1, 2).flatten(0, 1), expected)
     assert torch.equal(torch.cat([rebuild(CROPS[i : i + 1]) for i in range(6)]), expected)
 
