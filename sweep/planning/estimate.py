@@ -19,7 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sweep.spec.problems import nearest
+from vitok_core.baselines import table
 from vitok_core.config import (
+    BaselineJob,
     DataConfig,
     EvaluationConfig,
     FinetuneJob,
@@ -178,6 +180,13 @@ def floor_flops(job: FloorJob) -> float:
     per_sample = 2 * values * job.channels * tokens + values * values * tokens
     scoring = _scoring_macs(job.evaluation, job.data.frames)
     return 2.0 * (per_sample + scoring) * samples(job.evaluation, job.dataset)
+
+
+def baseline_flops(job: BaselineJob) -> float:
+    """True FLOPs of a pretrained tokenizer and of scoring. What was not counted (codecs of the
+    user's own; JPEG, WebP, bicubic, which have no products) is left out."""
+    per_sample = (table.macs(job) or 0) + _scoring_macs(job.evaluation, job.frames)
+    return 2.0 * per_sample * samples(job.evaluation, job.dataset)
 
 
 def device_hours(flops: float, on: Device, precision: str, training: bool) -> float:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from sweep.model import Plan, PlannedJob
 from sweep.site import Site
-from vitok_core.config import EvaluationConfig
+from vitok_core.baselines import table
+from vitok_core.config import CodecConfig, EvaluationConfig
 from vitok_core.data import sources
 from vitok_core.kinds import KINDS
 from vitok_core.metrics import networks
@@ -25,6 +26,7 @@ def missing(plan: Plan, site: Site) -> list[str]:
     lines = [sources.missing(name, site.data) for name in data_sets(plan)]
     named = perceptual_networks(plan) + feature_networks(plan)
     lines += [networks.missing(name, site.weights) for name in named]
+    lines += [table.missing(codec, site.weights) for codec in codecs(plan)]
     return list(dict.fromkeys(line for line in [*lines, *faults(plan)] if line))
 
 
@@ -85,6 +87,14 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
                 yield f"data.frames: {shape['frames']}: {name} holds images; {_VIDEO_REMEDY}"
     if "dataset" not in job.config:
         return
+    if "codec" in job.config:
+        codec = CodecConfig(**job.config["codec"])
+        factor = table.side_factor(codec)
+        if shape["resolution"] % factor:
+            yield (
+                f"data.resolution: {shape['resolution']}: the codec {codec.name} needs a multiple "
+                f"of {factor}"
+            )
     if job.config.get("evaluation", {}).get("samples") == 1:
         yield "evaluation.samples: 1: a Fréchet distance needs at least 2 images"
     if shape["resolution"] < _LEAST_RESOLUTION:
@@ -110,6 +120,12 @@ def perceptual_networks(plan: Plan) -> list[str]:
     """The networks of the plan's losses."""
     found = (job.config.get("loss", {}).get("perceptual") for job in plan.jobs)
     return list(dict.fromkeys(name for name in found if name))
+
+
+def codecs(plan: Plan) -> list[CodecConfig]:
+    """The codecs of the plan's baselines."""
+    found = (CodecConfig(**job.config["codec"]) for job in plan.jobs if "codec" in job.config)
+    return list(dict.fromkeys(found))
 
 
 def feature_networks(plan: Plan) -> list[str]:

@@ -15,7 +15,13 @@ from sweep.model import Plan, PlannedJob, Resources
 from sweep.planning.estimate import Device, device, samples
 from sweep.planning.identity import canonical_json
 from sweep.planning.plan import full_config
-from vitok_core.config import FinetuneJob, FloorJob, ReconstructJob, TokenizerJob
+from vitok_core.config import (
+    BaselineJob,
+    FinetuneJob,
+    FloorJob,
+    ReconstructJob,
+    TokenizerJob,
+)
 
 # What a job computes per sample does not depend on these.
 _IDLE: Mapping[str, frozenset[str]] = {
@@ -106,7 +112,7 @@ def _samples(job: PlannedJob) -> int:
         return config.train.batch * config.train.steps
     if isinstance(config, FinetuneJob):
         return config.finetune.batch * config.finetune.steps
-    assert isinstance(config, ReconstructJob | FloorJob)
+    assert isinstance(config, ReconstructJob | FloorJob | BaselineJob)
     return samples(config.evaluation, config.dataset)
 
 

@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from sweep.planning.estimate import shape_of
+from vitok_core.baselines.table import side_factor
 from vitok_core.config import (
+    BaselineJob,
     DataConfig,
     EvaluationConfig,
     FinetuneConfig,
@@ -67,6 +69,8 @@ class Shrinking:
             return self._reconstruction(config, trained), None
         if isinstance(config, FloorJob):
             return self._floor(config), None
+        if isinstance(config, BaselineJob):
+            return self._baseline(config), None
         raise TypeError(f"no rule for a rehearsal of {type(config).__name__}")
 
     def _training(self, config: TokenizerJob | FinetuneJob) -> tuple[Science, Trained]:
@@ -94,6 +98,16 @@ class Shrinking:
     def _floor(self, config: FloorJob) -> FloorJob:
         data = self._data(config.data, config.patch, config.stride)
         return replaced(config, data=data, evaluation=self._evaluation(config.evaluation))
+
+    def _baseline(self, config: BaselineJob) -> BaselineJob:
+        """The budget stays: it is then ample, and bisection asks for as many files."""
+        evaluation = self._evaluation(config.evaluation)
+        if not self.small:
+            return replaced(config, evaluation=evaluation)
+        factor = side_factor(config.codec)
+        side = min(config.resolution, -(-_SIDE // factor) * factor)
+        frames = min(_LEAST_PATCHES, config.frames)
+        return replaced(config, resolution=side, frames=frames, evaluation=evaluation)
 
     def _train(self, train: T) -> T:
         batch = min(train.batch, _BATCH) if self.small else train.batch
