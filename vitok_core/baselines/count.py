@@ -43,7 +43,8 @@ def _dc_ae(channels: int, wider: tuple[int, ...]) -> Mapping[str, Any]:
         "latent_channels": channels,
         "encoder_block_types": ("ResBlock",) * 3 + ("EfficientViTBlock",) * blocks,
         "decoder_block_types": ("ResBlock",) * 3 + ("EfficientViTBlock",) * blocks,
-        "block_out_channels": (128, 256, 512, 512, 1024, 1024, *wider),
+        "encoder_block_out_channels": (128, 256, 512, 512, 1024, 1024, *wider),
+        "decoder_block_out_channels": (128, 256, 512, 512, 1024, 1024, *wider),
         "encoder_layers_per_block": (0, 4, 8, *(2,) * blocks),
         "decoder_layers_per_block": (0, 5, 10, *(2,) * blocks),
         "encoder_qkv_multiscales": ((),) * (3 + blocks),
@@ -106,12 +107,12 @@ def _forward(kind: str, model: Any, images: Tensor) -> None:
 
 
 def _consistency(model: Any, images: Tensor) -> None:
-    """Both evaluations of its U-Net, without the scheduler's tables, which must have values."""
+    """Both evaluations of its U-Net, on the picture and the code at its size; without the
+    scheduler, whose tables must have values."""
     code = model.encode(images).latent_dist.mode()
-    wide = torch.nn.functional.interpolate(code, scale_factor=model.config.spatial_scale)
-    noisy = torch.cat([images, wide], dim=1)
+    noisy = torch.cat([images, nn.functional.interpolate(code, images.shape[-1])], dim=1)
     for _ in range(2):
-        model.decoder_unet(noisy, torch.zeros(1, device="meta"))
+        model.decoder_unet(noisy, torch.zeros(1, dtype=torch.int64, device="meta"))
 
 
 @dataclass(frozen=True)
