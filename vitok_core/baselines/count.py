@@ -100,7 +100,7 @@ def _macs(kind: str, model: nn.Module, resolution: int) -> int:
         _forward(kind, model, images)
     for hook in hooks:
         hook.remove()
-    return products.get_total_flops() // 2 + NORM_OPERATIONS * normalised
+    return int(products.get_total_flops()) // 2 + NORM_OPERATIONS * normalised
 
 
 def _forward(kind: str, model: Any, images: Tensor) -> None:
