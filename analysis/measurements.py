@@ -15,7 +15,7 @@ from vitok_core.data.sources import DATASETS
 SCHEMA = {
     "source": pl.String,  # db, published
     "series": pl.String,  # trained, floor
-    "kind": pl.String,  # reconstruct, floor, generate
+    "kind": pl.String,  # reconstruct, floor, generate, probe
     "point_id": pl.String,
     "config_id": pl.String,  # points that differ in the seed alone share it
     "seed": pl.Int64,  # null: the floor has none, the paper names none
@@ -50,7 +50,9 @@ SCHEMA = {
     "value": pl.Float64,
     "figure": pl.String,  # the paper's; null: our own
 }
-SERIES = {"reconstruct": "trained", "floor": "floor", "generate": "trained"}
+SERIES = {
+    "reconstruct": "trained", "floor": "floor", "generate": "trained", "probe": "trained",
+}  # fmt: skip
 
 # Splits on which a recipe was trained or chosen: their scores are not evidence for a report.
 _SEEN = {"train", "tune"}

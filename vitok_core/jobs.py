@@ -5,7 +5,7 @@ Each function imports what it needs when it is called, so that no kind pays for 
 
 from __future__ import annotations
 
-from vitok_core.config import FinetuneJob, FloorJob, ReconstructJob, TokenizerJob
+from vitok_core.config import FinetuneJob, FloorJob, ProbeJob, ReconstructJob, TokenizerJob
 from vitok_core.context import Context
 
 
@@ -33,5 +33,12 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
 def floor(config: FloorJob, context: Context) -> None:
     """Score the PCA of patches at the same p, c and data."""
     from vitok_core.metrics.baselines import floor as run
+
+    run(config, context)
+
+
+def probe(config: ProbeJob, context: Context) -> None:
+    """Linear probe and equivariance of the parent tokenizer's code."""
+    from vitok_core.metrics.probe import probe as run
 
     run(config, context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vitok_core.config import FinetuneJob, FloorJob, ReconstructJob, Science, TokenizerJob
+from vitok_core.config import FinetuneJob, FloorJob, ProbeJob, ReconstructJob, Science, TokenizerJob
 
 
 @dataclass(frozen=True)
@@ -25,5 +25,6 @@ KINDS: dict[str, Kind] = {
         Kind("finetune", 1, FinetuneJob, "vitok_core.jobs:finetune", several=True),
         Kind("reconstruct", 1, ReconstructJob, "vitok_core.jobs:reconstruct"),
         Kind("floor", 1, FloorJob, "vitok_core.jobs:floor"),
+        Kind("probe", 1, ProbeJob, "vitok_core.jobs:probe"),
     )
 }

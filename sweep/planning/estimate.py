@@ -25,6 +25,7 @@ from vitok_core.config import (
     FinetuneJob,
     FloorJob,
     LossConfig,
+    ProbeJob,
     ReconstructJob,
     TokenizerConfig,
     TokenizerJob,
@@ -167,7 +168,7 @@ def reconstruct_flops(job: ReconstructJob, macs: int) -> float:
     return (
         2.0
         * (macs + _scoring_macs(job.evaluation, job.frames))
-        * samples(job.evaluation, job.dataset)
+        * samples(job.evaluation.samples, job.dataset)
     )
 
 
@@ -178,7 +179,12 @@ def floor_flops(job: FloorJob) -> float:
     tokens = (job.data.frames // job.stride) * (job.data.resolution // job.patch) ** 2
     per_sample = 2 * values * job.channels * tokens + values * values * tokens
     scoring = _scoring_macs(job.evaluation, job.data.frames)
-    return 2.0 * (per_sample + scoring) * samples(job.evaluation, job.dataset)
+    return 2.0 * (per_sample + scoring) * samples(job.evaluation.samples, job.dataset)
+
+
+def probe_flops(job: ProbeJob, macs: int) -> float:
+    """True FLOPs of encoding a data set as it is, shifted and mirrored; `macs`: the encoder's."""
+    return 2.0 * 3 * macs * samples(job.samples, job.dataset)
 
 
 def device_hours(flops: float, on: Device, precision: str, training: bool) -> float:
@@ -201,9 +207,9 @@ def _scoring_macs(evaluation: EvaluationConfig, frames: int) -> float:
     return sum(_NETWORK_MACS[name] * frames for name in evaluation.networks)
 
 
-def samples(evaluation: EvaluationConfig, dataset: str) -> int:
-    """How many images or clips an evaluation scores."""
-    return evaluation.samples or _WHOLE_SET.get(dataset, _OTHER_SET)
+def samples(asked: int | None, dataset: str) -> int:
+    """How many images or clips of a data set a job looks at; `asked`: None for all of them."""
+    return asked or _WHOLE_SET.get(dataset, _OTHER_SET)
 
 
 def macs_of(tokenizer: TokenizerConfig, shape: Shape) -> Macs:

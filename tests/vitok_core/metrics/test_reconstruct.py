@@ -26,7 +26,8 @@ JOB = ReconstructJob(
     dataset="photos-tune", resolution=RESOLUTION, evaluation=EvaluationConfig(samples=SAMPLES)
 )
 RESULTS = ["rPSNR", "rSSIM", "rFD[efficientnet-lite0]", "rFD[efficientnet-lite0-112]",
-           "rIS[efficientnet-lite0]", "kl_bits_per_pixel", "active_channels"]  # fmt: skip
+           "rIS[efficientnet-lite0]", "kl_bits_per_pixel", "active_channels",
+           "effective_rank", "high_frequency_share"]  # fmt: skip
 
 
 # What each variant adds to the tokenizer; at 32 px it has 16 tubelets.
