@@ -23,6 +23,9 @@ ACTIVE_VARIANCE = 0.01
 # Radial frequency from 0 (mean) to 1 (a checkerboard); the upper half counts as high.
 HIGH_FREQUENCY = 0.5
 BANDS = 16
+# Share of a constant's power that the transform's rounding leaves elsewhere; float32 codes that do
+# vary are far above it.
+_NO_POWER = 1e-20
 
 KL_PROTOCOL = "KL(q(z|x) || N(0,1)) per image in bits / (T H W), posterior as trained"
 ACTIVE_PROTOCOL = f"channels with var of posterior mean > {ACTIVE_VARIANCE} over images and tokens"
@@ -165,10 +168,10 @@ class _Spatial:
 
     @property
     def high_share(self) -> float:
-        power = self._power.clone()
-        power[0, 0] = 0.0  # each frame's mean: no variance within it
-        whole = float(power.sum())
-        return float(power[self._radius >= HIGH_FREQUENCY].sum()) / whole if whole > 0 else 0.0
+        within = float(self._power.sum() - self._power[0, 0])  # without each frame's mean
+        if within <= _NO_POWER * float(self._power[0, 0]):
+            return 0.0
+        return float(self._power[self._radius >= HIGH_FREQUENCY].sum()) / within
 
     def bands(self) -> list[dict[str, float]]:
         """Mean power of a coefficient, summed over channels, by bands of radial frequency."""
