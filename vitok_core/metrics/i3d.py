@@ -32,7 +32,7 @@ INPUT = 224  # pixels
 CLASSES = 400
 
 # Of the converted tensors, names and values; the file that they come from has its own pinned hash.
-_CONVERTED_SHA256 = ""
+_CONVERTED_SHA256 = "66a4f51d53d3d1ac191132f2530d2afd831bcd81b2f521f750b628972ef1ce01"
 _BATCH_NORM_EPS = 1e-3
 _Size = tuple[int, int, int]  # along time, height, width
 
@@ -68,18 +68,20 @@ class I3d(nn.Module):
 
     @torch.inference_mode()
     def forward(self, clips: Tensor) -> Tensor:
-        """Logits (b, 400) of clips (b, 3, t, h, w) uint8, t of 9 or more.
+        """Logits (b, 400) of clips (b, 3, t, h, w) uint8, t of 9 or more."""
+        x = F.avg_pool3d(self.layers(prepared(clips)), (2, 7, 7), stride=1)
+        return cast(Tensor, self.classifier(x).mean((2, 3, 4)))
 
-        The standard network's way in: bilinear to 224 px without antialiasing, to [-1, 1].
-        """
-        x = clips.float()
-        if x.shape[-2:] != (INPUT, INPUT):
-            frames = x.transpose(1, 2).flatten(0, 1)
-            frames = F.interpolate(frames, (INPUT, INPUT), mode="bilinear", align_corners=False)
-            x = frames.unflatten(0, (len(clips), -1)).transpose(1, 2)
-        x = self.layers(x * (2 / 255) - 1)
-        x = self.classifier(F.avg_pool3d(x, (2, 7, 7), stride=1))
-        return cast(Tensor, x.mean((2, 3, 4)))
+
+def prepared(clips: Tensor) -> Tensor:
+    """Clips (b, 3, t, h, w) uint8 as the standard network takes them: bilinear to 224 px without
+    antialiasing, to [-1, 1]."""
+    x = clips.float()
+    if x.shape[-2:] != (INPUT, INPUT):
+        frames = x.transpose(1, 2).flatten(0, 1)
+        frames = F.interpolate(frames, (INPUT, INPUT), mode="bilinear", align_corners=False)
+        x = frames.unflatten(0, (len(clips), -1)).transpose(1, 2)
+    return x * (2 / 255) - 1
 
 
 class _Unit(nn.Module):
@@ -213,9 +215,14 @@ def _named(
         kernel = torch.from_numpy(np.array(values["Conv_0"]["kernel"]))  # (t, h, w, in, out)
         yield f"{unit}.weight", kernel.permute(4, 3, 0, 1, 2).contiguous()
         norm = values.get("BatchNorm_0", values["Conv_0"])
-        yield f"{unit}.bias", torch.from_numpy(np.array(norm["bias"]))
+        yield f"{unit}.bias", _vector(norm["bias"])
         for name, value in statistics.get(unit, {}).get("BatchNorm_0", {}).items():
-            yield f"{unit}.{name}", torch.from_numpy(np.array(value))
+            yield f"{unit}.{name}", _vector(value)
+
+
+def _vector(values: Any) -> Tensor:
+    """(c,); means and variances are kept as (1, 1, 1, 1, c)."""
+    return torch.from_numpy(np.array(values).reshape(-1))
 
 
 class _ArraysOnly(pickle.Unpickler):
