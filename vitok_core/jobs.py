@@ -5,7 +5,14 @@ Each function imports what it needs when it is called, so that no kind pays for 
 
 from __future__ import annotations
 
-from vitok_core.config import FinetuneJob, FloorJob, ProbeJob, ReconstructJob, TokenizerJob
+from vitok_core.config import (
+    BaselineJob,
+    FinetuneJob,
+    FloorJob,
+    ProbeJob,
+    ReconstructJob,
+    TokenizerJob,
+)
 from vitok_core.context import Context
 
 
@@ -32,7 +39,14 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
 
 def floor(config: FloorJob, context: Context) -> None:
     """Score the PCA of patches at the same p, c and data."""
-    from vitok_core.metrics.baselines import floor as run
+    from vitok_core.baselines.floor import floor as run
+
+    run(config, context)
+
+
+def baseline(config: BaselineJob, context: Context) -> None:
+    """Score a codec, or a tokenizer that was not trained here."""
+    from vitok_core.baselines.scoring import baseline as run
 
     run(config, context)
 

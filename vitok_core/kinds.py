@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vitok_core.config import FinetuneJob, FloorJob, ProbeJob, ReconstructJob, Science, TokenizerJob
+from vitok_core.config import (
+    BaselineJob,
+    FinetuneJob,
+    FloorJob,
+    ProbeJob,
+    ReconstructJob,
+    Science,
+    TokenizerJob,
+)
 
 
 @dataclass(frozen=True)
@@ -26,5 +34,6 @@ KINDS: dict[str, Kind] = {
         Kind("reconstruct", 1, ReconstructJob, "vitok_core.jobs:reconstruct"),
         Kind("floor", 1, FloorJob, "vitok_core.jobs:floor"),
         Kind("probe", 1, ProbeJob, "vitok_core.jobs:probe"),
+        Kind("baseline", 1, BaselineJob, "vitok_core.jobs:baseline"),
     )
 }

@@ -26,6 +26,7 @@ TABLE_3 = Spec(
     resolution=256,
     datasets=IMAGES,
     second_stage=True,
+    baselines=True,
 )
 
 TABLE_4 = Spec(
@@ -38,6 +39,7 @@ TABLE_4 = Spec(
     resolution=512,
     datasets=IMAGES,
     second_stage=True,
+    baselines=True,
 )
 
 TABLE_5 = Spec(
@@ -51,6 +53,7 @@ TABLE_5 = Spec(
     frames=16,
     datasets=CLIPS,
     second_stage=True,
+    baselines=True,
     notes=(
         "the paper's parameters and GFLOPs count an image's patch of 768 values; with the true "
         "3·q·p² S-B/8x8 has 129.98 M and 73.78 GFLOPs, S-B/4x16 132.34 M and 35.68",

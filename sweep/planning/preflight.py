@@ -10,7 +10,8 @@ from itertools import chain
 
 from sweep.model import Plan, PlannedJob
 from sweep.site import Site
-from vitok_core.config import EvaluationConfig
+from vitok_core.baselines import table
+from vitok_core.config import CodecConfig, EvaluationConfig
 from vitok_core.data import sources
 from vitok_core.kinds import KINDS
 from vitok_core.metrics import networks
@@ -20,7 +21,6 @@ _VIDEO_REMEDY = "set data.frames=1, or name videos: " + ", ".join(
 )
 _LEAST_RESOLUTION = 11  # pixels: SSIM's Gaussian window
 _MS_SSIM_RESOLUTION = 161  # of which the coarsest of five scales holds that window
-_VIDEO_FRAMES = 16  # vitok_core.metrics.fvd, which needs torch
 
 
 def missing(plan: Plan, site: Site) -> list[str]:
@@ -28,6 +28,7 @@ def missing(plan: Plan, site: Site) -> list[str]:
     lines = [sources.missing(name, site.data) for name in data_sets(plan)]
     named = perceptual_networks(plan) + feature_networks(plan)
     lines += [networks.missing(name, site.weights) for name in named]
+    lines += [table.missing(codec, site.weights) for codec in codecs(plan)]
     return list(dict.fromkeys(line for line in [*lines, *faults(plan)] if line))
 
 
@@ -94,6 +95,14 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
     if not _scores(job):
         return
     yield from _unscored(job, shape["resolution"], shape.get("frames", 1))
+    if "codec" in job.config:
+        codec = CodecConfig(**job.config["codec"])
+        factor = table.side_factor(codec)
+        if shape["resolution"] % factor:
+            yield (
+                f"data.resolution: {shape['resolution']}: the codec {codec.name} needs a multiple "
+                f"of {factor}"
+            )
     if job.config.get("evaluation", {}).get("samples") == 1:
         yield "evaluation.samples: 1: a Fréchet distance needs at least 2 images"
     if shape["resolution"] < _LEAST_RESOLUTION:
@@ -112,10 +121,10 @@ def _unscored(job: PlannedJob, resolution: int, frames: int) -> Iterator[str]:
             f"data.resolution is {resolution}; leave it out"
         )
     for name in evaluation.get("video", ()):
-        if frames < _VIDEO_FRAMES:
+        if frames < networks.VIDEO_FRAMES:
             yield (
-                f"evaluation.video: {name} looks at clips of {_VIDEO_FRAMES} frames, data.frames "
-                f"is {frames}; leave it out, or raise data.frames"
+                f"evaluation.video: {name} looks at clips of {networks.VIDEO_FRAMES} frames, "
+                f"data.frames is {frames}; leave it out, or raise data.frames"
             )
 
 
@@ -140,6 +149,12 @@ def perceptual_networks(plan: Plan) -> list[str]:
     found = (job.config.get("loss", {}).get("perceptual") for job in plan.jobs)
     scored = (job.config.get("evaluation", {}).get("perceptual", ()) for job in plan.jobs)
     return list(dict.fromkeys([*(name for name in found if name), *chain(*scored)]))
+
+
+def codecs(plan: Plan) -> list[CodecConfig]:
+    """The codecs of the plan's baselines."""
+    found = (CodecConfig(**job.config["codec"]) for job in plan.jobs if "codec" in job.config)
+    return list(dict.fromkeys(found))
 
 
 def feature_networks(plan: Plan) -> list[str]:

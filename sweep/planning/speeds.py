@@ -15,7 +15,14 @@ from sweep.model import Plan, PlannedJob, Resources
 from sweep.planning.estimate import Device, device, samples
 from sweep.planning.identity import canonical_json
 from sweep.planning.plan import full_config
-from vitok_core.config import FinetuneJob, FloorJob, ProbeJob, ReconstructJob, TokenizerJob
+from vitok_core.config import (
+    BaselineJob,
+    FinetuneJob,
+    FloorJob,
+    ProbeJob,
+    ReconstructJob,
+    TokenizerJob,
+)
 
 # What a job computes per sample does not depend on these.
 _IDLE: Mapping[str, frozenset[str]] = {
@@ -106,7 +113,7 @@ def _samples(job: PlannedJob) -> int:
         return config.train.batch * config.train.steps
     if isinstance(config, FinetuneJob):
         return config.finetune.batch * config.finetune.steps
-    assert isinstance(config, ReconstructJob | FloorJob | ProbeJob)
+    assert isinstance(config, ReconstructJob | FloorJob | BaselineJob | ProbeJob)
     asked = config.samples if isinstance(config, ProbeJob) else config.evaluation.samples
     return samples(asked, config.dataset)
 

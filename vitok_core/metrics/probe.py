@@ -92,9 +92,14 @@ class Behaviour:
 
     def add(self, model: AutoEncoder, clips: Tensor, mean: Tensor, grid: Grid) -> None:
         """Take in clips (b, 3, t, h, w) in [-1, 1] with their posterior means (b, l, c)."""
-        code = mean.unflatten(1, grid)  # (b, t, h, w, c)
-        flipped = encoded(model, clips.flip(-1))[0].unflatten(1, grid)
-        shifted = encoded(model, shift(clips, self._patch))[0].unflatten(1, grid)
+        code, flipped, shifted = (
+            each.reshape(-1, *grid, each.shape[2])  # (b, t, h, w, c)
+            for each in (
+                mean,
+                encoded(model, clips.flip(-1))[0],
+                encoded(model, shift(clips, self._patch))[0],
+            )
+        )
         self._flip.add(flipped, code.flip(3))
         self._shift.add(shifted[:, :, :, 1:], code[:, :, :, :-1])
         self._moments.add(mean.double().cpu().flatten(0, 1).numpy())
@@ -144,7 +149,7 @@ def encoded(model: AutoEncoder, clips: Tensor) -> tuple[Tensor, Grid]:
 def shift(clips: Tensor, pixels: int) -> Tensor:
     """Clips (b, 3, t, h, w) moved to the right; what comes in mirrors what stood at the edge."""
     moved = F.pad(clips.flatten(1, 2), (pixels, 0, 0, 0), mode="reflect")
-    return moved[..., :-pixels].unflatten(1, clips.shape[1:3])
+    return moved[..., :-pixels].reshape(clips.shape)
 
 
 def pool(mean: Tensor, grid: Grid | None) -> Tensor:
@@ -157,4 +162,4 @@ def pool(mean: Tensor, grid: Grid | None) -> Tensor:
     if grid is None:
         return F.adaptive_avg_pool1d(tokens, min(POOLED**2, tokens.shape[2])).flatten(1)
     size = (1, min(POOLED, grid.h), min(POOLED, grid.w))
-    return F.adaptive_avg_pool3d(tokens.unflatten(2, grid), size).flatten(1)
+    return F.adaptive_avg_pool3d(tokens.reshape(*tokens.shape[:2], *grid), size).flatten(1)

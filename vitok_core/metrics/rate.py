@@ -161,7 +161,7 @@ class _Spatial:
     def add(self, mean: Tensor) -> None:
         """Take in posterior means (b, l, c)."""
         grid = self._grid
-        z = mean.double().cpu().unflatten(1, (grid.t, grid.h, grid.w))
+        z = mean.double().cpu().reshape(-1, *grid, mean.shape[2])
         waves = torch.einsum("vh,bthwc,uw->btvuc", self._down, z, self._across)
         self._power += waves.square().sum((0, 1, 4))
         self._frames += z.shape[0] * z.shape[1]

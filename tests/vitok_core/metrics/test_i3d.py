@@ -110,7 +110,7 @@ def test_the_standard_torchscript_by_its_path(
     known = replace(NETWORKS["i3d"], sha256=digest(path))
     monkeypatch.setattr(networks, "NETWORKS", {**NETWORKS, "i3d": known})
     clip = moving(40)
-    logits = i3d.load_script(located("i3d", weights))(clip)
+    logits = i3d.load_script(located("i3d", weights), tmp_path)(clip)
     expected = (clip.double() / 127.5 - 1).mean((2, 3, 4)).repeat(1, 134)[:, :400]
     np.testing.assert_allclose(logits.numpy(), expected.numpy(), atol=1e-5)
 
@@ -119,7 +119,7 @@ def test_what_is_no_torchscript_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "i3d.pt"
     torch.save({"a": torch.zeros(1)}, path)
     with pytest.raises(UserError, match="is no torchscript"):
-        i3d.load_script(path)
+        i3d.load_script(path, tmp_path)
 
 
 def digest(path: Path) -> str:
