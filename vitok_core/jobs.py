@@ -9,6 +9,7 @@ from vitok_core.config import (
     BaselineJob,
     FinetuneJob,
     FloorJob,
+    ProbeJob,
     ReconstructJob,
     TokenizerJob,
 )
@@ -46,5 +47,12 @@ def floor(config: FloorJob, context: Context) -> None:
 def baseline(config: BaselineJob, context: Context) -> None:
     """Score a codec, or a tokenizer that was not trained here."""
     from vitok_core.baselines.scoring import baseline as run
+
+    run(config, context)
+
+
+def probe(config: ProbeJob, context: Context) -> None:
+    """Linear probe and equivariance of the parent tokenizer's code."""
+    from vitok_core.metrics.probe import probe as run
 
     run(config, context)

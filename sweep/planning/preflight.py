@@ -6,6 +6,7 @@ One line for each thing that is missing, with how to set it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from sweep.model import Plan, PlannedJob
 from sweep.site import Site
@@ -19,6 +20,7 @@ _VIDEO_REMEDY = "set data.frames=1, or name videos: " + ", ".join(
     name for name, entry in sources.DATASETS.items() if entry.media == "videos"
 )
 _LEAST_RESOLUTION = 11  # pixels: SSIM's Gaussian window
+_MS_SSIM_RESOLUTION = 161  # of which the coarsest of five scales holds that window
 
 
 def missing(plan: Plan, site: Site) -> list[str]:
@@ -85,8 +87,14 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
         for name in _data_sets(job):
             if sources.data_set(name).media != "videos":
                 yield f"data.frames: {shape['frames']}: {name} holds images; {_VIDEO_REMEDY}"
-    if "dataset" not in job.config:
+    if job.kind == "probe" and sources.data_set(job.config["dataset"]).layout == "flat":
+        yield (
+            f"stages.probe: {job.config['dataset']} is one flat folder without classes, and a "
+            "probe tells classes apart; name another data set"
+        )
+    if not _scores(job):
         return
+    yield from _unscored(job, shape["resolution"], shape.get("frames", 1))
     if "codec" in job.config:
         codec = CodecConfig(**job.config["codec"])
         factor = table.side_factor(codec)
@@ -104,6 +112,26 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
         )
 
 
+def _unscored(job: PlannedJob, resolution: int, frames: int) -> Iterator[str]:
+    """Metrics that images or clips are too small for."""
+    evaluation = job.config.get("evaluation", {})
+    if evaluation.get("ms_ssim") and resolution < _MS_SSIM_RESOLUTION:
+        yield (
+            f"evaluation.ms_ssim: its five scales need images of {_MS_SSIM_RESOLUTION} px or more, "
+            f"data.resolution is {resolution}; leave it out"
+        )
+    for name in evaluation.get("video", ()):
+        if frames < networks.VIDEO_FRAMES:
+            yield (
+                f"evaluation.video: {name} looks at clips of {networks.VIDEO_FRAMES} frames, "
+                f"data.frames is {frames}; leave it out, or raise data.frames"
+            )
+
+
+def _scores(job: PlannedJob) -> bool:
+    return "evaluation" in KINDS[job.kind].config.model_fields
+
+
 def data_sets(plan: Plan) -> list[str]:
     """The data sets that the plan's jobs read, in the order of the jobs."""
     return list(dict.fromkeys(name for job in plan.jobs for name in _data_sets(job)))
@@ -117,9 +145,10 @@ def _data_sets(job: PlannedJob) -> Iterator[str]:
 
 
 def perceptual_networks(plan: Plan) -> list[str]:
-    """The networks of the plan's losses."""
+    """The networks of the plan's losses and of its perceptual scores."""
     found = (job.config.get("loss", {}).get("perceptual") for job in plan.jobs)
-    return list(dict.fromkeys(name for name in found if name))
+    scored = (job.config.get("evaluation", {}).get("perceptual", ()) for job in plan.jobs)
+    return list(dict.fromkeys([*(name for name in found if name), *chain(*scored)]))
 
 
 def codecs(plan: Plan) -> list[CodecConfig]:
@@ -133,7 +162,8 @@ def feature_networks(plan: Plan) -> list[str]:
     default = EvaluationConfig(samples=None).networks
     names: dict[str, None] = {}
     for job in plan.jobs:
-        if "dataset" in job.config:
+        if _scores(job):
             evaluation = job.config.get("evaluation", {})
             names |= dict.fromkeys(evaluation.get("networks", default))
+            names |= dict.fromkeys(evaluation.get("video", ()))
     return list(names)
