@@ -250,7 +250,7 @@ FeatureNetworkName = Literal[
 class EvaluationConfig(Science):
     """How reconstructions are scored. PSNR and SSIM always; each network adds its own scores."""
 
-    samples: Positive | None = Field(None, description="evaluation images; null: the whole set")
+    samples: Positive | None = Field(None, description="images or clips; null: the whole set")
     networks: tuple[FeatureNetworkName, ...] = ("efficientnet-lite0",)
     splits: Positive | None = Field(
         None, description="of the Inception Score; null: 10 of inception-2015, else 1"

@@ -42,9 +42,9 @@ class Stage(Protocol):
         """Its configuration, data and step count; the loop counts."""
 
     def update(self, images: Tensor, indices: Sequence[int]) -> dict[str, float]:
-        """One step on the global batch, (b, 3, h, w) uint8 with the global index of each sample;
-        returns the named terms of its learning curves. Raises Diverged with the weights as they
-        were."""
+        """One step on a batch, of which this process has the samples (b, 3, h, w) or clips
+        (b, 3, t, h, w), uint8, with the global index of each; returns the named terms of its
+        learning curves. Raises Diverged with the weights as they were."""
 
     def state(self) -> State:
         """All weights, averages and optimizers: what the next step depends on."""

@@ -43,12 +43,13 @@ def batch_gradients(
         indices: the global sample index of each.
         parameters: whose gradients these are.
     """
-    terms: dict[str, float] = {}
+    terms: dict[str, Tensor] = {}  # stay where they are: reading one waits for the GPU
     for part in _micro_batches(len(images), run.context.machine.micro_batch):
         share = (part.stop - part.start) / len(images)
         x = as_clips(to_model(images[part].to(run.device, non_blocking=True)))  # (b, 3, t, h, w)
         for name, value in backward(x, indices[part], share).items():
-            terms[name] = terms.get(name, 0.0) + share * float(value)
+            addend = share * value.to(run.device, torch.float64)
+            terms[name] = terms[name] + addend if name in terms else addend
     return run.world.average(parameters, terms)
 
 

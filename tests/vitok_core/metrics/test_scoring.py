@@ -79,6 +79,16 @@ def test_a_perfect_code_has_perfect_scores(crops: EvalCrops, shared: Path) -> No
     assert 1 < found["rIS[efficientnet-lite0]"] <= SAMPLES
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, network in NETWORKS.items() if "features" in network.loaders]
+)
+def test_no_network_has_a_reserved_name(crops: EvalCrops, shared: Path, name: str) -> None:
+    """Theirs are the standard networks' numbers."""
+    found = scores(crops, lambda images: images, shared, EvaluationConfig(networks=(name,)))
+    assert len(found) > 2
+    assert not found.keys() & {"rFID", "rIS", "LPIPS"}
+
+
 def test_more_noise_is_worse_by_every_score(crops: EvalCrops, shared: Path) -> None:
     found = [scores(crops, noisy(sigma), shared) for sigma in (3.0, 15.0, 60.0)]
     for name in FULL:
