@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vitok_core.config import (
+    BaselineJob,
     FinetuneJob,
     FloorJob,
     GeneratorJob,
+    ProbeJob,
     ReconstructJob,
     Science,
     TokenizerJob,
@@ -33,5 +35,7 @@ KINDS: dict[str, Kind] = {
         Kind("reconstruct", 1, ReconstructJob, "vitok_core.jobs:reconstruct"),
         Kind("floor", 1, FloorJob, "vitok_core.jobs:floor"),
         Kind("generator", 1, GeneratorJob, "vitok_core.jobs:generator", several=True),
+        Kind("probe", 1, ProbeJob, "vitok_core.jobs:probe"),
+        Kind("baseline", 1, BaselineJob, "vitok_core.jobs:baseline"),
     )
 }
