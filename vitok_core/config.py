@@ -343,6 +343,9 @@ class GeneratorConfig(Science):
         description="channel: codes are scaled to mean 0 and variance 1 per channel; none: as they "
         "are (released code)",
     )
+    classes: Literal[1] | None = Field(
+        None, description="null: the data's own classes; 1: none, all samples are of one class"
+    )
 
 
 class GeneratorTrainConfig(TrainConfig):
@@ -363,6 +366,9 @@ class SamplingConfig(Science):
     samples: Positive = Field(50_000, description="samples that are scored")
     steps: Positive = Field(250, description="of the sampler")
     eta: float = Field(0.0, ge=0, le=1, description="of DDIM; 0: deterministic, 1: DDPM")
+    solver: Literal["euler", "heun"] = Field(
+        "euler", description="of a flow; heun evaluates the model twice a step"
+    )
     classes: Literal["balanced", "random"] = Field(
         "balanced", description="balanced: each class equally often; random: uniform draws"
     )
@@ -377,6 +383,9 @@ class LatentsJob(Science):
     frames: Positive = 1
     fps: float | None = Field(None, gt=0, description=FPS)
     flip: bool = Field(True, description="the mirror image of each sample too")
+    samples: Positive | None = Field(
+        None, description="how many are encoded, as an evaluation takes them; null: the whole set"
+    )
 
 
 class GeneratorJob(Science):

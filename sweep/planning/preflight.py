@@ -50,18 +50,24 @@ def _processes(job: PlannedJob) -> Iterator[str]:
             f"{place}.{field}: {getattr(given, field)}: {job.kind} jobs run as one process; set "
             f"{place}.{field}=1"
         )
-    batch = _batch(job)
-    if batch is not None and batch % given.world:
+    section, batch = _batch(job)
+    if batch % given.world:
         yield (
-            f"train.batch: {batch} does not divide by the {given.world} processes of {place} "
+            f"{section}.batch: {batch} does not divide by the {given.world} processes of {place} "
             f"({given.nodes} nodes × {given.per_node}); change one of them"
         )
 
 
-def _batch(job: PlannedJob) -> int | None:
-    """The global batch of a training job."""
-    train = job.config.get("train") or job.config.get("finetune") or {}
-    return train.get("batch")
+def _batch(job: PlannedJob) -> tuple[str, int]:
+    """The section that gives a training job's global batch, and the batch; 0: there is none."""
+    section = "finetune" if job.kind == "finetune" else "train"
+    named = "generator_train" if job.kind == "generator" else section
+    return named, job.config.get(section, {}).get("batch", 0)
+
+
+def _scores(job: PlannedJob) -> bool:
+    """Whether it evaluates: some kinds only read their data set."""
+    return "evaluation" in KINDS[job.kind].config.model_fields
 
 
 def _uncounted_gpus(job: PlannedJob) -> str | None:
@@ -83,11 +89,12 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
         for name in _data_sets(job):
             if sources.data_set(name).media != "videos":
                 yield f"data.frames: {shape['frames']}: {name} holds images; {_VIDEO_REMEDY}"
-    if "dataset" not in job.config:
+    if not _scores(job):
         return
-    if job.config.get("evaluation", {}).get("samples") == 1:
-        yield "evaluation.samples: 1: a Fréchet distance needs at least 2 images"
-    if shape["resolution"] < _LEAST_RESOLUTION:
+    for section in ("evaluation", "sampling"):
+        if job.config.get(section, {}).get("samples") == 1:
+            yield f"{section}.samples: 1: a Fréchet distance needs at least 2 images"
+    if shape["resolution"] < _LEAST_RESOLUTION and job.kind != "generate":
         yield (
             f"data.resolution: {shape['resolution']}: SSIM's window needs images of at least "
             f"{_LEAST_RESOLUTION} px"
@@ -102,8 +109,9 @@ def data_sets(plan: Plan) -> list[str]:
 def _data_sets(job: PlannedJob) -> Iterator[str]:
     if "data" in job.config:
         yield job.config["data"]["name"]
-    if "dataset" in job.config:
-        yield job.config["dataset"]
+    for field in ("dataset", "reference"):
+        if field in job.config:
+            yield job.config[field]
 
 
 def perceptual_networks(plan: Plan) -> list[str]:
@@ -117,7 +125,7 @@ def feature_networks(plan: Plan) -> list[str]:
     default = EvaluationConfig(samples=None).networks
     names: dict[str, None] = {}
     for job in plan.jobs:
-        if "dataset" in job.config:
+        if _scores(job):
             evaluation = job.config.get("evaluation", {})
             names |= dict.fromkeys(evaluation.get("networks", default))
     return list(names)

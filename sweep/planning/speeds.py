@@ -15,7 +15,16 @@ from sweep.model import Plan, PlannedJob, Resources
 from sweep.planning.estimate import Device, device, samples
 from sweep.planning.identity import canonical_json
 from sweep.planning.plan import full_config
-from vitok_core.config import FinetuneJob, FloorJob, ReconstructJob, TokenizerJob
+from vitok_core.config import (
+    EvaluationConfig,
+    FinetuneJob,
+    FloorJob,
+    GenerateJob,
+    GeneratorJob,
+    LatentsJob,
+    ReconstructJob,
+    TokenizerJob,
+)
 
 # What a job computes per sample does not depend on these.
 _IDLE: Mapping[str, frozenset[str]] = {
@@ -24,6 +33,7 @@ _IDLE: Mapping[str, frozenset[str]] = {
     ),
     "gan": frozenset({"start", "ramp", "disc_lr", "disc_warmup"}),
     "evaluation": frozenset({"samples"}),
+    "sampling": frozenset({"samples", "classes"}),
 }
 _SECTIONS = {"finetune": _IDLE["train"], **_IDLE}
 _DROPPED = frozenset({"seed", "step"})
@@ -102,10 +112,14 @@ def _working(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _samples(job: PlannedJob) -> int:
     config = full_config(job.kind, job.config)
-    if isinstance(config, TokenizerJob):
+    if isinstance(config, TokenizerJob | GeneratorJob):
         return config.train.batch * config.train.steps
     if isinstance(config, FinetuneJob):
         return config.finetune.batch * config.finetune.steps
+    if isinstance(config, LatentsJob):
+        return samples(EvaluationConfig(samples=config.samples), config.dataset)
+    if isinstance(config, GenerateJob):
+        return config.sampling.samples
     assert isinstance(config, ReconstructJob | FloorJob)
     return samples(config.evaluation, config.dataset)
 

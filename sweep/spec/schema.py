@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.spec.fields import RESOURCE_KINDS, SECTIONS, SIZE, TOWERS, fields
+from sweep.spec.fields import GENERATOR, RESOURCE_KINDS, SECTIONS, SIZE, TOWERS, fields
 from sweep.spec.own import CLASS, LOSSES, METRICS
 from sweep.spec.scalars import LARGEST
 from sweep.spec.stages import NUMBERS, ON_DATA, TRAINED
 from sweep.spec.sweeping import LARGEST_SEED
 from vitok_core import plugins
 from vitok_core.data.sources import data_set_names
-from vitok_core.variants import SIZES, Tower
+from vitok_core.variants import DIT_SIZES, SIZES, Tower
 
 Schema = dict[str, Any]
 
@@ -127,6 +127,8 @@ def _value(path: str) -> Schema:
     elif path in TOWERS:
         named = {"type": "string", "pattern": f"^{_NAME}$", "examples": list(SIZES)}
         schema = {"anyOf": [named, _ref("tower"), {"type": "null"}]}
+    elif path == GENERATOR:
+        schema = _generator_size()
     elif path == "data.name":
         schema = {"enum": list(data_set_names())}
     elif path == CLASS:
@@ -146,6 +148,11 @@ def _value(path: str) -> Schema:
         default = each.default
         schema["default"] = list(default) if isinstance(default, tuple) else default
     return schema
+
+
+def _generator_size() -> Schema:
+    named = {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9-]*$", "examples": list(DIT_SIZES)}
+    return {"anyOf": [named, _ref("tower")]}
 
 
 def _with_shorthands(schema: Mapping[str, Any]) -> Schema:
@@ -197,4 +204,24 @@ def _stages() -> Schema:
          "required": [name]}
         for name in ON_DATA
     ]  # fmt: skip
-    return _list({"anyOf": [{**train, "required": ["train"]}, *on_data]}, "run in this order")
+    generate = _generation(data_set)
+    stages = [{**train, "required": ["train"]}, *on_data, generate]
+    return _list({"anyOf": stages}, "run in this order")
+
+
+def _generation(data_set: Schema) -> Schema:
+    scale: Schema = {
+        "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _NUMBER}]
+    }
+    entry = _object(
+        {
+            "model": {**_generator_size(), "description": "the generator's size"},
+            "cfg": {**_one_or_more(scale), "description": "guidance scales, a job each; 1: none"},
+            "data": {**data_set, "description": "what it learns from; default: the tokenizer's"},
+            "reference": {
+                **data_set,
+                "description": "what samples are compared with; default: the same",
+            },
+        }
+    )
+    return {**_object({"generate": {**entry, "required": ["cfg"]}}), "required": ["generate"]}
