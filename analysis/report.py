@@ -15,6 +15,7 @@ from analysis.figures import FIGURES, Figure, Request, find
 from analysis.fits import LINEAR, Line, LineFit, fit_lines
 from analysis.floor import AgainstFloor, against_floor, differences
 from analysis.frames import Results
+from analysis.guidance import guidance
 from analysis.writing import Unwritable, put
 from vitok_core.errors import UserError
 
@@ -62,6 +63,7 @@ class Overview:
     fits: list[LineFit]
     floor: list[AgainstFloor]
     differences: pl.DataFrame
+    guidance: pl.DataFrame
     notes: tuple[str, ...]
 
     def record(self) -> dict[str, Any]:
@@ -71,6 +73,7 @@ class Overview:
             "fits": [fit.record() for fit in self.fits],
             "floor": [one.record() for one in self.floor],
             "floor_points": points,
+            "guidance": self.guidance.to_dicts(),
             "notes": list(self.notes),
         }
 
@@ -155,7 +158,7 @@ def overview(results: Results, *, datasets: Sequence[str] = ()) -> Overview:
     kinds = results.measurements["kind"].unique()
     fits: list[LineFit] = []
     notes: list[str] = []
-    floors = results.measurements.clear()
+    floors = sampled = results.measurements.clear()
     if "generate" not in kinds or "reconstruct" in kinds or "floor" in kinds:
         seen = select(results, datasets=datasets)
         floors, notes = seen.frame, list(seen.notes)
@@ -163,8 +166,11 @@ def overview(results: Results, *, datasets: Sequence[str] = ()) -> Overview:
     if "generate" in kinds:
         made = select(results, kind="generate")
         notes += made.notes
+        sampled = made.distinct
         fits += _lines(made.distinct, Line("quadratic"))
-    return Overview(fits, against_floor(floors), differences(floors), tuple(notes))
+    return Overview(
+        fits, against_floor(floors), differences(floors), guidance(sampled), tuple(notes)
+    )
 
 
 def _lines(measurements: pl.DataFrame, wanted: Line) -> list[LineFit]:
