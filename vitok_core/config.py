@@ -347,6 +347,12 @@ class GeneratorConfig(Science):
         None, description="null: the data's own classes; 1: none, all samples are of one class"
     )
 
+    @model_validator(mode="after")
+    def _noise_alone_has_a_variance(self) -> GeneratorConfig:
+        if self.learned_sigma and self.objective != "noise":
+            raise ValueError(f"learned_sigma goes with objective: noise, not {self.objective}")
+        return self
+
 
 class GeneratorTrainConfig(TrainConfig):
     """A generator's optimisation: its learning rate is `base_lr` whatever the batch is (§2.3)."""
