@@ -242,11 +242,24 @@ class ExtraMetric(Science):
     version: str  # of its distribution
 
 
+FeatureNetworkName = Literal[
+    "efficientnet-lite0", "inception-2015", "vitok-v1", "dinov2-vitl14", "clip-vitl14-336"
+]
+
+
 class EvaluationConfig(Science):
     """How reconstructions are scored. PSNR and SSIM always; each network adds its own scores."""
 
     samples: Positive | None = Field(None, description="evaluation images; null: the whole set")
-    networks: tuple[Literal["efficientnet-lite0"], ...] = ("efficientnet-lite0",)
+    networks: tuple[FeatureNetworkName, ...] = ("efficientnet-lite0",)
+    splits: Positive | None = Field(
+        None, description="of the Inception Score; null: 10 of inception-2015, else 1"
+    )
+    scores: tuple[Literal["kid", "precision_recall"], ...] = Field(
+        (),
+        description="further scores of each network: kid, the kernel distance; precision_recall, "
+        "the shares of either set within the other's 3-nearest-neighbour manifold",
+    )
     extra: tuple[ExtraMetric, ...] = Field((), description="metrics of your own, by name")
 
 

@@ -43,6 +43,7 @@ from vitok_core.cost import (
     vgg16_macs,
 )
 from vitok_core.errors import UserError
+from vitok_core.metrics.networks import NETWORKS
 
 _BACKWARD = 2  # a backward pass in forwards: gradients of inputs and of weights
 _PERCEPTUAL_PASSES = 3  # two forwards and one backward, which needs no gradients of weights
@@ -130,9 +131,7 @@ _WHOLE_SET = {
 }
 _OTHER_SET = 1_000
 
-# One forward pass on one image of so many pixels a side, in multiply-accumulates. In scoring only
-# reconstructions are counted: the originals' features are shared by all jobs of a results root.
-_NETWORK_MACS = {"efficientnet-lite0": 0.407e9}
+# Pixels a side of the image that a perceptual network's count is of.
 _NETWORK_INPUT = 224
 
 
@@ -230,12 +229,13 @@ def _perceptual_macs(loss: LossConfig, data: DataConfig) -> float:
         return 0.0
     if loss.perceptual == "lpips-vgg":
         return vgg16_macs(data.resolution, data.frames)
-    macs = _NETWORK_MACS[loss.perceptual]
+    macs = NETWORKS[loss.perceptual].macs
     return macs * (data.resolution / _NETWORK_INPUT) ** 2 * data.frames
 
 
 def _scoring_macs(evaluation: EvaluationConfig, frames: int) -> float:
-    return sum(_NETWORK_MACS[name] * frames for name in evaluation.networks)
+    """Only reconstructions are counted: originals' features are shared by all jobs of a root."""
+    return sum(NETWORKS[name].macs * frames for name in evaluation.networks)
 
 
 def samples(evaluation: EvaluationConfig, dataset: str) -> int:

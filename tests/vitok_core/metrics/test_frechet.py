@@ -1,4 +1,4 @@
-"""Fréchet distances against scipy and closed forms; moments against numpy; the classifier score."""
+"""Fréchet distances against scipy, its peers and closed forms; moments against numpy."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.linalg import sqrtm
-from scipy.special import softmax
-from scipy.stats import entropy, ortho_group
+from scipy.stats import ortho_group
 
-from vitok_core.metrics.frechet import ClassifierScore, Moments, Reference, frechet_distance
+from vitok_core.metrics.frechet import Gaussian, Moments, frechet_distance
 
 Array = NDArray[np.float64]
 
@@ -65,7 +64,7 @@ def test_rank_deficient_covariances_have_one_too() -> None:
     cov_a, cov_b = ((turn * s**2) @ turn.T for s in (spread_a, spread_b))
     zero = np.zeros(60)
     expected = np.square(spread_a - spread_b).sum()
-    assert Reference.of(zero, cov_a).root.shape == (60, 12)
+    assert Gaussian.of(zero, cov_a).root.shape == (60, 12)
     assert frechet_distance(zero, cov_a, zero, cov_b) == pytest.approx(expected, rel=1e-6)
     assert frechet_distance(zero, cov_b, zero, cov_a) == pytest.approx(expected, rel=1e-6)
     # Supports without a common direction: nothing cancels.
@@ -117,26 +116,3 @@ def test_one_sample_has_no_covariance() -> None:
     moments.add(np.ones((1, 3)))
     with pytest.raises(ValueError, match="two samples"):
         _ = moments.covariance
-
-
-def scored(*batches: Array) -> float:
-    score = ClassifierScore(batches[0].shape[1])
-    for batch in batches:
-        score.add(batch)
-    return score.value
-
-
-@pytest.mark.parametrize("classes", [2, 10, 1000])
-def test_the_score_at_its_two_ends(classes: int) -> None:
-    assert scored(np.zeros((7, classes))) == pytest.approx(1.0, rel=1e-12)
-    sure = 1e4 * np.eye(classes)  # softmax underflows to exact zeros: 0·log 0 must be 0
-    assert scored(sure, sure) == pytest.approx(classes, rel=1e-9)
-    assert scored(sure[:1], sure[:1]) == pytest.approx(1.0, rel=1e-12)
-
-
-def test_the_score_is_the_published_formula_in_any_batches() -> None:
-    logits = np.random.default_rng(9).normal(size=(50, 12)) * 3 + 400
-    p = softmax(logits, axis=1)
-    expected = np.exp(np.mean([entropy(each, p.mean(0)) for each in p]))
-    assert scored(logits) == pytest.approx(expected, rel=1e-10)
-    assert scored(logits[:1], logits[1:20], logits[20:]) == pytest.approx(expected, rel=1e-10)
