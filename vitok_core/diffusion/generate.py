@@ -62,18 +62,15 @@ def generate(config: GenerateJob, context: Context) -> None:
 
 
 def how(config: GenerateJob) -> str:
-    """How samples were drawn, for protocol strings."""
+    """How samples were drawn, for protocol strings: but for seed and guidance, which results have
+    columns of their own."""
     sampling = config.sampling
-    shape = (
-        f"{config.resolution}px"
-        if config.frames == 1
-        else f"{config.frames} frames, {config.resolution}px"
-    )
-    sampler = f"{sampling.steps} steps, eta {sampling.eta:g}"
-    return (
-        f"{sampling.samples} samples, {sampling.classes} classes, {sampler}, CFG {config.cfg:g}, "
-        f"seed {config.seed}, {shape}"
-    )
+    parts = [f"{sampling.classes} classes", f"{sampling.steps} steps"]
+    if sampling.eta:
+        parts.append(f"eta {sampling.eta:g}")
+    if sampling.solver != "euler":
+        parts.append(sampling.solver)
+    return ", ".join(parts)
 
 
 def classes_of(sampling: SamplingConfig, classes: int, seed: int, indices: range) -> Tensor:
