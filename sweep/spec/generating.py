@@ -38,7 +38,8 @@ class Generation:
     @property
     def generator(self) -> tuple[Tower | None, str | None, str | None]:
         """What tells it from other entries, but for the scales."""
-        return self.model and self.model.value, self.data, self.reference
+        model = None if self.model is None else self.model.value
+        return model, self.data, self.reference
 
 
 def read_generation(

@@ -280,7 +280,7 @@ class LatentSet:
     def _open(self, shard: int) -> dict[str, Any]:
         """A shard's labels and, on disk still, its codes."""
         if shard not in self._opened:
-            file = safe_open(self._files[shard], framework="pt")
+            file: Any = safe_open(self._files[shard], framework="pt")
             names = [f"{name}{view}" for name in ("mean", "logvar") for view in self._views]
             slices = {name: file.get_slice(name) for name in names}
             self._opened[shard] = {**slices, "label": file.get_tensor("label")}

@@ -113,8 +113,9 @@ def _nothing(tokens: int, channels: int, flip: bool) -> Encoded:
 
 
 def _joined(parts: Sequence[Encoded]) -> Encoded:
-    columns = zip(*parts, strict=True)
-    return Encoded(*(None if column[0] is None else torch.cat(column) for column in columns))
+    columns = list(zip(*parts, strict=True))
+    mirrored = () if columns[-1][0] is None else columns[3:]
+    return Encoded(*(torch.cat(column) for column in (*columns[:3], *mirrored)))
 
 
 class _Batch(NamedTuple):

@@ -104,10 +104,7 @@ class _Drawn:
             if reason is not None:
                 raise Stopped(reason)
             decoded = self._draw(generator, tokenizer, self.parts[number])
-            replace_atomically(
-                self._path(number),
-                lambda file, decoded=decoded: np.save(file, decoded.numpy(), allow_pickle=False),
-            )
+            self._write(number, decoded)
             done += len(decoded)
             self.context.progress(done, total, "images" if self.config.frames == 1 else "clips")
 
@@ -149,6 +146,12 @@ class _Drawn:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"chunk-{number:05d}.npy"
+
+    def _write(self, number: int, chunk: Tensor) -> None:
+        array = chunk.numpy()
+        replace_atomically(
+            self._path(number), lambda file: np.save(file, array, allow_pickle=False)
+        )
 
     def _read(self, number: int) -> Tensor | None:
         """A chunk, where it is here and whole."""
