@@ -213,10 +213,11 @@ def _generation(data_set: Schema) -> Schema:
     scale: Schema = {
         "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _NUMBER}]
     }
+    scales: Schema = {"anyOf": [scale, _list({"anyOf": [scale, _RANGE]}), _RANGE]}
     entry = _object(
         {
             "model": {**_generator_size(), "description": "the generator's size"},
-            "cfg": {**_one_or_more(scale), "description": "guidance scales, a job each; 1: none"},
+            "cfg": {**scales, "description": "guidance scales, a job each; 1: none"},
             "data": {**data_set, "description": "what it learns from; default: the tokenizer's"},
             "reference": {
                 **data_set,
