@@ -5,8 +5,9 @@ pass three times (forward, and a backward of twice that); a frozen perceptual ne
 forwards (original and reconstruction) and one backward of the same size (to its input alone).
 Stage 2 with a frozen encoder counts the encoder's forward once and the decoder three times; its
 discriminator eight forwards: on the reconstruction with a backward to its input for the tokenizer
-(2), and on both images with their backwards for itself (3 each). The optimizer, data loading, the
-R1 penalty and activation checkpointing's second forward are not counted.
+(2), and on both images with their backwards for itself (3 each). A generator's step is its forward
+pass three times: the latents are cached. The optimizer, data loading, the R1 penalty and activation
+checkpointing's second forward are not counted.
 
 Device-hours are an order of magnitude to plan by, not a promise: FLOPs / (peak × utilisation), on
 one device (a job on 8 devices takes an eighth of it in wall time). Where a rehearsal of true shapes
@@ -26,6 +27,10 @@ from vitok_core.config import (
     EvaluationConfig,
     FinetuneJob,
     FloorJob,
+    GenerateJob,
+    GeneratorConfig,
+    GeneratorJob,
+    LatentsJob,
     LossConfig,
     ProbeJob,
     ReconstructJob,
@@ -37,6 +42,7 @@ from vitok_core.cost import (
     decoder_macs,
     discriminator_macs,
     encoder_macs,
+    generator_macs,
     vgg16_macs,
 )
 from vitok_core.errors import UserError
@@ -121,7 +127,9 @@ _WHOLE_SET = {
     "imagenet1k-val": 50_000,
     "imagenet1k-train": 1_281_167,
     "coco2017-val": 5_000,
-    "photos-tune": 272,  # 16 crops per photo
+    "kinetics700-train": 536_000,
+    "photos-train": 816,  # 16 crops per photo
+    "photos-tune": 272,
     "photos-heldout": 256,
 }
 _OTHER_SET = 1_000
@@ -194,6 +202,35 @@ def baseline_flops(job: BaselineJob) -> float:
     scoring = _scoring_macs(job.evaluation, job.resolution, job.frames)
     per_sample = (table.macs(job) or 0) + scoring
     return 2.0 * per_sample * samples(job.evaluation.samples, job.dataset)
+
+
+def latents_flops(job: LatentsJob, macs: int) -> float:
+    """True FLOPs of encoding a data set; `macs`: of one sample's encoder."""
+    n = samples(job.samples, job.dataset)
+    return 2.0 * macs * n * (2 if job.flip else 1)
+
+
+def generator_flops(job: GeneratorJob, shape: Shape) -> float:
+    """True FLOPs of a generator's whole training on codes of that shape."""
+    macs = _generator_macs(job.generator, shape) * (1 + _BACKWARD)
+    return 2.0 * macs * job.train.batch * job.train.steps
+
+
+def generate_flops(job: GenerateJob, generator: GeneratorConfig, shape: Shape, macs: int) -> float:
+    """True FLOPs of drawing, decoding and scoring; guidance takes two forward passes a step.
+
+    Args:
+        macs: of one sample's decoder.
+    """
+    passes = job.sampling.steps * (1 if job.cfg == 1 else 2)
+    drawing = passes * _generator_macs(generator, shape)
+    scoring = _scoring_macs(job.evaluation, job.resolution, job.frames)
+    return 2.0 * (drawing + macs + scoring) * job.sampling.samples
+
+
+def _generator_macs(config: GeneratorConfig, shape: Shape) -> int:
+    sigma = config.learned_sigma
+    return generator_macs(config.model, shape.tokens, shape.channels, learned_sigma=sigma)
 
 
 def device_hours(flops: float, on: Device, precision: str, training: bool) -> float:

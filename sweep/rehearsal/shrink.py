@@ -22,8 +22,12 @@ from vitok_core.config import (
     FinetuneJob,
     FloorJob,
     GanConfig,
+    GenerateJob,
+    GeneratorJob,
+    LatentsJob,
     ProbeJob,
     ReconstructJob,
+    SamplingConfig,
     Science,
     TokenizerConfig,
     TokenizerJob,
@@ -43,6 +47,7 @@ _BATCH = 4  # the discriminator compares clips in groups of four
 _SAMPLES = 4
 _REAL_SAMPLES = 192  # three batches of a scoring
 _DISCRIMINATOR = 8  # channels
+_SAMPLER_STEPS, _REAL_SAMPLER_STEPS = 3, 10
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,11 @@ class Shrinking:
             return self._floor(config), None
         if isinstance(config, BaselineJob):
             return self._baseline(config), None
+        if isinstance(config, LatentsJob | GenerateJob):
+            assert trained is not None  # as above
+            return self._of_codes(config, trained), trained
+        if isinstance(config, GeneratorJob):
+            return self._generator(config), trained
         raise TypeError(f"no rule for a rehearsal of {type(config).__name__}")
 
     def _training(self, config: TokenizerJob | FinetuneJob) -> tuple[Science, Trained]:
@@ -117,6 +127,26 @@ class Shrinking:
         side = min(config.resolution, -(-_SIDE // factor) * factor)
         frames = min(_LEAST_PATCHES, config.frames)
         return replaced(config, resolution=side, frames=frames, evaluation=evaluation)
+
+    def _of_codes(self, config: LatentsJob | GenerateJob, trained: Trained) -> Science:
+        size = {"resolution": trained.shape.resolution, "frames": trained.shape.frames}
+        if isinstance(config, LatentsJob):
+            # Several batches of a generator, and a class or two.
+            most = 4 * _SAMPLES if self.small else _REAL_SAMPLES
+            return replaced(config, **size, samples=min(config.samples or most, most))
+        sampling, evaluation = self._sampling(config.sampling), self._evaluation(config.evaluation)
+        return replaced(config, **size, sampling=sampling, evaluation=evaluation, seed=0)
+
+    def _generator(self, config: GeneratorJob) -> GeneratorJob:
+        generator = config.generator
+        if self.small:
+            generator = replaced(generator, model=_small_tower(generator.model, 0))
+        return replaced(config, generator=generator, train=self._train(config.train), seed=0)
+
+    def _sampling(self, sampling: SamplingConfig) -> SamplingConfig:
+        most = (_SAMPLES, _SAMPLER_STEPS) if self.small else (_REAL_SAMPLES, _REAL_SAMPLER_STEPS)
+        samples, steps = min(sampling.samples, most[0]), min(sampling.steps, most[1])
+        return replaced(sampling, samples=samples, steps=steps)
 
     def _train(self, train: T) -> T:
         batch = min(train.batch, _BATCH) if self.small else train.batch
