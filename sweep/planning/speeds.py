@@ -114,8 +114,8 @@ def _samples(job: PlannedJob) -> int:
     if isinstance(config, FinetuneJob):
         return config.finetune.batch * config.finetune.steps
     assert isinstance(config, ReconstructJob | FloorJob | BaselineJob | ProbeJob)
-    asked = config.samples if isinstance(config, ProbeJob) else config.evaluation.samples
-    return samples(asked, config.dataset)
+    given = config if isinstance(config, ProbeJob) else config.evaluation
+    return samples(given, config.dataset)
 
 
 def _devices(given: Resources) -> int:
