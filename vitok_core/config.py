@@ -250,7 +250,7 @@ FeatureNetworkName = Literal[
 class EvaluationConfig(Science):
     """How reconstructions are scored. PSNR and SSIM always; each network adds its own scores."""
 
-    samples: Positive | None = Field(None, description="evaluation images; null: the whole set")
+    samples: Positive | None = Field(None, description="images or clips; null: the whole set")
     networks: tuple[FeatureNetworkName, ...] = ("efficientnet-lite0",)
     splits: Positive | None = Field(
         None, description="of the Inception Score; null: 10 of inception-2015, else 1"
@@ -432,6 +432,12 @@ class GeneratorConfig(Science):
         "are (released code)",
     )
 
+    @model_validator(mode="after")
+    def _noise_alone_has_a_variance(self) -> GeneratorConfig:
+        if self.learned_sigma and self.objective != "noise":
+            raise ValueError(f"learned_sigma goes with objective: noise, not {self.objective}")
+        return self
+
 
 class GeneratorTrainConfig(TrainConfig):
     """A generator's optimisation: its learning rate is `base_lr` whatever the batch is (§2.3)."""
@@ -451,6 +457,9 @@ class SamplingConfig(Science):
     samples: Positive = Field(50_000, description="samples that are scored")
     steps: Positive = Field(250, description="of the sampler")
     eta: float = Field(0.0, ge=0, le=1, description="of DDIM; 0: deterministic, 1: DDPM")
+    solver: Literal["euler", "heun"] = Field(
+        "euler", description="of a flow; heun evaluates the model twice a step"
+    )
     classes: Literal["balanced", "random"] = Field(
         "balanced", description="balanced: each class equally often; random: uniform draws"
     )

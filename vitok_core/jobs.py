@@ -9,6 +9,7 @@ from vitok_core.config import (
     BaselineJob,
     FinetuneJob,
     FloorJob,
+    GeneratorJob,
     ProbeJob,
     ReconstructJob,
     TokenizerJob,
@@ -56,3 +57,10 @@ def probe(config: ProbeJob, context: Context) -> None:
     from vitok_core.metrics.probe import probe as run
 
     run(config, context)
+
+
+def generator(config: GeneratorJob, context: Context) -> None:
+    """Train a generator on the parent's cached latents."""
+    from vitok_core.training.generator import train_generator
+
+    train_generator(config, context)

@@ -10,8 +10,9 @@ from itertools import chain
 
 from sweep.model import Plan, PlannedJob
 from sweep.site import Site
+from vitok_core import judging
 from vitok_core.baselines import table
-from vitok_core.config import CodecConfig, EvaluationConfig
+from vitok_core.config import CodecConfig, EvaluationConfig, GanConfig
 from vitok_core.data import sources
 from vitok_core.kinds import KINDS
 from vitok_core.metrics import networks
@@ -36,6 +37,8 @@ def faults(plan: Plan) -> list[str]:
     """What no machine could run of it as the file has it."""
     lines = [line for job in plan.jobs for line in _processes(job)]
     lines += [line for job in plan.jobs if (line := _uncounted_gpus(job))]
+    lines += [line for job in plan.jobs if (line := _judged(job))]
+    lines += [line for job in plan.jobs if (line := _perceived(job))]
     lines += [line for job in plan.jobs for line in _unsupported(job)]
     return list(dict.fromkeys(lines))
 
@@ -80,6 +83,28 @@ def _uncounted_gpus(job: PlannedJob) -> str | None:
     )
 
 
+def _judged(job: PlannedJob) -> str | None:
+    """What the discriminator of a stage 2 would refuse, hours of stage 1 later."""
+    if job.kind != "finetune" or job.config.get("gan", {}).get("weight", GanConfig().weight) == 0:
+        return None
+    given, batch = job.resources, job.config["finetune"]["batch"]
+    if batch % given.world:
+        return None  # `_processes` has said so
+    return judging.fault(job.config["data"]["resolution"], batch, given.world, given.micro_batch)
+
+
+def _perceived(job: PlannedJob) -> str | None:
+    """Frames that the network of the loss cannot look at."""
+    name = job.config.get("loss", {}).get("perceptual")
+    if not name or job.config["data"]["resolution"] >= networks.NETWORKS[name].least:
+        return None
+    return (
+        f"data.resolution: {job.config['data']['resolution']}: {name} needs "
+        f"{networks.NETWORKS[name].least} px or more; or set loss.perceptual to null and "
+        "loss.perceptual_weight to 0"
+    )
+
+
 def _unsupported(job: PlannedJob) -> Iterator[str]:
     """What this release cannot train or score, said before hours are spent on it."""
     shape = {**job.config.get("data", {}), **job.config}
@@ -103,8 +128,12 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
                 f"data.resolution: {shape['resolution']}: the codec {codec.name} needs a multiple "
                 f"of {factor}"
             )
-    if job.config.get("evaluation", {}).get("samples") == 1:
-        yield "evaluation.samples: 1: a Fréchet distance needs at least 2 images"
+    evaluation = EvaluationConfig.model_validate(job.config.get("evaluation", {}))
+    if evaluation.networks and evaluation.samples == shape.get("frames", 1) == 1:
+        yield (
+            "evaluation.samples: 1: a Fréchet distance needs at least 2 images; or set "
+            "evaluation.networks: []"
+        )
     if shape["resolution"] < _LEAST_RESOLUTION:
         yield (
             f"data.resolution: {shape['resolution']}: SSIM's window needs images of at least "

@@ -45,6 +45,7 @@ class Network:
         standard: whether its scores bear the reserved names FID, KID and IS.
         truncates: whether images come to it as the authors' released evaluator made them: cut to 8
             bits, originals too, where all others see rounded ones.
+        least: height and width in pixels of the smallest images that it can look at.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Network:
     splits: int = 1
     standard: bool = False
     truncates: bool = False
+    least: int = 1
 
 
 NETWORKS: Mapping[str, Network] = {
@@ -124,6 +126,7 @@ NETWORKS: Mapping[str, Network] = {
             "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
             "fetch https://download.pytorch.org/models/vgg16-397923af.pth",
             {"perceptual": "vitok_core.objectives.lpips_vgg:load"},
+            least=16,  # four poolings by two
         ),
         # StyleGAN-V's I3D, by which published FVDs are measured; 51,235,320 bytes.
         Network(
