@@ -122,8 +122,8 @@ def _samples(job: PlannedJob) -> int:
     if isinstance(config, GenerateJob):
         return config.sampling.samples
     assert isinstance(config, ReconstructJob | FloorJob | BaselineJob | ProbeJob)
-    asked = config.samples if isinstance(config, ProbeJob) else config.evaluation.samples
-    return samples(asked, config.dataset)
+    given = config if isinstance(config, ProbeJob) else config.evaluation
+    return samples(given, config.dataset)
 
 
 def _devices(given: Resources) -> int:
