@@ -9,7 +9,7 @@ import polars as pl
 
 from analysis.figures.words import group_name, number
 from analysis.fits import LineFit
-from analysis.floor import AgainstFloor
+from analysis.floor import AgainstCodec, AgainstFloor
 from analysis.metrics import metric
 
 _SERIES = {"trained": "trained", "floor": "PCA floor"}
@@ -49,6 +49,28 @@ def floor_table(floors: Sequence[AgainstFloor]) -> str:
         for one in floors
     ]
     return "Trained minus PCA floor, by configuration\n" + _aligned(header, rows, left={0, 1, 5})
+
+
+def codec_table(rivals: Sequence[AgainstCodec]) -> str:
+    """At how many configurations training beats a codec of the same E, and where it does not."""
+    if not rivals:
+        return ""
+    header = ["data set", "metric", "codec", "better at", "min", "max", "unit", "not beaten at"]
+    rows = [
+        [
+            one.dataset,
+            one.panel + metric(one.panel).arrow,
+            one.codec,
+            f"{one.better} of {one.n}",
+            signed(one.low),
+            signed(one.high),
+            metric(one.panel).unit,
+            ", ".join(one.unbeaten) or "–",
+        ]
+        for one in rivals
+    ]
+    title = "Trained minus codecs at equal E, by configuration"
+    return f"{title}\n{_aligned(header, rows, left={0, 1, 2, 6, 7})}"
 
 
 def point_table(differences: pl.DataFrame) -> str:

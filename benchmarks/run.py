@@ -14,6 +14,7 @@ import cluster
 import curves
 import ddp
 import fits
+import generator
 import loader
 import loggers
 import models
@@ -73,6 +74,7 @@ def measure() -> Iterator[Row]:
         yield from page.measure(folder)
         yield from loader.measure(folder)
         yield from ddp.measure(folder)
+        yield from generator.measure(folder)
     yield from fits.measure()
     yield _tubelets()
     yield _frechet()

@@ -6,11 +6,13 @@ Each function imports what it needs when it is called, so that no kind pays for 
 from __future__ import annotations
 
 from vitok_core.config import (
+    BaselineJob,
     FinetuneJob,
     FloorJob,
     GenerateJob,
     GeneratorJob,
     LatentsJob,
+    ProbeJob,
     ReconstructJob,
     TokenizerJob,
 )
@@ -40,7 +42,21 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
 
 def floor(config: FloorJob, context: Context) -> None:
     """Score the PCA of patches at the same p, c and data."""
-    from vitok_core.metrics.baselines import floor as run
+    from vitok_core.baselines.floor import floor as run
+
+    run(config, context)
+
+
+def baseline(config: BaselineJob, context: Context) -> None:
+    """Score a codec, or a tokenizer that was not trained here."""
+    from vitok_core.baselines.scoring import baseline as run
+
+    run(config, context)
+
+
+def probe(config: ProbeJob, context: Context) -> None:
+    """Linear probe and equivariance of the parent tokenizer's code."""
+    from vitok_core.metrics.probe import probe as run
 
     run(config, context)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vitok_core.config import (
+    BaselineJob,
     FinetuneJob,
     FloorJob,
     GenerateJob,
     GeneratorJob,
     LatentsJob,
+    ProbeJob,
     ReconstructJob,
     Science,
     TokenizerJob,
@@ -37,5 +39,7 @@ KINDS: dict[str, Kind] = {
         Kind("latents", 1, LatentsJob, "vitok_core.jobs:latents"),
         Kind("generator", 1, GeneratorJob, "vitok_core.jobs:generator", several=True),
         Kind("generate", 1, GenerateJob, "vitok_core.jobs:generate"),
+        Kind("probe", 1, ProbeJob, "vitok_core.jobs:probe"),
+        Kind("baseline", 1, BaselineJob, "vitok_core.jobs:baseline"),
     )
 }

@@ -160,6 +160,10 @@ def used(config: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     for section in ("loss", "evaluation"):
         for extra in config.get(section, {}).get("extra", ()):
             yield extra["sha256"][:KEY_DIGITS], extra["code"]
+    codec = config.get("codec", {})
+    for code in (codec.get("encode"), codec.get("decode")):
+        if code:
+            yield codec["sha256"][:KEY_DIGITS], code
     data = config.get("data", {})
     for name, version in (
         (data.get("name"), data.get("version", "")),

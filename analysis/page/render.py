@@ -99,7 +99,7 @@ def _render(
         fits=fits_table(fits),
         provenance=provenance(ledger, results.points) if ledger is not None else [],
         cost=cost(ledger) if ledger is not None else None,
-        data=chart_data(rows, fits, runs.rows, pictures),
+        data=chart_data(rows.filter(pl.col("series") != "baseline"), fits, runs.rows, pictures),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from pydantic import BaseModel
@@ -19,22 +20,25 @@ from sweep.planning.counting import counted
 from sweep.planning.estimate import (
     UNCOUNTED,
     Device,
+    baseline_flops,
     device,
     device_hours,
     finetune_flops,
     floor_flops,
+    probe_flops,
     reconstruct_flops,
     train_flops,
 )
 from sweep.planning.generating import Generations, Parent
 from sweep.planning.points import Draft, drafts
 from sweep.planning.scored import lengths, steps
-from sweep.planning.slugs import code_slug, scored_slug
+from sweep.planning.slugs import baseline_slug, code_slug, scored_slug
 from sweep.spec import document
 from sweep.spec import read as spec
+from sweep.spec.codecs import Codec
 from sweep.spec.read import Spec
 from sweep.spec.stages import Stage
-from vitok_core.config import FloorJob, ReconstructJob, TrainConfig
+from vitok_core.config import BaselineJob, FloorJob, ProbeJob, ReconstructJob, TrainConfig
 from vitok_core.data.sources import data_set
 from vitok_core.kinds import KINDS
 
@@ -139,6 +143,12 @@ class _Jobs:
             elif stage.name == "reconstruct":
                 assert parent is not None  # sweep.spec.stages has refused that
                 ids += self._reconstructions(draft, stage, parent)
+            elif stage.name == "probe":
+                assert parent is not None  # as above
+                ids += [self._probe(draft, parent, name) for name in stage.arguments]
+            elif stage.name == "baseline":
+                pairs = product(stage.codecs, stage.arguments)
+                ids += [self._baseline(draft, *each) for each in pairs]
             else:
                 ids += [self._floor(draft, name) for name in stage.arguments]
         return tuple(dict.fromkeys(ids))
@@ -200,6 +210,24 @@ class _Jobs:
             self._add(key, "reconstruct", slug, config, (parent.id,), draft, train, 0.0, flops)
         return key
 
+    def _probe(self, draft: Draft, parent: Parent, dataset: str) -> str:
+        data = draft.job.data
+        job = ProbeJob(
+            dataset=dataset,
+            version=data_set(dataset).version,
+            resolution=data.resolution,
+            frames=data.frames,
+            fps=data.fps,
+            samples=draft.evaluation.model.samples,
+        )
+        key = identity.job_id("probe", job, (parent.id,))
+        if key not in self.planned:
+            slug, config = f"probe-{parent.slug}-{dataset}", identity.scientific(job)
+            flops = probe_flops(job, (draft.trained.macs or UNCOUNTED).encoder)
+            parents, train = (parent.id,), draft.job.train
+            self._add(key, "probe", slug, config, parents, draft, train, 0.0, flops)
+        return key
+
     def _floor(self, draft: Draft, dataset: str) -> str:
         shape = draft.trained.shape
         size = (shape.patch, shape.stride, shape.channels)
@@ -220,6 +248,25 @@ class _Jobs:
             slug = f"floor-{code_slug(shape)}-{dataset}"
             config = identity.scientific(job)
             self._add(key, "floor", slug, config, (), draft, draft.job.train, 0.0, floor_flops(job))
+        return key
+
+    def _baseline(self, draft: Draft, codec: Codec, dataset: str) -> str:
+        """Points share it, save for the budgets that codes of their size give."""
+        data = draft.job.data
+        job = BaselineJob(
+            codec=codec.config(draft.trained.shape.code),
+            dataset=dataset,
+            version=data_set(dataset).version,
+            resolution=data.resolution,
+            frames=data.frames,
+            fps=data.fps,
+            evaluation=draft.evaluation.model,
+        )
+        key = identity.job_id("baseline", job)
+        if key not in self.planned:
+            slug, config = f"baseline-{baseline_slug(job)}", identity.scientific(job)
+            flops = baseline_flops(job)
+            self._add(key, "baseline", slug, config, (), draft, draft.job.train, 0.0, flops)
         return key
 
     def _add(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from sweep.spec.fields import tower_name
 from vitok_core.config import (
+    BaselineJob,
+    CodecConfig,
     FinetuneJob,
     GanConfig,
     GeneratorConfig,
@@ -52,6 +54,20 @@ def scored_slug(job: ReconstructJob) -> str:
     length = f"-l{job.length}" if job.length else ""
     step = f"-at{job.step}" if job.step else ""
     return f"{job.dataset}{length}{step}"
+
+
+def baseline_slug(job: BaselineJob) -> str:
+    """The codec, its budget, size and data set: `jpeg-E4096-256p-coco2017-val`, of other bits than
+    8 a value `jpeg-E4096x16-…`, `webp-0.5bpp-…`, `sd-vae-16x256p-…`."""
+    codec = job.codec
+    parts = [codec.name]
+    if codec.values is not None:
+        other = codec.bits_per_value != CodecConfig.model_fields["bits_per_value"].default
+        parts.append(f"E{codec.values}" + (f"x{codec.bits_per_value:g}" if other else ""))
+    if codec.bits_per_pixel is not None:
+        parts.append(f"{codec.bits_per_pixel:g}bpp")
+    frames = f"{job.frames}x" if job.frames > 1 else ""
+    return "-".join([*parts, f"{frames}{job.resolution}p", job.dataset])
 
 
 def generator_slug(generator: GeneratorConfig, data: str | None = None) -> str:

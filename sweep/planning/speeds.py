@@ -16,12 +16,13 @@ from sweep.planning.estimate import Device, device, samples
 from sweep.planning.identity import canonical_json
 from sweep.planning.plan import full_config
 from vitok_core.config import (
-    EvaluationConfig,
+    BaselineJob,
     FinetuneJob,
     FloorJob,
     GenerateJob,
     GeneratorJob,
     LatentsJob,
+    ProbeJob,
     ReconstructJob,
     TokenizerJob,
 )
@@ -36,7 +37,7 @@ _IDLE: Mapping[str, frozenset[str]] = {
     "sampling": frozenset({"samples", "classes"}),
 }
 _SECTIONS = {"finetune": _IDLE["train"], **_IDLE}
-_DROPPED = frozenset({"seed", "step"})
+_DROPPED = frozenset({"seed", "step", "samples"})
 _SHARING = (
     "nodes", "gpus", "processes", "threads", "workers", "micro_batch", "compile",
     "checkpoint_activations",
@@ -116,12 +117,12 @@ def _samples(job: PlannedJob) -> int:
         return config.train.batch * config.train.steps
     if isinstance(config, FinetuneJob):
         return config.finetune.batch * config.finetune.steps
-    if isinstance(config, LatentsJob):
-        return samples(EvaluationConfig(samples=config.samples), config.dataset)
     if isinstance(config, GenerateJob):
         return config.sampling.samples
-    assert isinstance(config, ReconstructJob | FloorJob)
-    return samples(config.evaluation, config.dataset)
+    assert isinstance(config, ReconstructJob | FloorJob | BaselineJob | ProbeJob | LatentsJob)
+    of_set = isinstance(config, ProbeJob | LatentsJob)
+    asked = config.samples if of_set else config.evaluation.samples
+    return samples(asked, config.dataset)
 
 
 def _devices(given: Resources) -> int:

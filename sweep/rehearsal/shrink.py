@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from sweep.planning.estimate import shape_of
+from vitok_core.baselines.table import side_factor
 from vitok_core.config import (
+    BaselineJob,
     DataConfig,
     EvaluationConfig,
     FinetuneConfig,
@@ -23,6 +25,7 @@ from vitok_core.config import (
     GenerateJob,
     GeneratorJob,
     LatentsJob,
+    ProbeJob,
     ReconstructJob,
     SamplingConfig,
     Science,
@@ -70,6 +73,9 @@ class Shrinking:
         if isinstance(config, ReconstructJob):
             assert trained is not None  # it has a parent that trains
             return self._reconstruction(config, trained), None
+        if isinstance(config, ProbeJob):
+            assert trained is not None  # as above
+            return self._probe(config, trained), None
         if isinstance(config, FloorJob):
             return self._floor(config), None
         if isinstance(config, LatentsJob | GenerateJob):
@@ -77,6 +83,8 @@ class Shrinking:
             return self._of_codes(config, trained), trained
         if isinstance(config, GeneratorJob):
             return self._generator(config), trained
+        if isinstance(config, BaselineJob):
+            return self._baseline(config), None
         raise TypeError(f"no rule for a rehearsal of {type(config).__name__}")
 
     def _training(self, config: TokenizerJob | FinetuneJob) -> tuple[Science, Trained]:
@@ -100,6 +108,11 @@ class Shrinking:
             length=None if config.length is None else trained.length(config.length),
             step=None if config.step is None else 1,
         )
+
+    def _probe(self, config: ProbeJob, trained: Trained) -> ProbeJob:
+        shape = trained.shape
+        samples = self._samples(config.samples)
+        return replaced(config, resolution=shape.resolution, frames=shape.frames, samples=samples)
 
     def _floor(self, config: FloorJob) -> FloorJob:
         data = self._data(config.data, config.patch, config.stride)
@@ -125,6 +138,16 @@ class Shrinking:
         samples, steps = min(sampling.samples, most[0]), min(sampling.steps, most[1])
         return replaced(sampling, samples=samples, steps=steps)
 
+    def _baseline(self, config: BaselineJob) -> BaselineJob:
+        """The budget stays: it is then ample, and bisection asks for as many files."""
+        evaluation = self._evaluation(config.evaluation)
+        if not self.small:
+            return replaced(config, evaluation=evaluation)
+        factor = side_factor(config.codec)
+        side = min(config.resolution, -(-_SIDE // factor) * factor)
+        frames = min(_LEAST_PATCHES, config.frames)
+        return replaced(config, resolution=side, frames=frames, evaluation=evaluation)
+
     def _train(self, train: T) -> T:
         batch = min(train.batch, _BATCH) if self.small else train.batch
         milestones = (1,) if train.milestones else ()
@@ -136,8 +159,13 @@ class Shrinking:
         return replaced(gan, start=0, ramp=0, disc_warmup=0, width=width)
 
     def _evaluation(self, evaluation: EvaluationConfig) -> EvaluationConfig:
+        scored = replaced(evaluation, samples=self._samples(evaluation.samples))
+        # Small clips and images are too small for these two.
+        return replaced(scored, video=(), ms_ssim=False) if self.small else scored
+
+    def _samples(self, samples: int | None) -> int:
         most = _SAMPLES if self.small else _REAL_SAMPLES
-        return replaced(evaluation, samples=min(evaluation.samples or most, most))
+        return min(samples or most, most)
 
     def _data(self, data: DataConfig, patch: int, stride: int) -> DataConfig:
         """The smallest clips of whole tubelets that every network takes."""

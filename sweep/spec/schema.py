@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sweep.spec.codecs import KEYS, OWN_KINDS, adapter_of
 from sweep.spec.fields import GENERATOR, RESOURCE_KINDS, SECTIONS, SIZE, TOWERS, fields
 from sweep.spec.own import CLASS, LOSSES, METRICS
 from sweep.spec.scalars import LARGEST
 from sweep.spec.stages import NUMBERS, ON_DATA, TRAINED
 from sweep.spec.sweeping import LARGEST_SEED
 from vitok_core import plugins
+from vitok_core.baselines import table
+from vitok_core.config import CodecConfig
 from vitok_core.data.sources import data_set_names
 from vitok_core.variants import DIT_SIZES, SIZES, Tower
 
@@ -204,8 +207,10 @@ def _stages() -> Schema:
          "required": [name]}
         for name in ON_DATA
     ]  # fmt: skip
-    generate = _generation(data_set)
-    stages = [{**train, "required": ["train"]}, *on_data, generate]
+    codecs: Schema = {"anyOf": [_codec(), _list(_codec())]}
+    baseline = {**_object({"codecs": codecs, "data": data}), "required": ["codecs", "data"]}
+    on_data.append({**_object({"baseline": baseline}), "required": ["baseline"]})
+    stages = [{**train, "required": ["train"]}, *on_data, _generation(data_set)]
     return _list({"anyOf": stages}, "run in this order")
 
 
@@ -226,3 +231,20 @@ def _generation(data_set: Schema) -> Schema:
         }
     )
     return {**_object({"generate": {**entry, "required": ["cfg"]}}), "required": ["generate"]}
+
+
+def _codec() -> Schema:
+    """A name of the table, or a mapping: of one of them with its options, or of one's own."""
+    fields = {name: _of_codec(name) for name in KEYS}
+    fields["kind"] = {"enum": list(OWN_KINDS)}
+    named: Schema = {"enum": table.names()}
+    bicubic: Schema = {"type": "string", "pattern": r"^bicubic-[0-9]+$"}
+    return {"anyOf": [named, bicubic, {**_object(fields), "required": ["name"]}]}
+
+
+def _of_codec(name: str) -> Schema:
+    schema: Schema = adapter_of(name).json_schema()
+    if name == "version":
+        schema = {"type": ["string", "integer"]}
+    description = CodecConfig.model_fields[name].description or ""
+    return {**_with_shorthands(schema), "description": description}

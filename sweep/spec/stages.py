@@ -6,14 +6,17 @@ stages:
   - train: stage2
   - reconstruct: {data: [imagenet1k-val], steps: [10k, 20k]}
   - floor: [imagenet1k-val]
+  - probe: [imagenet1k-val]
+  - baseline: {codecs: [jpeg, sd-vae], data: [imagenet1k-val]}
   - generate: {model: DiT-L, cfg: [1.5, 3.0]}
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from sweep.spec.codecs import Codec, read_codec
 from sweep.spec.fields import GENERATION, STAGE2, Sizes, check_data_set
 from sweep.spec.generating import Generation, read_generation
 from sweep.spec.lists import items_of
@@ -23,9 +26,9 @@ from sweep.spec.yamlfile import Node
 from vitok_core.variants import SIZES
 
 TRAINED = ("stage1", "stage2")
-ON_DATA = ("reconstruct", "floor")
-STAGES = ("train", *ON_DATA, "generate")
-_OF_TOKENIZER = ("reconstruct", "generate")
+ON_DATA = ("reconstruct", "floor", "probe")
+OF_TOKENIZER = ("reconstruct", "probe", "generate")  # of the nearest train stage before
+STAGES = ("train", *ON_DATA, "baseline", "generate")
 NUMBERS = ("lengths", "steps")  # of a reconstruct stage, beside its `data`
 
 
@@ -46,6 +49,7 @@ class Stage:
 
     `lengths` and `steps` of a `reconstruct` are the kept code lengths (none: the whole code) and
     the milestones of the nearest train stage before it that are scored besides its final weights.
+    `codecs` are what a `baseline` runs on its data sets.
     A `generate` has its `generation`, and its guidance scales as arguments.
     """
 
@@ -54,6 +58,7 @@ class Stage:
     mark: Mark
     lengths: Numbers = _NONE
     steps: Numbers = _NONE
+    codecs: tuple[Codec, ...] = ()
     generation: Generation | None = None
 
 
@@ -102,6 +107,8 @@ def _stage(entry: Node, place: str, problems: Problems, sizes: Sizes) -> Stage |
         return None
     if name == "train":
         return _train(argument, place, problems)
+    if name == "baseline":
+        return _baseline(argument, f"{place}.{name}", problems)
     if name == "generate":
         return _generate(argument, f"{place}.{name}", problems, sizes)
     if name == "reconstruct" and argument.is_map:
@@ -132,6 +139,41 @@ def _reconstruct(argument: Node, place: str, problems: Problems) -> Stage | None
     stage = _on_data("reconstruct", entries["data"], f"{place}.data", problems)
     lengths, steps = (_numbers(entries.get(key), f"{place}.{key}", problems) for key in NUMBERS)
     return None if stage is None else Stage(stage.name, stage.arguments, stage.mark, lengths, steps)
+
+
+def _baseline(argument: Node, place: str, problems: Problems) -> Stage | None:
+    """{codecs: [...], data: [...]}."""
+    known = ("codecs", "data")
+    if not argument.is_map:
+        message = f"expected {{codecs: [...], data: [...]}}, got {shown(argument.plain())}"
+        problems.add(argument.mark, place, message)
+        return None
+    entries: Mapping[str, Node] = argument.value
+    for key, node in entries.items():
+        if key not in known:
+            problems.add(node.mark, f"{place}.{key}", f"unknown key{nearest(str(key), known)}")
+    for key, what in (("codecs", "a list of codecs"), ("data", "a data set or a list of them")):
+        if key not in entries:
+            problems.add(argument.mark, f"{place}.{key}", f"missing: expected {what}")
+    if not set(known) <= set(entries):
+        return None
+    codecs = _codecs(entries["codecs"], f"{place}.codecs", problems)
+    stage = _on_data("baseline", entries["data"], f"{place}.data", problems)
+    return stage and replace(stage, codecs=codecs)
+
+
+def _codecs(node: Node, place: str, problems: Problems) -> tuple[Codec, ...]:
+    found: list[Codec] = []
+    entries = node.value if node.is_list else [node]
+    if not entries:
+        problems.add(node.mark, place, "expected a list of codecs, got []")
+    for entry in entries:
+        codec = read_codec(entry, place, problems)
+        if codec is not None and codec in found:
+            problems.add(entry.mark, place, f"'{dict(codec.fields)['name']}' is named twice")
+        elif codec is not None:
+            found.append(codec)
+    return tuple(found)
 
 
 def _generate(argument: Node, place: str, problems: Problems, sizes: Sizes) -> Stage | None:
@@ -180,6 +222,7 @@ def _on_data(name: str, argument: Node, field: str, problems: Problems) -> Stage
 
 _NEEDED = {
     "reconstruct": "needs a `train: stage1` before it: a reconstruction needs a tokenizer",
+    "probe": "needs a `train: stage1` before it: it asks a tokenizer's codes",
     "generate": "needs a `train: stage1` before it: a generator learns a tokenizer's codes",
     "train": "stage2 needs a `train: stage1` before it: it fine-tunes that tokenizer",
 }
@@ -192,13 +235,13 @@ def _check_order(stages: tuple[Stage, ...], place: str, problems: Problems) -> N
         if stage.name == "train":
             if stage.arguments == ("stage2",) and "stage1" not in trained:
                 problems.add(stage.mark, f"{place}.train", _NEEDED["train"])
-        elif stage.name in _OF_TOKENIZER and not trained:
+        elif stage.name in OF_TOKENIZER and not trained:
             problems.add(stage.mark, f"{place}.{stage.name}", _NEEDED[stage.name])
-        scored = trained if stage.name in _OF_TOKENIZER else ()  # anew after each training
+        scored = trained if stage.name in OF_TOKENIZER else ()  # anew after each training
         for argument in stage.arguments:
             key = (
                 stage.name, argument, scored, stage.lengths.values, stage.steps.values,
-                stage.generation and stage.generation.generator,
+                stage.codecs, stage.generation and stage.generation.generator,
             )  # fmt: skip
             if key in seen:
                 message = f"{stage.name}: {argument} stands twice in the stages"

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from vitok_core.config import GeneratorConfig
-from vitok_core.diffusion.schedule import ALPHA_BARS, BETAS, STEPS, at, shifted
+from vitok_core.diffusion.check import STEPS
+from vitok_core.diffusion.schedule import ALPHA_BARS, BETAS, at, shifted
 from vitok_core.models.dit import CLOCK
 
-# E at which a flow's times are not shifted: that of p16 c16 at 256p, and the published shifts' own.
+# E up to which a flow's times are not shifted: that of p16 c16 at 256p, and of published shifts.
 BASE_SIZE = 4096
 
 

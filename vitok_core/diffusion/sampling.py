@@ -75,8 +75,8 @@ def guided(model: Dit, labels: Tensor, cfg: float) -> Predict:
     both = torch.cat((labels, none))
 
     def predict(x: Tensor, t: Tensor) -> Tensor:
-        output = model(torch.cat((x, x)), torch.cat((t, t)), both).float()
-        conditional, unconditional = output.chunk(2)
+        output: Tensor = model(torch.cat((x, x)), torch.cat((t, t)), both)
+        conditional, unconditional = output.float().chunk(2)
         return unconditional + cfg * (conditional - unconditional)
 
     return predict

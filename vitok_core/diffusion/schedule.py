@@ -34,6 +34,9 @@ def shifted(t: Tensor, size: int, base: int) -> Tensor:
 
     More values of one picture keep it visible under more noise: with α = √(size/base), t becomes
     α·t / (1 + (α - 1)·t) (Esser et al. 2024, §5.3.2; Zheng et al. 2025 by a code's dimension).
+    Codes of fewer values are not shifted the other way: hardly any time would be left at the noise
+    where it is decided what a sample becomes.
     """
-    alpha = (size / base) ** 0.5
-    return alpha * t / (1.0 + (alpha - 1.0) * t)
+    alpha = max(1.0, (size / base) ** 0.5)
+    moved: Tensor = alpha * t / (1.0 + (alpha - 1.0) * t)
+    return moved

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def _mapped(path: Path) -> Kept:
 
 
 def _write(folder: Path, stem: str, references: References) -> None:
-    arrays: dict[str, object] = {}
+    arrays: dict[str, Any] = {}
     for layer, gaussian in references.gaussians.items():
         arrays |= {f"mean {layer}": gaussian.mean, f"root {layer}": gaussian.root}
     for layer, rows in references.rows.items():

@@ -2,7 +2,8 @@
 
 Names of results: `r…` of reconstructions, `g…` of generated samples. Reconstructions have `rPSNR`
 (dB) and `rSSIM`, and users' own metrics under their names; per feature network both kinds have what
-`sets.py` says. The standard names (FID, KID, IS) are reserved for the standard Inception.
+`sets.py` says, per video network what `fvd.py` says. The standard names (FID, KID, IS, FVD, LPIPS)
+are reserved for the standard networks.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from vitok_core.data.pixels import as_images, to_uint8
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import Stopped, UserError
 from vitok_core.metrics.comparisons import comparisons
-from vitok_core.metrics.pixels import WINDOW
+from vitok_core.metrics.fvd import VideoScores
+from vitok_core.metrics.pixels import MS_SSIM_LEAST, WINDOW
 from vitok_core.metrics.sets import SetScores
 
 BATCH = 64  # frames
@@ -37,7 +39,7 @@ def score(
 ) -> None:
     """Rebuild every crop and report all results through the context.
 
-    Clips are scored frame by frame: every frame counts as an image.
+    Clips are scored frame by frame, every frame counting as an image, and by video networks.
 
     Args:
         source: the data set as `name@version`, for protocols.
@@ -45,21 +47,30 @@ def score(
     """
     if crops.resolution < WINDOW:
         raise UserError(f"resolution: {crops.resolution}: SSIM's window needs {WINDOW} or more")
+    if evaluation.ms_ssim and crops.resolution < MS_SSIM_LEAST:
+        raise UserError(
+            f"evaluation.ms_ssim: its five scales need images of {MS_SSIM_LEAST} px or more, "
+            f"the resolution is {crops.resolution}; leave it out"
+        )
     measured = f"{source}: {crops.protocol}"
-    images = len(crops) * crops.frames
+    clips, images = len(crops), len(crops) * crops.frames
     sets = SetScores("r", images, images, evaluation, context)
+    videos = VideoScores("r", crops.frames, clips, clips, evaluation, context)
     pairs = comparisons(evaluation, context)
     for done, samples in batches(crops, context):
         rebuilt = rebuild(samples)
-        originals, eight_bit = as_images(samples), as_images(eight_bits(rebuilt))
+        pair = as_images(samples), as_images(eight_bits(rebuilt))
         for each in pairs:
-            each.add(originals, eight_bit)
+            each.add(*pair)
         sets.add(rebuilt)
+        videos.add(rebuilt)
         unit = "images" if crops.frames == 1 else "clips"
         context.progress(done + len(samples), len(crops), unit)
     for each in pairs:
         each.report(measured, context)
-    sets.report(_originals(crops, context), f"{measured}; {fingerprint}", measured)
+    originals, key = _originals(crops, context), f"{measured}; {fingerprint}"
+    sets.report(originals, key, measured)
+    videos.report(originals, key, measured)
 
 
 def score_generated(
@@ -84,11 +95,18 @@ def score_generated(
         fingerprint: of its bytes, for the cache of reference features.
     """
     measured = f"{how}; reference {source}: {references.protocol}"
-    sets = SetScores("g", images, len(references) * references.frames, evaluation, context)
+    frames, clips = references.frames, len(references)
+    sets = SetScores("g", images, clips * frames, evaluation, context)
+    videos = VideoScores("g", frames, images // frames, clips, evaluation, context)
     for batch in samples:
         sets.add(batch)
-    key = f"{source}: {references.protocol}; {fingerprint}"
-    sets.report(_originals(references, context), key, measured)
+        videos.add(batch)
+    originals, key = (
+        _originals(references, context),
+        f"{source}: {references.protocol}; {fingerprint}",
+    )
+    sets.report(originals, key, measured)
+    videos.report(originals, key, measured)
 
 
 def eight_bits(samples: Tensor) -> Tensor:

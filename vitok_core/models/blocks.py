@@ -122,12 +122,13 @@ class Transformer(nn.Module):
                 cast(Block, block).zero_branches()
 
 
-def compile_blocks(model: nn.Module, backend: Any = "inductor") -> None:
-    """`torch.compile` every block of `model` in place, one by one.
+def compile_blocks(model: nn.Module, backend: Any = "inductor") -> int:
+    """`torch.compile` every block of `model` in place, one by one; returns how many there are.
 
     Blocks of equal shape share one graph, so compiling takes as long for 24 blocks as for one, and
     grids, masks and losses stay outside of it. Names in the `state_dict` do not change.
     """
-    for module in model.modules():
-        if isinstance(module, CompiledAlone):
-            module.compile(backend=backend)
+    blocks = [module for module in model.modules() if isinstance(module, CompiledAlone)]
+    for block in blocks:
+        block.compile(backend=backend)
+    return len(blocks)

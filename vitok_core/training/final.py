@@ -34,8 +34,8 @@ def milestone_name(step: int) -> str:
 def save_final(run: Run, weights: State, summary: dict[str, str]) -> None:
     """Write the trained weights with their configuration, and a summary with the weights' hash."""
     digest = _save(run, weights, run.context.checkpoints / NAME)
-    images = run.step * run.train.batch
-    _write_summary(run, {"weights_sha256": digest, "steps": run.step, "images": images, **summary})
+    seen = {"steps": run.step, "samples": run.step * run.train.batch}
+    _write_summary(run, {"weights_sha256": digest, **seen, **summary})
 
 
 def save_milestone(run: Run, weights: State) -> None:

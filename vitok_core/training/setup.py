@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,6 +15,7 @@ from vitok_core.context import Context
 from vitok_core.data.opening import training_crops
 from vitok_core.data.sampler import TrainCrops
 from vitok_core.data.samples import TrainSamples
+from vitok_core.data.skips import Skips
 from vitok_core.data.sources import fingerprint
 from vitok_core.models.autoencoder import AutoEncoder, check_shapes
 from vitok_core.models.blocks import compile_blocks
@@ -25,6 +27,8 @@ from vitok_core.models.tokenizer import ViTok
 from vitok_core.objectives.extra import ExtraTerm, open_extra
 from vitok_core.training.distributed import World
 from vitok_core.training.linear import training_pca
+
+_log = logging.getLogger(__name__)
 
 # A tokenizer as it is called in training: (clips, noise, kept lengths).
 Forward = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Posterior]]
@@ -74,7 +78,8 @@ def open_run(
 ) -> TokenizerRun:
     """Open a tokenizer's data and journal what it holds; arguments as of `enter`."""
     data, world = config.data, enter(train, context, world)
-    crops = training_crops(data, config.seed, context)
+    skips = Skips(context, world.gather, world.size)
+    crops = training_crops(data, config.seed, context, skips)
     context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
     return TokenizerRun(config, train, context, world, crops, extra=open_extra(config.loss))
 
@@ -112,8 +117,9 @@ def place(model: Model, run: Run) -> Model:
     model = model.to(run.device)
     run.world.spread(model)
     model.checkpoint_activations(machine.checkpoint_activations)
-    if machine.compile:
-        compile_blocks(model)
+    if machine.compile and not compile_blocks(model) and run.world.first:
+        name = type(model).__name__
+        _log.warning("compile: true changes nothing: %s has no blocks of ViTok's", name)
     return model
 
 

@@ -42,12 +42,13 @@ def batch_gradients(
         backward: is given its parts, on the job's device.
         parameters: whose gradients these are.
     """
-    terms: dict[str, float] = {}
+    terms: dict[str, Tensor] = {}  # stay where they are: reading one waits for the GPU
     size = len(batch.samples)
     for rows in _micro_batches(size, run.context.machine.micro_batch):
         share = (rows.stop - rows.start) / size
         for name, value in backward(batch.part(rows, run.device), share).items():
-            terms[name] = terms.get(name, 0.0) + share * float(value)
+            addend = share * value.to(run.device, torch.float64)
+            terms[name] = terms[name] + addend if name in terms else addend
     return run.world.average(parameters, terms)
 
 

@@ -38,8 +38,9 @@ def test_the_schedule_is_the_linear_one() -> None:
     ("objective", "kind"), [(NoisePrediction(), "epsilon"), (VPrediction(), "v_prediction")]
 )
 # diffusers steps down by 1000 // n from wherever it is: these are the n at which that is our stride
-@pytest.mark.parametrize(("steps", "theirs_n"), [(1000, 1000), (28, 27)])
-@pytest.mark.parametrize("eta", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize(
+    ("steps", "theirs_n", "eta"), [(1000, 1000, 0.6), (28, 27, 0.0), (28, 27, 0.6), (28, 27, 1.0)]
+)
 def test_ddim_ends_where_theirs_does(
     objective: Diffusion, kind: str, steps: int, theirs_n: int, eta: float
 ) -> None:

@@ -51,7 +51,8 @@ def test_a_straight_line_to_one_point_needs_one_step() -> None:
 def test_the_shift_keeps_the_ends_and_what_a_mean_over_values_shows() -> None:
     t = torch.tensor([0.0, 0.3, 1.0], dtype=torch.float64)
     assert torch.equal(shifted(t, BASE_SIZE, BASE_SIZE), t)
-    for size in (256, 65_536):
+    assert torch.equal(shifted(t, 16, BASE_SIZE), t)
+    for size in (8192, 65_536):
         moved = shifted(t, size, BASE_SIZE)
         assert (float(moved[0]), float(moved[-1])) == (0.0, 1.0)
         # Of a code of n equal values, their mean shows the value with the error t / ((1-t)·√n):

@@ -65,7 +65,7 @@ def test_from_end_to_end(new: Callable[..., RecordingContext], trained: Parent) 
     assert context.saved == [(context.checkpoints / "final.pt", 10)]
     summary = json.loads((context.artifacts / "training.json").read_text())
     assert summary["weights_sha256"] == weights_hash(load_model(context.folder).state_dict())
-    assert summary["images"] == 160
+    assert summary["samples"] == 160
 
 
 @pytest.mark.parametrize("scope", ["decoder", "full"])
