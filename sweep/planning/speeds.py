@@ -120,8 +120,9 @@ def _samples(job: PlannedJob) -> int:
     if isinstance(config, GenerateJob):
         return config.sampling.samples
     assert isinstance(config, ReconstructJob | FloorJob | BaselineJob | ProbeJob | LatentsJob)
-    of_set = isinstance(config, ProbeJob | LatentsJob)
-    asked = config.samples if of_set else config.evaluation.samples
+    asked = (
+        config.samples if isinstance(config, ProbeJob | LatentsJob) else config.evaluation.samples
+    )
     return samples(asked, config.dataset)
 
 
