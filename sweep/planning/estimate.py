@@ -222,9 +222,11 @@ def generate_flops(job: GenerateJob, generator: GeneratorConfig, shape: Shape, m
     Args:
         macs: of one sample's decoder.
     """
-    passes = job.sampling.steps * (1 if job.cfg == 1 else 2)
-    drawing = passes * _generator_macs(generator, shape)
-    scoring = _scoring_macs(job.evaluation, job.resolution, job.frames)
+    passes = 1 if job.cfg in (0, 1) else 2
+    passes *= 2 if job.sampling.solver == "heun" else 1
+    drawing = job.sampling.steps * passes * _generator_macs(generator, shape)
+    alone = job.evaluation.model_copy(update={"perceptual": ()})  # there are no pairs to compare
+    scoring = _scoring_macs(alone, job.resolution, job.frames)
     return 2.0 * (drawing + macs + scoring) * job.sampling.samples
 
 

@@ -72,11 +72,6 @@ def _batch(job: PlannedJob) -> tuple[str, int]:
     return named, job.config.get(section, {}).get("batch", 0)
 
 
-def _scores(job: PlannedJob) -> bool:
-    """Whether it evaluates: some kinds only read their data set."""
-    return "evaluation" in KINDS[job.kind].config.model_fields
-
-
 def _uncounted_gpus(job: PlannedJob) -> str | None:
     """GPUs that are asked for, but not for the job: it would hold them and train on the CPU."""
     gres = job.resources.gres or ""
@@ -140,7 +135,7 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
             "evaluation.samples: 1: a Fréchet distance needs at least 2 images; or set "
             "evaluation.networks: []"
         )
-    if job.config.get("sampling", {}).get("samples") == 1:
+    if evaluation.networks and job.config.get("sampling", {}).get("samples") == 1:
         yield "sampling.samples: 1: a Fréchet distance needs at least 2 images"
     if shape["resolution"] < _LEAST_RESOLUTION and job.kind != "generate":
         yield (
@@ -163,6 +158,11 @@ def _unscored(job: PlannedJob, resolution: int, frames: int) -> Iterator[str]:
                 f"evaluation.video: {name} looks at clips of {networks.VIDEO_FRAMES} frames, "
                 f"data.frames is {frames}; leave it out, or raise data.frames"
             )
+
+
+def _scores(job: PlannedJob) -> bool:
+    """Whether it evaluates: some kinds only read their data set."""
+    return "evaluation" in KINDS[job.kind].config.model_fields
 
 
 def data_sets(plan: Plan) -> list[str]:
