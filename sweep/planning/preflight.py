@@ -85,6 +85,9 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
         for name in _data_sets(job):
             if sources.data_set(name).media != "videos":
                 yield f"data.frames: {shape['frames']}: {name} holds images; {_VIDEO_REMEDY}"
+    for name in _data_sets(job):
+        if sources.data_set(name).kind == "statistics":
+            yield f"data set {name}: holds statistics and no images; it is for references"
     if "dataset" not in job.config:
         return
     if "codec" in job.config:

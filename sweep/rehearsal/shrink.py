@@ -39,7 +39,7 @@ _SIDE = 32  # pixels: the perceptual networks halve it five times
 _LEAST_PATCHES = 2  # a side, and in time
 _WIDTH, _HEADS = 32, 2
 _BATCH = 4  # the discriminator compares clips in groups of four
-_SAMPLES = 4
+_SAMPLES = 4  # precision and recall need as many
 _REAL_SAMPLES = 192  # three batches of a scoring
 _DISCRIMINATOR = 8  # channels
 
@@ -121,7 +121,9 @@ class Shrinking:
 
     def _evaluation(self, evaluation: EvaluationConfig) -> EvaluationConfig:
         most = _SAMPLES if self.small else _REAL_SAMPLES
-        return replaced(evaluation, samples=min(evaluation.samples or most, most))
+        # An Inception Score of ten splits wants ten images.
+        splits = 1 if self.small else evaluation.splits
+        return replaced(evaluation, samples=min(evaluation.samples or most, most), splits=splits)
 
     def _data(self, data: DataConfig, patch: int, stride: int) -> DataConfig:
         """The smallest clips of whole tubelets that every network takes."""

@@ -8,6 +8,7 @@ Names of results: `r…` of reconstructions, `g…` of generated samples. Recons
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import Stopped, UserError
 from vitok_core.metrics.comparisons import comparisons
 from vitok_core.metrics.pixels import WINDOW
-from vitok_core.metrics.sets import SetScores
+from vitok_core.metrics.sets import ReferenceSet, SetScores
 
 BATCH = 64  # frames
 
@@ -46,27 +47,27 @@ def score(
     if crops.resolution < WINDOW:
         raise UserError(f"resolution: {crops.resolution}: SSIM's window needs {WINDOW} or more")
     measured = f"{source}: {crops.protocol}"
-    images = len(crops) * crops.frames
-    sets = SetScores("r", images, images, evaluation, context)
+    originals = _references(crops, f"{measured}; {fingerprint}", context)
+    sets = SetScores("r", originals.images, originals, evaluation, context)
     pairs = comparisons(evaluation, context)
     for done, samples in batches(crops, context):
         rebuilt = rebuild(samples)
-        originals, eight_bit = as_images(samples), as_images(eight_bits(rebuilt))
+        images, eight_bit = as_images(samples), as_images(eight_bits(rebuilt))
         for each in pairs:
-            each.add(originals, eight_bit)
+            each.add(images, eight_bit)
         sets.add(rebuilt)
         unit = "images" if crops.frames == 1 else "clips"
         context.progress(done + len(samples), len(crops), unit)
     for each in pairs:
         each.report(measured, context)
-    sets.report(_originals(crops, context), f"{measured}; {fingerprint}", measured)
+    sets.report(measured)
 
 
 def score_generated(
     samples: Iterable[Tensor],
     images: int,
     how: str,
-    references: EvalCrops,
+    references: EvalCrops | Path,
     source: str,
     fingerprint: str,
     evaluation: EvaluationConfig,
@@ -79,16 +80,20 @@ def score_generated(
             in [-1, 1].
         images: how many they are in all, every frame counted.
         how: how they were drawn, for protocols.
-        references: the reference set's images.
+        references: the reference set's images, or an ADM-style archive of its statistics.
         source: its name as `name@version`.
         fingerprint: of its bytes, for the cache of reference features.
     """
-    measured = f"{how}; reference {source}: {references.protocol}"
-    sets = SetScores("g", images, len(references) * references.frames, evaluation, context)
+    if isinstance(references, Path):
+        what = f"{source}: statistics"
+        sets = SetScores("g", images, references, evaluation, context)
+    else:
+        what = f"{source}: {references.protocol}"
+        originals = _references(references, f"{what}; {fingerprint}", context)
+        sets = SetScores("g", images, originals, evaluation, context)
     for batch in samples:
         sets.add(batch)
-    key = f"{source}: {references.protocol}; {fingerprint}"
-    sets.report(_originals(references, context), key, measured)
+    sets.report(f"{how}; reference {what}")
 
 
 def eight_bits(samples: Tensor) -> Tensor:
@@ -114,11 +119,9 @@ def batches(crops: EvalCrops, context: Context) -> Iterator[tuple[int, Tensor]]:
         yield start, crops.samples(range(start, min(len(crops), start + size)))
 
 
-def _originals(crops: EvalCrops, context: Context) -> Callable[[], Iterator[Tensor]]:
-    """A pass over the set, for who has no cached features of it."""
-
+def _references(crops: EvalCrops, key: str, context: Context) -> ReferenceSet:
     def samples() -> Iterator[Tensor]:
         for _, batch in batches(crops, context):
             yield batch
 
-    return samples
+    return ReferenceSet(len(crops) * crops.frames, samples, key)
