@@ -19,7 +19,12 @@ from analysis.stats.ols import NoFit
 ABSURD = 1e100
 
 # What no error can make of these families.
-_LIMITS = {"ssim": (-1.0, 1.0), "is": (1.0, np.inf)}
+_LIMITS = {
+    "ssim": (-1.0, 1.0),
+    "is": (1.0, np.inf),
+    "precision": (0.0, 1.0),
+    "recall": (0.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,10 @@ _RULES: tuple[tuple[str, str, str, int, str], ...] = (
     (r"[rg]F(ID|D)\b", "frechet", "log2", -1, "log2"),
     (r"[rg]FVD\b", "fvd", "log2", -1, "log2"),
     (r"[rg]K(ID|VD|D)\b", "kernel", "identity", -1, ""),
+    (r"[rg]CMMD\b", "cmmd", "identity", -1, ""),
     (r"[rg]IS\b", "is", "identity", 1, ""),
+    (r"[rg]Precision\b", "precision", "identity", 1, ""),
+    (r"[rg]Recall\b", "recall", "identity", 1, ""),
     (r"rSSIM\b", "ssim", "identity", 1, ""),
     (r"rPSNR\b", "psnr", "identity", 1, "dB"),
     (r"LPIPS\b", "lpips", "identity", -1, ""),
@@ -103,6 +111,9 @@ def choose(family: str, names: Iterable[str]) -> str | None:
 
 def order(name: str) -> tuple[int, bool, int, str]:
     """Sort key: the paper's order of panels, standard names first."""
-    families = ["frechet", "fvd", "is", "ssim", "psnr", "kernel", "lpips", "other"]
+    families = [
+        "frechet", "fvd", "is", "ssim", "psnr", "kernel", "cmmd", "precision", "recall", "lpips",
+        "other",
+    ]  # fmt: skip
     chosen = metric(name)
     return families.index(chosen.family), chosen.offline, len(name), name
