@@ -14,6 +14,7 @@ import cluster
 import curves
 import ddp
 import fits
+import generator
 import loader
 import loggers
 import metrics
@@ -71,6 +72,7 @@ def measure() -> Iterator[Row]:
         yield from page.measure(folder)
         yield from loader.measure(folder)
         yield from ddp.measure(folder)
+        yield from generator.measure(folder)
     yield from fits.measure()
     yield _tubelets()
     yield from metrics.measure()

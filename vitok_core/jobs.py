@@ -9,6 +9,8 @@ from vitok_core.config import (
     BaselineJob,
     FinetuneJob,
     FloorJob,
+    GeneratorJob,
+    ProbeJob,
     ReconstructJob,
     TokenizerJob,
 )
@@ -48,3 +50,17 @@ def baseline(config: BaselineJob, context: Context) -> None:
     from vitok_core.baselines.scoring import baseline as run
 
     run(config, context)
+
+
+def probe(config: ProbeJob, context: Context) -> None:
+    """Linear probe and equivariance of the parent tokenizer's code."""
+    from vitok_core.metrics.probe import probe as run
+
+    run(config, context)
+
+
+def generator(config: GeneratorJob, context: Context) -> None:
+    """Train a generator on the parent's cached latents."""
+    from vitok_core.training.generator import train_generator
+
+    train_generator(config, context)

@@ -27,6 +27,7 @@ from vitok_core.config import (
     FinetuneJob,
     FloorJob,
     LossConfig,
+    ProbeJob,
     ReconstructJob,
     TokenizerConfig,
     TokenizerJob,
@@ -39,7 +40,7 @@ from vitok_core.cost import (
     vgg16_macs,
 )
 from vitok_core.errors import UserError
-from vitok_core.metrics.networks import NETWORKS
+from vitok_core.metrics.networks import NETWORKS, VIDEO_FRAMES
 
 _BACKWARD = 2  # a backward pass in forwards: gradients of inputs and of weights
 _PERCEPTUAL_PASSES = 3  # two forwards and one backward, which needs no gradients of weights
@@ -167,8 +168,8 @@ def reconstruct_flops(job: ReconstructJob, macs: int) -> float:
     """
     return (
         2.0
-        * (macs + _scoring_macs(job.evaluation, job.frames))
-        * samples(job.evaluation, job.dataset)
+        * (macs + _scoring_macs(job.evaluation, job.resolution, job.frames))
+        * samples(job.evaluation.samples, job.dataset)
     )
 
 
@@ -178,15 +179,21 @@ def floor_flops(job: FloorJob) -> float:
     values = 3 * job.stride * job.patch**2
     tokens = (job.data.frames // job.stride) * (job.data.resolution // job.patch) ** 2
     per_sample = 2 * values * job.channels * tokens + values * values * tokens
-    scoring = _scoring_macs(job.evaluation, job.data.frames)
-    return 2.0 * (per_sample + scoring) * samples(job.evaluation, job.dataset)
+    scoring = _scoring_macs(job.evaluation, job.data.resolution, job.data.frames)
+    return 2.0 * (per_sample + scoring) * samples(job.evaluation.samples, job.dataset)
+
+
+def probe_flops(job: ProbeJob, macs: int) -> float:
+    """True FLOPs of encoding a data set as it is, shifted and mirrored; `macs`: the encoder's."""
+    return 2.0 * 3 * macs * samples(job.samples, job.dataset)
 
 
 def baseline_flops(job: BaselineJob) -> float:
     """True FLOPs of a pretrained tokenizer and of scoring. What was not counted (codecs of the
     user's own; JPEG, WebP, bicubic, which have no products) is left out."""
-    per_sample = (table.macs(job) or 0) + _scoring_macs(job.evaluation, job.frames)
-    return 2.0 * per_sample * samples(job.evaluation, job.dataset)
+    scoring = _scoring_macs(job.evaluation, job.resolution, job.frames)
+    per_sample = (table.macs(job) or 0) + scoring
+    return 2.0 * per_sample * samples(job.evaluation.samples, job.dataset)
 
 
 def device_hours(flops: float, on: Device, precision: str, training: bool) -> float:
@@ -199,20 +206,27 @@ def _perceptual_macs(loss: LossConfig, data: DataConfig) -> float:
     """One sample's frames through the loss's network, which takes them at their own size."""
     if loss.perceptual is None:
         return 0.0
-    if loss.perceptual == "lpips-vgg":
-        return vgg16_macs(data.resolution, data.frames)
-    macs = NETWORKS[loss.perceptual].macs
-    return macs * (data.resolution / _NETWORK_INPUT) ** 2 * data.frames
+    return _distance_macs(loss.perceptual, data.resolution, data.frames)
 
 
-def _scoring_macs(evaluation: EvaluationConfig, frames: int) -> float:
-    """Only reconstructions are counted: originals' features are shared by all jobs of a root."""
-    return sum(NETWORKS[name].macs * frames for name in evaluation.networks)
+def _distance_macs(name: str, resolution: int, frames: int) -> float:
+    if name == "lpips-vgg":
+        return vgg16_macs(resolution, frames)
+    return NETWORKS[name].macs * (resolution / _NETWORK_INPUT) ** 2 * frames
 
 
-def samples(evaluation: EvaluationConfig, dataset: str) -> int:
-    """How many images or clips an evaluation scores."""
-    return evaluation.samples or _WHOLE_SET.get(dataset, _OTHER_SET)
+def _scoring_macs(evaluation: EvaluationConfig, resolution: int, frames: int) -> float:
+    """Of originals only what a perceptual distance sees is counted: the features of other networks
+    are shared by all jobs of a root."""
+    images = sum(NETWORKS[name].macs * frames for name in evaluation.networks)
+    clips = sum(NETWORKS[name].macs * (frames // VIDEO_FRAMES) for name in evaluation.video)
+    pairs = sum(_distance_macs(name, resolution, 2 * frames) for name in evaluation.perceptual)
+    return images + clips + pairs
+
+
+def samples(asked: int | None, dataset: str) -> int:
+    """How many images or clips of a data set a job looks at; `asked`: None for all of them."""
+    return asked or _WHOLE_SET.get(dataset, _OTHER_SET)
 
 
 def macs_of(tokenizer: TokenizerConfig, shape: Shape) -> Macs:

@@ -25,6 +25,7 @@ from sweep.planning.estimate import (
     device_hours,
     finetune_flops,
     floor_flops,
+    probe_flops,
     reconstruct_flops,
     train_flops,
 )
@@ -36,7 +37,7 @@ from sweep.spec import read as spec
 from sweep.spec.codecs import Codec
 from sweep.spec.read import Spec
 from sweep.spec.stages import Stage
-from vitok_core.config import BaselineJob, FloorJob, ReconstructJob, TrainConfig
+from vitok_core.config import BaselineJob, FloorJob, ProbeJob, ReconstructJob, TrainConfig
 from vitok_core.data.sources import data_set
 from vitok_core.kinds import KINDS
 
@@ -140,6 +141,9 @@ class _Jobs:
             elif stage.name == "reconstruct":
                 assert parent is not None  # sweep.spec.stages has refused that
                 ids += self._reconstructions(draft, stage, parent)
+            elif stage.name == "probe":
+                assert parent is not None  # as above
+                ids += [self._probe(draft, parent, name) for name in stage.arguments]
             elif stage.name == "baseline":
                 pairs = product(stage.codecs, stage.arguments)
                 ids += [self._baseline(draft, *each) for each in pairs]
@@ -199,6 +203,24 @@ class _Jobs:
             flops = reconstruct_flops(scored, (draft.trained.macs or UNCOUNTED).both)
             train = draft.job.train
             self._add(key, "reconstruct", slug, config, (parent.id,), draft, train, 0.0, flops)
+        return key
+
+    def _probe(self, draft: Draft, parent: _Parent, dataset: str) -> str:
+        data = draft.job.data
+        job = ProbeJob(
+            dataset=dataset,
+            version=data_set(dataset).version,
+            resolution=data.resolution,
+            frames=data.frames,
+            fps=data.fps,
+            samples=draft.evaluation.model.samples,
+        )
+        key = identity.job_id("probe", job, (parent.id,))
+        if key not in self.planned:
+            slug, config = f"probe-{parent.slug}-{dataset}", identity.scientific(job)
+            flops = probe_flops(job, (draft.trained.macs or UNCOUNTED).encoder)
+            parents, train = (parent.id,), draft.job.train
+            self._add(key, "probe", slug, config, parents, draft, train, 0.0, flops)
         return key
 
     def _floor(self, draft: Draft, dataset: str) -> str:

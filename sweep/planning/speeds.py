@@ -19,6 +19,7 @@ from vitok_core.config import (
     BaselineJob,
     FinetuneJob,
     FloorJob,
+    ProbeJob,
     ReconstructJob,
     TokenizerJob,
 )
@@ -32,7 +33,7 @@ _IDLE: Mapping[str, frozenset[str]] = {
     "evaluation": frozenset({"samples"}),
 }
 _SECTIONS = {"finetune": _IDLE["train"], **_IDLE}
-_DROPPED = frozenset({"seed", "step"})
+_DROPPED = frozenset({"seed", "step", "samples"})
 _SHARING = (
     "nodes", "gpus", "processes", "threads", "workers", "micro_batch", "compile",
     "checkpoint_activations",
@@ -112,8 +113,9 @@ def _samples(job: PlannedJob) -> int:
         return config.train.batch * config.train.steps
     if isinstance(config, FinetuneJob):
         return config.finetune.batch * config.finetune.steps
-    assert isinstance(config, ReconstructJob | FloorJob | BaselineJob)
-    return samples(config.evaluation, config.dataset)
+    assert isinstance(config, ReconstructJob | FloorJob | BaselineJob | ProbeJob)
+    asked = config.samples if isinstance(config, ProbeJob) else config.evaluation.samples
+    return samples(asked, config.dataset)
 
 
 def _devices(given: Resources) -> int:

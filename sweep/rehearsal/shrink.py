@@ -22,6 +22,7 @@ from vitok_core.config import (
     FinetuneJob,
     FloorJob,
     GanConfig,
+    ProbeJob,
     ReconstructJob,
     Science,
     TokenizerConfig,
@@ -67,6 +68,9 @@ class Shrinking:
         if isinstance(config, ReconstructJob):
             assert trained is not None  # it has a parent that trains
             return self._reconstruction(config, trained), None
+        if isinstance(config, ProbeJob):
+            assert trained is not None  # as above
+            return self._probe(config, trained), None
         if isinstance(config, FloorJob):
             return self._floor(config), None
         if isinstance(config, BaselineJob):
@@ -95,6 +99,11 @@ class Shrinking:
             step=None if config.step is None else 1,
         )
 
+    def _probe(self, config: ProbeJob, trained: Trained) -> ProbeJob:
+        shape = trained.shape
+        samples = self._samples(config.samples)
+        return replaced(config, resolution=shape.resolution, frames=shape.frames, samples=samples)
+
     def _floor(self, config: FloorJob) -> FloorJob:
         data = self._data(config.data, config.patch, config.stride)
         return replaced(config, data=data, evaluation=self._evaluation(config.evaluation))
@@ -120,10 +129,13 @@ class Shrinking:
         return replaced(gan, start=0, ramp=0, disc_warmup=0, width=width)
 
     def _evaluation(self, evaluation: EvaluationConfig) -> EvaluationConfig:
+        scored = replaced(evaluation, samples=self._samples(evaluation.samples))
+        # Small clips and images are too small for these two, and their number for ten splits.
+        return replaced(scored, video=(), ms_ssim=False, splits=1) if self.small else scored
+
+    def _samples(self, samples: int | None) -> int:
         most = _SAMPLES if self.small else _REAL_SAMPLES
-        # An Inception Score of ten splits wants ten images.
-        splits = 1 if self.small else evaluation.splits
-        return replaced(evaluation, samples=min(evaluation.samples or most, most), splits=splits)
+        return min(samples or most, most)
 
     def _data(self, data: DataConfig, patch: int, stride: int) -> DataConfig:
         """The smallest clips of whole tubelets that every network takes."""

@@ -54,8 +54,9 @@ def equipped(config: Science, site: Site) -> Equipped:
         changes["loss"] = replaced(config.loss, perceptual=None, perceptual_weight=0.0)
     scored = getattr(config, "evaluation", None)
     if isinstance(scored, EvaluationConfig) and lacks:
-        here = tuple(name for name in scored.networks if name not in lacks)
-        changes["evaluation"] = replaced(scored, networks=here)
+        fields = ("networks", "video", "perceptual")
+        here = {each: tuple(n for n in getattr(scored, each) if n not in lacks) for each in fields}
+        changes["evaluation"] = replaced(scored, **here)
     without = tuple(lacks.values())
     if isinstance(config, BaselineJob) and (reason := _codec(config.codec, site)) is not None:
         factor = max(2, side_factor(config.codec))
@@ -91,7 +92,8 @@ def _networks(config: Science, site: Site) -> dict[str, str]:
     """The networks of the job that this machine was not told of, with the reason."""
     loss, scored = getattr(config, "loss", None), getattr(config, "evaluation", None)
     names = [loss.perceptual] if loss is not None and loss.perceptual else []
-    names += list(scored.networks) if scored is not None else []
+    if scored is not None:
+        names += [*scored.networks, *scored.video, *scored.perceptual]
     reasons = {name: networks.missing(name, site.weights) for name in names}
     return {
         name: f"ran without {reason}"

@@ -70,7 +70,8 @@ def read_codec(node: Node, place: str, problems: Problems) -> Codec | None:
 def adapter_of(key: str) -> TypeAdapter[Any]:
     """What checks a value of one of KEYS."""
     field = CodecConfig.model_fields[key]
-    return TypeAdapter(Annotated[field.annotation, *field.metadata, key])
+    annotation: Any = Annotated[field.annotation, *field.metadata, key]
+    return TypeAdapter(annotation)
 
 
 def _checked(key: str, value: Any) -> Any:

@@ -6,6 +6,7 @@ stages:
   - train: stage2
   - reconstruct: {data: [imagenet1k-val], steps: [10k, 20k]}
   - floor: [imagenet1k-val]
+  - probe: [imagenet1k-val]
   - baseline: {codecs: [jpeg, sd-vae], data: [imagenet1k-val]}
 """
 
@@ -22,7 +23,8 @@ from sweep.spec.scalars import LARGEST
 from sweep.spec.yamlfile import Node
 
 TRAINED = ("stage1", "stage2")
-ON_DATA = ("reconstruct", "floor")
+ON_DATA = ("reconstruct", "floor", "probe")
+OF_TOKENIZER = ("reconstruct", "probe")  # of the nearest train stage before
 STAGES = ("train", *ON_DATA, "baseline")
 NUMBERS = ("lengths", "steps")  # of a reconstruct stage, beside its `data`
 
@@ -192,6 +194,7 @@ def _on_data(name: str, argument: Node, field: str, problems: Problems) -> Stage
 
 _NEEDED = {
     "reconstruct": "needs a `train: stage1` before it: a reconstruction needs a tokenizer",
+    "probe": "needs a `train: stage1` before it: it asks a tokenizer's codes",
     "train": "stage2 needs a `train: stage1` before it: it fine-tunes that tokenizer",
 }
 
@@ -203,9 +206,9 @@ def _check_order(stages: tuple[Stage, ...], place: str, problems: Problems) -> N
         if stage.name == "train":
             if stage.arguments == ("stage2",) and "stage1" not in trained:
                 problems.add(stage.mark, f"{place}.train", _NEEDED["train"])
-        elif stage.name == "reconstruct" and not trained:
-            problems.add(stage.mark, f"{place}.reconstruct", _NEEDED["reconstruct"])
-        scored = trained if stage.name == "reconstruct" else ()  # anew after each training
+        elif stage.name in OF_TOKENIZER and not trained:
+            problems.add(stage.mark, f"{place}.{stage.name}", _NEEDED[stage.name])
+        scored = trained if stage.name in OF_TOKENIZER else ()  # anew after each training
         for argument in stage.arguments:
             key = (
                 stage.name, argument, scored, stage.lengths.values, stage.steps.values,

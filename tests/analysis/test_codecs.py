@@ -117,9 +117,9 @@ def test_table_3_has_a_row_for_each_codec() -> None:
     made = quickstart(
         seeds=(0,), datasets=("imagenet1k-val",), patches=(16,), channels=(16,), resolution=256
     )
-    shown = table(with_baselines(made, 256, "imagenet1k-val").with_published(), 3)
+    shown = table(3, with_baselines(made, 256, "imagenet1k-val").with_published())
     ours = {row.cells[0].text: row for row in shown.rows if row.source == "db"}
-    assert list(ours) == ["T-T/16 c16", "JPEG 8 bits/value, E 4096", "SD-VAE"]
+    assert list(ours) == ["w128b2h4-w128b4h4/16 c16", "JPEG 8 bits/value, E 4096", "SD-VAE"]
     at = [column.key for column in shown.columns]
     cells = dict(zip(at, ours["SD-VAE"].cells, strict=True))
     assert cells["params_m"].value == KNOWN["sd-vae"].parameters / 1e6

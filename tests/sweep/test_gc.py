@@ -220,6 +220,28 @@ def test_all_frees_only_what_crashes_left(lab: Lab) -> None:
     assert look(lab, Keep.ALL) == []
 
 
+def test_copies_of_packages_go_with_the_last_job_that_ran_them(lab: Lab) -> None:
+    """Those of a tokenizer stay for whoever loads it; those of what was never tried do not."""
+    keys = {name: f"{number:012x}" for number, name in enumerate(("ran", "planned", "new", "none"))}
+    for name in ("ran", "planned"):
+        own = {"class": "mylab.tok:Build", "class_sha256": keys[name] * 5}
+        lab.job(name, tokenizer=own)
+    lab.write("ran", 1, line("started", attempt=1), line("failed", message="x"))
+    for name, key in keys.items():
+        folder = lab.root.plugins / key / "mylab"
+        folder.mkdir(parents=True)
+        (folder / "tok.py").write_bytes(b"x" * 10)
+        t = time.time() if name == "new" else OLD
+        os.utime(folder.parent, (t, t))
+    found = look(lab, Keep.ALL)
+    assert names(found, lab) == {f"plugins/{keys[name]}" for name in ("planned", "none")}
+    (lab.folder("planned").claims / "1.json").write_text("{")  # unknown: it may be importing one
+    assert look(lab, Keep.ALL) == []
+    (lab.folder("planned").claims / "1.json").unlink()
+    delete(lab.root, found)
+    assert {path.name for path in lab.root.plugins.iterdir()} == {keys["ran"], keys["new"]}
+
+
 def _scored_sweep(lab: Lab, **scores: dict[str, float]) -> None:
     """Tokenizers with a score for each data set; all of one sweep."""
     points = {}

@@ -43,7 +43,8 @@ def _dc_ae(channels: int, wider: tuple[int, ...]) -> Mapping[str, Any]:
         "latent_channels": channels,
         "encoder_block_types": ("ResBlock",) * 3 + ("EfficientViTBlock",) * blocks,
         "decoder_block_types": ("ResBlock",) * 3 + ("EfficientViTBlock",) * blocks,
-        "block_out_channels": (128, 256, 512, 512, 1024, 1024, *wider),
+        "encoder_block_out_channels": (128, 256, 512, 512, 1024, 1024, *wider),
+        "decoder_block_out_channels": (128, 256, 512, 512, 1024, 1024, *wider),
         "encoder_layers_per_block": (0, 4, 8, *(2,) * blocks),
         "decoder_layers_per_block": (0, 5, 10, *(2,) * blocks),
         "encoder_qkv_multiscales": ((),) * (3 + blocks),
@@ -74,26 +75,32 @@ class Count:
     macs: int
 
 
-def count(name: str, resolution: int) -> Count:
-    """A tokenizer of the table; needs diffusers for all but Cosmos's."""
-    if name.startswith("cosmos-ci"):
-        return _cosmos(KNOWN[name].factor, resolution)
+def count(name: str, *resolutions: int) -> list[Count]:
+    """A tokenizer of the table at these resolutions; needs diffusers for all but Cosmos's."""
     known = KNOWN[name]
+    if name.startswith("cosmos-ci"):
+        return [_cosmos(known.factor, side) for side in resolutions]
     with torch.device("meta"):
         model = getattr(import_module("diffusers"), known.kind)(**CONFIGURATIONS[name]).eval()
-        images = torch.zeros(1, 3, resolution, resolution)
-    normalised = [0]
+    parameters = sum(each.numel() for each in model.parameters())
+    return [Count(parameters, _macs(known.kind, model, side)) for side in resolutions]
+
+
+def _macs(kind: str, model: nn.Module, resolution: int) -> int:
+    normalised = 0
 
     def add(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        normalised[0] += inputs[0].numel()
+        nonlocal normalised
+        normalised += inputs[0].numel()
 
-    for module in model.modules():
-        if type(module).__name__ in _NORMS:
-            module.register_forward_pre_hook(add)
+    norms = [each for each in model.modules() if type(each).__name__ in _NORMS]
+    hooks = [each.register_forward_pre_hook(add) for each in norms]
+    images = torch.zeros(1, 3, resolution, resolution, device="meta")
     with torch.no_grad(), FlopCounterMode(display=False) as products:
-        _forward(known.kind, model, images)
-    macs = products.get_total_flops() // 2 + NORM_OPERATIONS * normalised[0]
-    return Count(sum(each.numel() for each in model.parameters()), macs)
+        _forward(kind, model, images)
+    for hook in hooks:
+        hook.remove()
+    return int(products.get_total_flops()) // 2 + NORM_OPERATIONS * normalised
 
 
 def _forward(kind: str, model: Any, images: Tensor) -> None:
@@ -106,12 +113,12 @@ def _forward(kind: str, model: Any, images: Tensor) -> None:
 
 
 def _consistency(model: Any, images: Tensor) -> None:
-    """Both evaluations of its U-Net, without the scheduler's tables, which must have values."""
+    """Both evaluations of its U-Net, on the picture and the code at its size; without the
+    scheduler, whose tables must have values."""
     code = model.encode(images).latent_dist.mode()
-    wide = torch.nn.functional.interpolate(code, scale_factor=model.config.spatial_scale)
-    noisy = torch.cat([images, wide], dim=1)
+    noisy = torch.cat([images, nn.functional.interpolate(code, images.shape[-1])], dim=1)
     for _ in range(2):
-        model.decoder_unet(noisy, torch.zeros(1, device="meta"))
+        model.decoder_unet(noisy, torch.zeros(1, dtype=torch.int64, device="meta"))
 
 
 @dataclass(frozen=True)
@@ -201,6 +208,6 @@ def _cosmos(factor: int, resolution: int) -> Count:
 
 if __name__ == "__main__":
     for name in KNOWN:
-        found = [count(name, side) for side in (256, 512)]
+        found = count(name, 256, 512)
         line = {"name": name, "parameters": found[0].parameters, "macs": [n.macs for n in found]}
         sys.stdout.write(json.dumps(line) + "\n")

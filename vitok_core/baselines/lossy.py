@@ -26,7 +26,7 @@ from torch import Tensor
 
 from vitok_core.baselines.table import LEAST_SIDE, title
 from vitok_core.config import CodecConfig
-from vitok_core.data.pixels import as_images
+from vitok_core.data.pixels import as_images, as_shaped
 from vitok_core.errors import UserError
 
 PROTOCOL = {
@@ -178,7 +178,4 @@ def _pictures(samples: Tensor) -> list[Image.Image]:
 def _samples(pictures: Sequence[Image.Image], like: Tensor) -> Tensor:
     """Pictures, frame by frame, in the shape of the samples that they were made of."""
     frames = torch.from_numpy(np.stack([np.asarray(each) for each in pictures]))
-    images = frames.permute(0, 3, 1, 2)  # (b·t, 3, h, w)
-    if like.ndim == 4:
-        return images.contiguous()
-    return images.unflatten(0, (len(like), -1)).transpose(1, 2).contiguous()
+    return as_shaped(frames.permute(0, 3, 1, 2), like)

@@ -19,7 +19,7 @@ from torch import Tensor
 from vitok_core import plugins
 from vitok_core.baselines.table import DIFFUSERS, JIT, WEIGHTS
 from vitok_core.config import CodecConfig
-from vitok_core.data.pixels import as_images, to_model, to_uint8
+from vitok_core.data.pixels import as_images, as_shaped, to_model, to_uint8
 from vitok_core.errors import UserError
 
 NOISE_SEED = 0  # of the consistency decoder: every picture starts from the same noise
@@ -84,13 +84,10 @@ class Pretrained:
     def __call__(self, samples: Tensor) -> Tensor:
         """(b, 3, h, w) or (b, 3, t, h, w) uint8 → the same, rebuilt, frame by frame."""
         frames = as_images(samples)
-        rebuilt = torch.cat(list(self._rebuilt(frames)))
-        if samples.ndim == 4:
-            return rebuilt
-        return rebuilt.unflatten(0, (len(samples), -1)).transpose(1, 2).contiguous()
+        return as_shaped(torch.cat(list(self._rebuilt(frames))), samples)
 
     def _rebuilt(self, frames: Tensor) -> Iterator[Tensor]:
-        for part in frames.split(self.chunk):
+        for part in torch.split(frames, self.chunk):
             images = to_model(part.to(self.device))
             code = self.pair.encode(images)
             if isinstance(code, Tensor):
@@ -139,7 +136,8 @@ def _diffusers(kind: str, folder: Path, device: torch.device) -> Pair:
 def _torchscript(folder: Path, device: torch.device) -> Pair:
     """encoder.jit and decoder.jit, in the precision of their own weights. Of a tuple the first
     counts: Cosmos's encoder also gives its posterior."""
-    encoder, decoder = (torch.jit.load(folder / name, device).eval() for name in JIT)
+    load: Any = torch.jit.load
+    encoder, decoder = (load(folder / name, device).eval() for name in JIT)
     own = (each.dtype for each in encoder.parameters() if each.is_floating_point())
     dtype = next(own, torch.float32)
     return Pair(lambda x: _first(encoder(x.to(dtype))), lambda z: _first(decoder(z)))

@@ -57,28 +57,32 @@ class Known:
 
 
 _HUB = "https://huggingface.co"
+_SD = 83_653_863, (448_332_906_496, 1_819_101_429_760)
 KNOWN: Mapping[str, Known] = {
     known.name: known
     for known in (
-        Known("sd-vae", "SD-VAE", "AutoencoderKL", f"{_HUB}/stabilityai/sd-vae-ft-mse",
-              8, 4, 0, (0, 0)),
+        Known("sd-vae", "SD-VAE", "AutoencoderKL", f"{_HUB}/stabilityai/sd-vae-ft-mse", 8, 4, *_SD),
         Known("sd-vae-ft-ema", "SD-VAE ft-EMA", "AutoencoderKL",
-              f"{_HUB}/stabilityai/sd-vae-ft-ema", 8, 4, 0, (0, 0)),
-        Known("sdxl-vae", "SDXL-VAE", "AutoencoderKL", f"{_HUB}/stabilityai/sdxl-vae",
-              8, 4, 0, (0, 0)),
+              f"{_HUB}/stabilityai/sd-vae-ft-ema", 8, 4, *_SD),
+        Known("sdxl-vae", "SDXL-VAE", "AutoencoderKL", f"{_HUB}/stabilityai/sdxl-vae", 8, 4, *_SD),
         Known("sd3-vae", "SD3-VAE", "AutoencoderKL",
               f"{_HUB}/stabilityai/stable-diffusion-3-medium-diffusers, folder vae",
-              8, 16, 0, (0, 0)),
+              8, 16, 83_819_683, (448_502_693_888, 1_819_780_579_328)),
         Known("oai-consistency", "OAI", "ConsistencyDecoderVAE",
-              f"{_HUB}/openai/consistency-decoder", 8, 4, 0, (0, 0)),
+              f"{_HUB}/openai/consistency-decoder",
+              8, 4, 655_441_366, (8_553_048_408_064, 34_224_639_606_784)),
         Known("dc-ae-f32c32", "DC-AE f32c32", "AutoencoderDC",
-              f"{_HUB}/mit-han-lab/dc-ae-f32c32-in-1.0-diffusers", 32, 32, 0, (0, 0)),
+              f"{_HUB}/mit-han-lab/dc-ae-f32c32-in-1.0-diffusers",
+              32, 32, 323_356_460, (607_298_519_040, 2_429_194_076_160)),
         Known("dc-ae-f64c128", "DC-AE f64c128", "AutoencoderDC",
-              f"{_HUB}/mit-han-lab/dc-ae-f64c128-in-1.0-diffusers", 64, 128, 0, (0, 0)),
+              f"{_HUB}/mit-han-lab/dc-ae-f64c128-in-1.0-diffusers",
+              64, 128, 676_896_140, (613_156_126_720, 2_452_642_332_672)),
         Known("cosmos-ci8x8", "Cosmos-CI 8x8", "torchscript",
-              f"{_HUB}/nvidia/Cosmos-0.1-Tokenizer-CI8x8", 8, 16, 0, (0, 0)),
+              f"{_HUB}/nvidia/Cosmos-0.1-Tokenizer-CI8x8",
+              8, 16, 76_789_472, (151_677_829_120, 632_481_120_256)),
         Known("cosmos-ci16x16", "Cosmos-CI 16x16", "torchscript",
-              f"{_HUB}/nvidia/Cosmos-0.1-Tokenizer-CI16x16", 16, 16, 0, (0, 0)),
+              f"{_HUB}/nvidia/Cosmos-0.1-Tokenizer-CI16x16",
+              16, 16, 81_509_088, (74_770_284_544, 300_691_750_912)),
     )
 }  # fmt: skip
 

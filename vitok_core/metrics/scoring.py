@@ -2,7 +2,8 @@
 
 Names of results: `r…` of reconstructions, `g…` of generated samples. Reconstructions have `rPSNR`
 (dB) and `rSSIM`, and users' own metrics under their names; per feature network both kinds have what
-`sets.py` says. The standard names (FID, KID, IS) are reserved for the standard Inception.
+`sets.py` says, per video network what `fvd.py` says. The standard names (FID, KID, IS, FVD, LPIPS)
+are reserved for the standard networks.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from vitok_core.data.pixels import as_images, to_uint8
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import Stopped, UserError
 from vitok_core.metrics.comparisons import comparisons
-from vitok_core.metrics.pixels import WINDOW
+from vitok_core.metrics.fvd import VideoScores
+from vitok_core.metrics.pixels import MS_SSIM_LEAST, WINDOW
 from vitok_core.metrics.sets import ReferenceSet, SetScores
 
 BATCH = 64  # frames
@@ -38,7 +40,7 @@ def score(
 ) -> None:
     """Rebuild every crop and report all results through the context.
 
-    Clips are scored frame by frame: every frame counts as an image.
+    Clips are scored frame by frame, every frame counting as an image, and by video networks.
 
     Args:
         source: the data set as `name@version`, for protocols.
@@ -46,21 +48,29 @@ def score(
     """
     if crops.resolution < WINDOW:
         raise UserError(f"resolution: {crops.resolution}: SSIM's window needs {WINDOW} or more")
+    if evaluation.ms_ssim and crops.resolution < MS_SSIM_LEAST:
+        raise UserError(
+            f"evaluation.ms_ssim: its five scales need images of {MS_SSIM_LEAST} px or more, "
+            f"the resolution is {crops.resolution}; leave it out"
+        )
     measured = f"{source}: {crops.protocol}"
     originals = _references(crops, f"{measured}; {fingerprint}", context)
     sets = SetScores("r", originals.images, originals, evaluation, context)
+    videos = VideoScores("r", crops.frames, len(crops), len(crops), evaluation, context)
     pairs = comparisons(evaluation, context)
     for done, samples in batches(crops, context):
         rebuilt = rebuild(samples)
-        images, eight_bit = as_images(samples), as_images(eight_bits(rebuilt))
+        pair = as_images(samples), as_images(eight_bits(rebuilt))
         for each in pairs:
-            each.add(images, eight_bit)
+            each.add(*pair)
         sets.add(rebuilt)
+        videos.add(rebuilt)
         unit = "images" if crops.frames == 1 else "clips"
         context.progress(done + len(samples), len(crops), unit)
     for each in pairs:
         each.report(measured, context)
     sets.report(measured)
+    videos.report(originals.samples, originals.key, measured)
 
 
 def score_generated(
@@ -85,15 +95,28 @@ def score_generated(
         fingerprint: of its bytes, for the cache of reference features.
     """
     if isinstance(references, Path):
-        what = f"{source}: statistics"
-        sets = SetScores("g", images, references, evaluation, context)
-    else:
-        what = f"{source}: {references.protocol}"
-        originals = _references(references, f"{what}; {fingerprint}", context)
-        sets = SetScores("g", images, originals, evaluation, context)
+        if evaluation.video:
+            raise UserError(
+                f"evaluation.video: {references} holds statistics of images; leave it out, or name "
+                "a reference set of clips"
+            )
+        measured = f"{how}; reference {source}: statistics"
+        given = SetScores("g", images, references, evaluation, context)
+        for batch in samples:
+            given.add(batch)
+        given.report(measured)
+        return
+    reference = f"{source}: {references.protocol}"
+    measured, frames = f"{how}; reference {reference}", references.frames
+    originals = _references(references, f"{reference}; {fingerprint}", context)
+    sets = SetScores("g", images, originals, evaluation, context)
+    clips = images // frames, len(references)
+    videos = VideoScores("g", frames, *clips, evaluation, context)
     for batch in samples:
         sets.add(batch)
-    sets.report(f"{how}; reference {what}")
+        videos.add(batch)
+    sets.report(measured)
+    videos.report(originals.samples, originals.key, measured)
 
 
 def eight_bits(samples: Tensor) -> Tensor:

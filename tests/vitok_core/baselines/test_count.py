@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from vitok_core.baselines.count import Count, count, resnet_autoencoder
+from vitok_core.baselines.count import CONFIGURATIONS, Count, count, resnet_autoencoder
 from vitok_core.baselines.table import KNOWN
 
 pytest.importorskip("diffusers", reason="pip install 'vitok-sweep[baselines]'")
@@ -12,15 +14,25 @@ pytest.importorskip("diffusers", reason="pip install 'vitok-sweep[baselines]'")
 SD_PARAMETERS = 83_653_863  # as is well known
 
 
+OWN = {name: known for name, known in KNOWN.items() if name not in ("sd-vae-ft-ema", "sdxl-vae")}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", OWN)
 def test_the_table_holds_what_is_counted(name: str) -> None:
     known = KNOWN[name]
-    assert [count(name, side) for side in (256, 512)] == [
-        Count(known.parameters, macs) for macs in known.macs
-    ]
     third = max(128, 2 * known.factor)
-    assert count(name, third).macs == pytest.approx(known.macs_at(third), rel=2e-3)
+    *two, other = count(name, 256, 512, third)
+    assert two == [Count(known.parameters, macs) for macs in known.macs]
+    assert other.macs == pytest.approx(known.macs_at(third), rel=2e-3)
+
+
+def test_the_rest_share_stable_diffusions_network() -> None:
+    for name in KNOWN.keys() - OWN.keys():
+        assert CONFIGURATIONS[name] == CONFIGURATIONS["sd-vae"]
+        assert replace(KNOWN[name], name="", title="", source="") == replace(
+            KNOWN["sd-vae"], name="", title="", source=""
+        )
 
 
 @pytest.mark.slow

@@ -30,7 +30,8 @@ DC = {
     "latent_channels": 4, "attention_head_dim": 8,
     "encoder_block_types": ("ResBlock", "EfficientViTBlock"),
     "decoder_block_types": ("ResBlock", "EfficientViTBlock"),
-    "block_out_channels": (16, 16), "encoder_layers_per_block": (1, 1),
+    "encoder_block_out_channels": (16, 16), "decoder_block_out_channels": (16, 16),
+    "encoder_layers_per_block": (1, 1),
     "decoder_layers_per_block": (1, 1), "encoder_qkv_multiscales": ((), ()),
     "decoder_qkv_multiscales": ((), ()),
 }  # fmt: skip
