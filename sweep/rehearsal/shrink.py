@@ -44,7 +44,7 @@ _SIDE = 32  # pixels: the perceptual networks halve it five times
 _LEAST_PATCHES = 2  # a side, and in time
 _WIDTH, _HEADS = 32, 2
 _BATCH = 4  # the discriminator compares clips in groups of four
-_SAMPLES = 4
+_SAMPLES = 4  # precision and recall need as many
 _REAL_SAMPLES = 192  # three batches of a scoring
 _DISCRIMINATOR = 8  # channels
 _SAMPLER_STEPS, _REAL_SAMPLER_STEPS = 3, 10
@@ -160,8 +160,8 @@ class Shrinking:
 
     def _evaluation(self, evaluation: EvaluationConfig) -> EvaluationConfig:
         scored = replaced(evaluation, samples=self._samples(evaluation.samples))
-        # Small clips and images are too small for these two.
-        return replaced(scored, video=(), ms_ssim=False) if self.small else scored
+        # Small clips and images are too small for these two, and their number for ten splits.
+        return replaced(scored, video=(), ms_ssim=False, splits=1) if self.small else scored
 
     def _samples(self, samples: int | None) -> int:
         most = _SAMPLES if self.small else _REAL_SAMPLES
