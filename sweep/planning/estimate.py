@@ -194,7 +194,7 @@ def baseline_flops(job: BaselineJob) -> float:
 
 
 def codec_hours(job: BaselineJob) -> float:
-    """Hours of one CPU core that JPEG and WebP search for the file that fits, whatever the device."""
+    """Hours of one CPU core in which JPEG and WebP find the files that fit."""
     fixed, per_pixel = _CODEC_SECONDS.get(job.codec.kind, (0.0, 0.0))
     pictures = job.frames * samples(job.evaluation, job.dataset)
     return pictures * (fixed + per_pixel * job.resolution**2) / 3600
