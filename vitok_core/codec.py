@@ -90,24 +90,35 @@ class Tokenizer:
             as_uint8: uint8 0..255, rounded; otherwise float32, clipped to [-1, 1].
 
         Raises:
-            UserError: a code of another shape, or a length that this tokenizer cannot decode.
+            UserError: a code of another shape, a length that this tokenizer cannot decode, or
+                pixels that are not finite, where `as_uint8` would make black ones of them.
         """
         code = code if isinstance(code, Code) else Code(code, self.model.grid)
         self._check_shape(code)
         kept = self.model.kept_length(length, code.grid)
         clips = self.model.rebuild(code.z.to(self.device, self.dtype), code.grid, kept).float()
         images = clips[:, :, 0] if clips.shape[2] == 1 else clips
-        return to_uint8(images) if as_uint8 else images.clamp(-1.0, 1.0)
+        if not as_uint8:
+            return images.clamp(-1.0, 1.0)
+        if not bool(images.isfinite().all()):
+            raise UserError(
+                f"code: decodes to pixels that are not finite, computed in {self.dtype}; give a "
+                "finite code, or a dtype of a wider range"
+            )
+        return to_uint8(images)
 
     def _check_size(self, frames: int, height: int, width: int) -> None:
         q, p = self.config.stride, self.config.patch
         try:
             grid_of(frames, height, width, q, p)
         except ValueError:
-            fit = f"{frames - frames % q}x{height - height % p}x{width - width % p}"
+            fit = frames - frames % q, height - height % p, width - width % p
+            said = (
+                f"{'x'.join(map(str, fit))} would fit" if all(fit) else f"give at least {q}x{p}x{p}"
+            )
             raise UserError(
                 f"images: frames x height x width {frames}x{height}x{width} must divide by "
-                f"{q}x{p}x{p}; {fit} would fit"
+                f"{q}x{p}x{p}; {said}"
             ) from None
 
     def _check_shape(self, code: Code) -> None:

@@ -81,7 +81,10 @@ def _compute(device: On, report: Path, findings: list[Finding]) -> list[Finding]
     """The checks of --gpu, and their report."""
     from sweep.doctor.computing import compute
     from sweep.doctor.report import write_report
+    from vitok_core.errors import UserError
 
+    if report.is_dir() or not report.parent.is_dir():  # not after ten minutes of a node
+        raise UserError(f"--report {report}: expected a file's name in a folder that exists")
     checked = compute(device, lambda line: print(f"checking: {line}", file=sys.stderr))
     about = [each for each in findings if each.check in ("versions", "GPUs")]
     write_report(report, checked, about)

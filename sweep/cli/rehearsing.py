@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,9 @@ import typer
 from sweep.cli.options import DEFAULT_RESULTS, Json, Only, Results, Set, Site, SweepFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
     from sweep.layout import Root
     from sweep.model import Plan
     from sweep.rehearsal.outcome import Outcome
@@ -99,7 +103,8 @@ def rehearse(
     place = _place(Root(results), plan.sweep, on)
     root = Root(place)
     try:
-        jobs = run(short.plan, root, _scheduler(on, root, here), here, Console(stderr=True))
+        with _ends_like_ctrl_c():
+            jobs = run(short.plan, root, _scheduler(on, root, here), here, Console(stderr=True))
     except KeyboardInterrupt:
         print(f"interrupted: what ran was cancelled; journals in {place}", file=sys.stderr)
         raise typer.Exit(_INTERRUPTED) from None
@@ -126,6 +131,28 @@ def _place(results: Root, sweep: str, on: On) -> Path:
     place = Path(tempfile.mkdtemp(prefix="run-", dir=folder)).absolute()
     place.chmod(0o755)
     return place
+
+
+@contextmanager
+def _ends_like_ctrl_c() -> Iterator[None]:
+    """A closed terminal or a time limit cancels a rehearsal's jobs too: nobody would read them."""
+    import signal
+
+    def end(number: int, frame: FrameType | None) -> None:
+        interrupt = signal.getsignal(signal.SIGINT)  # the watch has its own
+        if not callable(interrupt):
+            raise KeyboardInterrupt
+        interrupt(number, frame)
+
+    deadly = (signal.SIGTERM, signal.SIGHUP)
+    taken = [each for each in deadly if signal.getsignal(each) is signal.SIG_DFL]  # not of nohup
+    for each in taken:
+        signal.signal(each, end)
+    try:
+        yield
+    finally:
+        for each in taken:
+            signal.signal(each, signal.SIG_DFL)
 
 
 def _remove(place: Path) -> None:

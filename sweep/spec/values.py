@@ -46,7 +46,9 @@ def _describe_one(schema: Mapping[str, Any]) -> str:
     if "const" in schema:
         return shown_choice(schema["const"])
     if schema.get("type") == "array" and "prefixItems" in schema:
-        return f"a list of {len(schema['prefixItems'])} numbers"
+        items = schema["prefixItems"]
+        each = _describe_one(items[0]).partition(", ")[2]
+        return f"a list of {len(items)} numbers" + (f", each {each}" if each else "")
     if schema.get("type") == "array":
         return f"a list, each {describe(schema.get('items', {}))}"
     words = _YAML_TYPES.get(str(schema.get("type")), "a value")

@@ -43,6 +43,14 @@ def test_no_gpu_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert [each["check"] for each in json.loads(report.read_text())["checks"]] == ["devices"]
 
 
+def test_a_place_for_the_report_is_asked_for_first(tmp_path: Path) -> None:
+    if not app.registered_commands:
+        register()
+    for place in (tmp_path, tmp_path / "nowhere" / "report.json"):
+        done = CliRunner().invoke(app, ["doctor", "--gpu", "--report", str(place)])
+        assert "expected a file's name in a folder that exists" in str(done.exception)
+
+
 def test_one_check_on_the_cpu() -> None:
     (products,) = compute("cpu", nothing, ["products"])
     assert products.finding.state is State.OK

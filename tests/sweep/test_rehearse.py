@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,19 @@ def test_packaged_sweeps_pass(rehearse: Rehearse, name: str, only: str) -> None:
     assert {outcome for _, outcome in outcomes(done)} == {"ok"}
     if not small:
         assert all("drawn data stand in" in job["drawn"][0] for job in jobs(done))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_closed_terminal_ends_it_like_ctrl_c(
+    rehearse: Rehearse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr("sweep.rehearsal.run.run", lambda *given: signal.raise_signal(number))
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        assert rehearse(small(tmp_path), *ONE).exit_code == 130
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_missing_network_is_told(rehearse: Rehearse, tmp_path: Path) -> None:

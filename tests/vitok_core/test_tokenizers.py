@@ -161,7 +161,7 @@ def test_videos(tmp_path: Path) -> None:
     with torch.no_grad():
         rebuilt = model.reconstruct(clips.float() / 127.5 - 1)
     assert torch.equal(tokenizer.decode(code), as_bytes(rebuilt))
-    with pytest.raises(UserError, match=r"1x32x48 must divide by 2x16x16; 0x32x48 would fit"):
+    with pytest.raises(UserError, match=r"1x32x48 must divide by 2x16x16; give at least"):
         tokenizer.encode(photo(32, 48))
 
 
@@ -185,6 +185,13 @@ def test_all_forms_of_the_same_pictures(loaded: Tokenizer) -> None:
     floats = loaded.decode(Code(code, loaded.model.grid), as_uint8=False)
     assert torch.equal(as_bytes(floats), loaded.decode(code))
     assert floats.abs().max() <= 1
+
+
+def test_16_bit_pictures_are_not_clipped(loaded: Tokenizer) -> None:
+    levels = np.asarray(photo(32, 32).convert("L"))
+    deep = Image.fromarray(levels.astype(np.uint16) * 257)
+    assert deep.mode == "I;16"
+    assert torch.equal(loaded.encode(deep).z, loaded.encode(Image.fromarray(levels)).z)
 
 
 def test_a_draw_is_of_the_posterior(loaded: Tokenizer) -> None:
@@ -233,6 +240,8 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: np.zeros((3, 32, 32), np.uint8), r"shape \(3, 32, 32\); expected \(h, w, 3\)"),
     (lambda: np.zeros((32, 32, 3)), "float64.*expected uint8"),
     (lambda: [photo(32, 32), photo(32, 48)], "one size expected, not of 32x32, 48x32"),
+    (lambda: photo(12, 64), "must divide by 1x16x16; give at least 1x16x16"),
+    (lambda: Image.new("F", (32, 32)), r"floats \(mode F\); expected 8 or 16 bits"),
     (list, "not of none"),
     (lambda: "photo.jpg", "images: str; expected"),
     (lambda: 5, "images: int; expected"),
@@ -251,6 +260,13 @@ def test_what_are_no_codes(loaded: Tokenizer) -> None:
         loaded.decode(code.z[:, :3])
     with pytest.raises(UserError, match="variant simple decodes its whole code"):
         loaded.decode(code, length=2)
+
+
+def test_pixels_that_are_not_finite_are_not_made_black(loaded: Tokenizer) -> None:
+    code = loaded.encode(photo(32, 32)).z * torch.nan
+    assert loaded.decode(code, as_uint8=False).isnan().all()
+    with pytest.raises(UserError, match=r"not finite, computed in torch\.float32"):
+        loaded.decode(code)
 
 
 def _torn(out: Path) -> None:
@@ -279,6 +295,10 @@ def _edited(old: str, new: str) -> Callable[[Path], None]:
         (_flipped, r"damaged, not the weights of its config\.json"),
         (lambda out: (out / "model.safetensors").unlink(), "an exported tokenizer is"),
         (lambda out: (out / "config.json").write_text("{"), "not readable"),
+        (_edited('"config"', '"cfg"'), r"config\.json: without config; export it again"),
+        (_edited('"weights_sha256"', '"sha256"'), "without weights_sha256"),
+        (_edited('"step": 2,', '"step": null,'), "without step"),
+        (_edited('"config": {', '"config": [], "_": {'), "without config"),
         (_edited("tokenizer 1", "tokenizer 2"), "expected format"),
         (_edited('"channels": 4', '"channels": 8'), "not those of its configuration"),
         (_edited('"channels"', '"chanels"'), r"not of this release: tokenizer\.\w+: "),

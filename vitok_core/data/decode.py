@@ -39,7 +39,7 @@ def decode(data: bytes, name: object) -> Pixels:
     try:
         with Image.open(io.BytesIO(data)) as image:
             ImageOps.exif_transpose(image, in_place=True)
-            whole = _eight_bits(image)
+            whole = eight_bits(image)
             return np.asarray(whole if whole.mode == "RGB" else whole.convert("RGB"))
     except UnidentifiedImageError as error:  # its own words name an object in memory
         raise CorruptImage(f"{name}: not a readable image (of no known format); {_MEND}") from error
@@ -48,8 +48,9 @@ def decode(data: bytes, name: object) -> Pixels:
         raise CorruptImage(f"{name}: not a readable image ({error}); {_MEND}") from error
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit greyscale PNGs by their high byte: Pillow itself would clip them at 255."""
+def eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit greyscale PNGs by their high byte: Pillow itself would clip them at 255. Others as
+    they are."""
     if not image.mode.startswith("I"):
         return image
     return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from vitok_core.data.decode import eight_bits
 from vitok_core.data.pixels import to_model
 from vitok_core.errors import UserError
 
@@ -25,7 +26,8 @@ def to_clips(pictures: Pictures) -> Tensor:
     """A batch of clips (b, 3, t, h, w) in [-1, 1], float32, on the pictures' own device.
 
     Args:
-        pictures: a PIL image, or a sequence of them of one size; a numpy array, channels last,
+        pictures: a PIL image, or a sequence of them of one size (greyscale becomes RGB, of 16 bits
+            the high byte, transparency is dropped); a numpy array, channels last,
             uint8 0..255, (h, w, 3), (b, h, w, 3) or (b, t, h, w, 3); a tensor, channels first,
             uint8 0..255 or floating point in [-1, 1], (3, h, w), (b, 3, h, w) or (b, 3, t, h, w).
             A single picture is a batch of one, and a picture a clip of one frame.
@@ -87,4 +89,10 @@ def _of_images(pictures: Image.Image | Sequence[Image.Image]) -> NDArray[np.uint
     if len(sizes) != 1:
         listed = ", ".join(f"{width}x{height}" for width, height in sorted(sizes))
         raise UserError(f"images: PIL images of one size expected, not of {listed or 'none'}")
-    return cast(NDArray[np.uint8], np.stack([np.asarray(i.convert("RGB")) for i in images]))
+    if any(image.mode == "F" for image in images):  # of no known range
+        raise UserError(
+            "images: a PIL image of floats (mode F); expected 8 or 16 bits, or floats in [-1, 1] "
+            "as a tensor"
+        )
+    pixels = [np.asarray(eight_bits(image).convert("RGB")) for image in images]
+    return cast(NDArray[np.uint8], np.stack(pixels))

@@ -157,8 +157,12 @@ class Shards:
         if self._folder is None:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{name}.npy"
-        replace_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
+        # Through memory: what NumPy raises of a write to a full disk does not say that it is one.
+        content = io.BytesIO()
+        np.save(content, array, allow_pickle=False)
+        replace_atomically(
+            self._folder / f"{name}.npy", lambda file: file.write(content.getbuffer())
+        )
 
 
 class _Handle:

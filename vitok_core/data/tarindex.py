@@ -37,7 +37,8 @@ def index_shard(path: Path, media: Media) -> NDArray[np.void]:
     try:
         with tarfile.open(path, "r:") as tar:
             entries = list(_entries(tar, media))
-    except (OSError, tarfile.TarError) as error:
+    # ValueError: of a damaged extended header, by the library.
+    except (OSError, ValueError, tarfile.TarError) as error:
         raise MissingData(
             f"{path}: not a whole, uncompressed tar ({error}); fetch or write this shard again"
         ) from error
@@ -82,6 +83,16 @@ def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         tar.members = []  # type: ignore[attr-defined]
         if member.isfile():
             yield member
+    _check_end(tar)
+
+
+def _check_end(tar: tarfile.TarFile) -> None:
+    """The library takes a header that is cut off or damaged for the end, and would drop the rest
+    of the shard; the end of a whole one is marked by a block of zeros."""
+    assert tar.fileobj is not None  # it was opened by name
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError(f"cut off or damaged at byte {tar.offset}")
 
 
 def _label(tar: tarfile.TarFile, member: tarfile.TarInfo, kind: str) -> int:
@@ -89,7 +100,7 @@ def _label(tar: tarfile.TarFile, member: tarfile.TarInfo, kind: str) -> int:
     assert file is not None  # a regular file
     try:
         value = json.loads(file.read())
-    except ValueError:
+    except (ValueError, RecursionError):
         return NO_LABEL
     if kind == "json" and isinstance(value, dict):
         value = next((value[key] for key in _LABEL_KEYS if key in value), None)

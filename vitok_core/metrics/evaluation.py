@@ -19,7 +19,11 @@ from vitok_core.training.trained import load_model
 
 
 def reconstruct(config: ReconstructJob, context: Context) -> None:
-    """Score the parent tokenizer's reconstructions from the posterior mean."""
+    """Score the parent tokenizer's reconstructions from the posterior mean.
+
+    Raises:
+        UserError: a reconstruction is not finite; or a data set is not here as it was planned.
+    """
     torch.set_num_threads(context.machine.threads)
     (parent,) = context.parents
     device = torch.device(context.machine.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from vitok_core.errors import UserError
 from vitok_core.models.masking import Kept
 from vitok_core.models.posterior import Posterior
 from vitok_core.models.tubelets import Grid, grid_of
+
+_T = TypeVar("_T")
 
 
 class AutoEncoder(nn.Module):
@@ -109,7 +111,8 @@ class AutoEncoder(nn.Module):
 
 @torch.no_grad()
 def check_shapes(model: AutoEncoder) -> None:
-    """Try a class of the user's own on one blank clip; UserError where a shape is not as it must.
+    """Try a class of the user's own on one blank clip; UserError where what it gives is not as it
+    must.
 
     In evaluation mode, so that running statistics stay as they were.
     """
@@ -118,11 +121,20 @@ def check_shapes(model: AutoEncoder) -> None:
     clip = torch.zeros(1, 3, *size)
     was_training = model.training
     model.eval()
-    posterior = model.encode(clip)
+    posterior = _expect_kind(config, "encode", model.encode(clip), Posterior)
     _expect(config, "encode gives a code (1, l, c)", posterior.mean, (1, *model.code_shape))
-    output = model.decode(posterior.mean, posterior.grid)
+    output = _expect_kind(config, "decode", model.decode(posterior.mean, posterior.grid), Tensor)
     _expect(config, "decode gives a clip (1, 3, t, h, w)", output, tuple(clip.shape))
     model.train(was_training)
+
+
+def _expect_kind(config: TokenizerConfig, method: str, found: Any, kind: type[_T]) -> _T:
+    if not isinstance(found, kind):
+        raise UserError(
+            f"{config.class_}: {method} gives {type(found).__name__}, expected {kind.__module__}."
+            f"{kind.__name__}"
+        )
+    return found
 
 
 def _expect(config: TokenizerConfig, what: str, found: Tensor, shape: tuple[int, ...]) -> None:

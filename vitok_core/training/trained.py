@@ -142,6 +142,9 @@ def _read_exported(folder: Path) -> Trained:
         raise UserError(f"{folder}: not readable: {error}; export it again") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise UserError(f"{folder / CONFIG}: expected format {FORMAT!r}; export it again")
+    for key, kind in (("config", dict), ("step", int), ("weights_sha256", str)):
+        if not isinstance(document.get(key), kind):
+            raise UserError(f"{folder / CONFIG}: without {key}; export it again")
     if weights_hash(weights) != document["weights_sha256"]:
         raise UserError(f"{path}: damaged, not the weights of its {CONFIG}; export it again")
     return _trained(document, weights, path)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -71,6 +74,8 @@ def test_labels_of_json_and_of_none(tmp_path: Path) -> None:
     tar(tmp_path / "c" / "0.tar", {"0.jpg": b"x", "0.cls": b"1", "1.jpg": b"x", "1.cls": b"??"})
     with pytest.raises(CorruptImage, match=r"0\.tar: 1\.jpg: no label"):
         opened(tmp_path / "c").label(1)
+    tar(tmp_path / "d" / "0.tar", {"0.jpg": b"x", "0.json": b"[" * 100_000})  # nested too deep
+    assert opened(tmp_path / "d").label(0) == 0
 
 
 class TestIndex:
@@ -114,13 +119,36 @@ class TestIndex:
             file.write_bytes(file.read_bytes()[:40])
         assert contents(opened(root, tmp_path / "cache")) == first
 
-    @pytest.mark.parametrize("keep", [700, 1536])
+    def test_a_full_disk_is_called_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """NumPy's own error of a failed write has no errno: the job would fail, not wait."""
+
+        def onto_full_disk(path: Path, write: Callable[[BinaryIO], object]) -> None:
+            with open("/dev/full", "wb", buffering=0) as file:  # noqa: PTH123
+                write(file)
+
+        monkeypatch.setattr(shards_module, "replace_atomically", onto_full_disk)
+        with pytest.raises(OSError, match="No space left") as caught:
+            opened(shards(tmp_path, 1, 2), tmp_path / "cache")
+        assert caught.value.errno == errno.ENOSPC
+
+    # Within the first sample's data, at its end, within the second's header.
+    @pytest.mark.parametrize("keep", [700, 1024, 1536, 1636])
     def test_a_truncated_shard_is_named(self, tmp_path: Path, keep: int) -> None:
         root = shards(tmp_path, 2, 3)
         shard = root / "00001.tar"
         shard.write_bytes(shard.read_bytes()[:keep])
         with pytest.raises(MissingData, match=r"00001\.tar: not a whole, uncompressed tar"):
             opened(root)
+
+    def test_a_damaged_header_loses_no_samples_unseen(self, tmp_path: Path) -> None:
+        shard = tar(tmp_path / "0.tar", {f"{i}.jpg": b"x" for i in range(3)})
+        content = bytearray(shard.read_bytes())
+        content[1024:1100] = b"?" * 76  # in the second member's header
+        shard.write_bytes(content)
+        with pytest.raises(MissingData, match=r"0\.tar: not a whole.* damaged at byte 1024"):
+            opened(tmp_path)
 
     def test_a_compressed_shard_is_refused(self, tmp_path: Path) -> None:
         tar(tmp_path / "0.tar", {"0.jpg": b"x"}, "w:gz")

@@ -119,6 +119,18 @@ def test_the_sheet_shows_the_first_crops(context: RecordingContext) -> None:
     assert np.array_equal(corner, first)
 
 
+def test_what_is_not_finite_is_not_scored_as_black(
+    context: RecordingContext, trained: Parent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(trained.folder)
+    for parameter in model.parameters():
+        parameter.fill_(math.nan)
+    monkeypatch.setattr("vitok_core.metrics.evaluation.load_model", lambda *place: model)
+    with pytest.raises(UserError, match="no numbers"):
+        jobs.reconstruct(JOB, context)
+    assert context.results == []
+
+
 def test_it_repeats_to_the_last_bit(tmp_path: Path, trained: Parent) -> None:
     runs = [RecordingContext(tmp_path / name, parents=(trained,)) for name in "ab"]
     for run in runs:

@@ -73,6 +73,10 @@ def test_the_check_of_shapes_leaves_the_model_as_it_was() -> None:
          r"encode gives a code \(1, l, c\) of \(1, 15, 3\), expected \(1, 16, 3\)"),
         ("decode", lambda self, z, grid=None: torch.zeros(1, 3, 16, 16),
          r"decode gives a clip .* of \(1, 3, 16, 16\), expected \(1, 3, 1, 16, 16\)"),
+        ("encode", lambda self, x: torch.zeros(1, 16, 3),
+         r"encode gives Tensor, expected vitok_core\.models\.posterior\.Posterior"),
+        ("decode", lambda self, z, grid=None: None,
+         r"decode gives NoneType, expected torch\.Tensor"),
     ],
 )  # fmt: skip
 def test_wrong_shapes_are_one_line(method: str, wrong: Any, message: str) -> None:
