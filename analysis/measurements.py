@@ -16,7 +16,7 @@ from vitok_core.data.sources import DATASETS
 SCHEMA = {
     "source": pl.String,  # db, published
     "series": pl.String,  # trained, floor, baseline
-    "kind": pl.String,  # reconstruct, floor, baseline, generate
+    "kind": pl.String,  # reconstruct, floor, baseline, generate, probe
     "point_id": pl.String,
     "config_id": pl.String,  # points that differ in the seed alone share it
     "seed": pl.Int64,  # null: the floor has none, the paper names none
@@ -54,6 +54,7 @@ SCHEMA = {
 }
 SERIES = {
     "reconstruct": "trained", "floor": "floor", "baseline": "baseline", "generate": "trained",
+    "probe": "trained",
 }  # fmt: skip
 
 # Splits on which a recipe was trained or chosen: their scores are not evidence for a report.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -24,7 +25,7 @@ from sweep.journal import read_from
 from sweep.launchlog import LaunchLog
 from sweep.layout import JobFolder, Root
 from sweep.reconcile import State
-from sweep.snapshot import code_identity
+from sweep.snapshot import code_identity, plugin_copies
 from sweep.status import Observed, observe
 from sweep.store import Store
 
@@ -182,7 +183,8 @@ def _hashed(path: Path, *_identity: int) -> str:
 
 
 def _leftovers(folder: JobFolder, now: float) -> list[Path]:
-    places = [folder.path, folder.claims, folder.artifacts, *folder.checkpoints.glob("*")]
+    inside = [*folder.artifacts.glob("*/"), *folder.checkpoints.glob("*")]
+    places = [folder.path, folder.claims, folder.artifacts, *inside]
     return [path for place in places for path in _temporary(place, now)]
 
 
@@ -201,6 +203,22 @@ def _of_none(root: Root, store: Store, seen: Observed, now: float) -> Iterator[G
     copies = [path for path in _unused_code(root, store, seen) if _age(path, now) > _DAY]
     if copies:
         yield Garbage(*_sized(copies), "no job has run them", name="copies of the code")
+    packages = [path for path in _unused_packages(root, seen) if _age(path, now) > _DAY]
+    if packages:
+        yield Garbage(*_sized(packages), "no job has run them", name="copies of your packages")
+
+
+def _unused_packages(root: Root, seen: Observed) -> Iterator[Path]:
+    """Copies of users' packages that no job with an attempt names: launching makes them again.
+
+    None while any job runs or waits, as of the code.
+    """
+    if not root.plugins.is_dir() or any(s.state in _UNSETTLED for s in seen.states.values()):
+        return
+    ran = (folder for folder in root.job_folders().values() if journals(folder))
+    configs = [json.loads(folder.spec.read_text())["config"] for folder in ran]
+    named = {*plugin_copies(root, configs)}
+    yield from (path for path in root.plugins.glob("*") if path.is_dir() and path not in named)
 
 
 def _unused_code(root: Root, store: Store, seen: Observed) -> Iterator[Path]:

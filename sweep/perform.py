@@ -26,7 +26,7 @@ def perform(spec: Mapping[str, Any], context: Context) -> None:
         getattr(import_module(module), function)(config, context)
 
 
-def processes(spec: Mapping[str, Any], given: int) -> int:
-    """As how many processes a job runs that is given so many: some kinds know one alone."""
+def several(spec: Mapping[str, Any]) -> bool:
+    """Whether a job's kind can run as several processes."""
     kind = KINDS.get(spec["kind"])
-    return given if kind is not None and kind.several else 1
+    return kind is not None and kind.several

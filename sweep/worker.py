@@ -25,9 +25,10 @@ from sweep.attempt import AttemptContext, is_done, numerics, open_journal
 from sweep.claims import newest_claim
 from sweep.journal import Journal
 from sweep.layout import JobFolder
-from sweep.perform import perform, processes
+from sweep.perform import perform, several
+from sweep.ranks import peer
 from sweep.ranks.crew import Crew, PeerDied, PeerFailed
-from sweep.ranks.meeting import Spawned
+from sweep.ranks.meeting import Spawned, by_hand
 from sweep.shown import Shown
 from sweep.started import check_world, machine_for, started
 from sweep.stopping import Signals, Watch
@@ -121,9 +122,7 @@ def run_job(
     if submission is not None and given.submission not in (None, submission):
         _say(f"{folder.path.name}: was claimed anew for submission {given.submission}")
         return Outcome.SUPERSEDED
-    world = processes(spec, given.resources.world)
-    if world > 1:
-        crew.check(given.resources)
+    world = crew.size(given.resources) if several(spec) else 1
     number, journal = open_journal(folder)
     try:
         first = numerics(folder)
@@ -224,11 +223,17 @@ def _say(line: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m sweep.worker FOLDER...`: 0 when all are done, 4 when one is not."""
+    """`python -m sweep.worker FOLDER...`: 0 when all are done, 4 when one is not.
+
+    Of torchrun's processes that of rank 0 runs the jobs, the others follow it.
+    """
     if not arguments:
         _say("usage: python -m sweep.worker JOB_FOLDER...")
         return 2
-    outcomes = Worker(tuple(str(Path(place).resolve()) for place in arguments))()
+    peer.follow_torchrun()
+    worker = Worker(tuple(str(Path(place).resolve()) for place in arguments))
+    with Signals() as signals, by_hand(signals) as crew:
+        outcomes = worker.run(signals, crew)
     for name, outcome in outcomes.items():
         print(f"{name}: {outcome}")  # noqa: T201
     good = {Outcome.FINISHED, Outcome.ALREADY_DONE}

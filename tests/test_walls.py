@@ -20,6 +20,7 @@ TORCH_FREE = {
     "vitok_core.data.sources",
     "vitok_core.errors",
     "vitok_core.files",
+    "vitok_core.judging",
     "vitok_core.kinds",
     "vitok_core.tokenizers",
     "vitok_core.used",

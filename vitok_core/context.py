@@ -64,6 +64,31 @@ class Parent:
     folder: Path
 
 
+class Silent:
+    """The report methods of a context that reports nothing."""
+
+    def resumed(self, step: int, path: Path) -> None:
+        """Nothing."""
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        """Nothing."""
+
+    def metric(self, name: str, value: float, step: int) -> None:
+        """Nothing."""
+
+    def result(self, name: str, value: float, protocol: str) -> None:
+        """Nothing."""
+
+    def artifact(self, path: Path, kind: str) -> None:
+        """Nothing."""
+
+    def checkpoint(self, path: Path, step: int) -> None:
+        """Nothing."""
+
+    def data_fingerprint(self, name: str, version: str, fingerprint: str) -> None:
+        """Nothing."""
+
+
 class Context(Protocol):
     """The worker's side of a job. All report methods are journalled; nothing else is remembered."""
 

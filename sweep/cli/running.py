@@ -141,12 +141,14 @@ def run(
     Example: vitok-sweep run tokenizer-128x1-128x2-p16-c16-64p-s0 --steps 10
     """
     from sweep.cli.jobs import opened
-    from sweep.ranks.meeting import Spawned
+    from sweep.ranks import peer
+    from sweep.ranks.meeting import by_hand
     from sweep.stopping import Signals
     from sweep.store.names import one_job
     from sweep.worker import Outcome, run_job
     from vitok_core.errors import UserError
 
+    peer.follow_torchrun()
     store, root = opened(results, db, site)
     name = one_job(store, job)
     folder = root.job_folders().get(name)
@@ -156,7 +158,7 @@ def run(
         )
     _refuse_living(store, root, name)
     try:
-        with Signals() as signals, Spawned(signals) as crew:
+        with Signals() as signals, by_hand(signals) as crew:
             outcome = run_job(folder, signals, crew, limit=steps, debug=pdb)
     except Exception:
         if not pdb:

@@ -60,8 +60,8 @@ class Crew(ABC):
         self.end()
 
     @abstractmethod
-    def check(self, resources: Resources) -> None:
-        """UserError where a job with these resources cannot have its processes here."""
+    def size(self, resources: Resources) -> int:
+        """As how many processes a job with these resources runs here; UserError where it cannot."""
 
     @abstractmethod
     def _gather(self, size: int) -> None:

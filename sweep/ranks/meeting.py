@@ -1,21 +1,24 @@
-"""How the processes of one job meet: rank 0 starts the others, or Slurm has started them all."""
+"""How the processes of one job meet: rank 0 starts them, or Slurm or torchrun has done so."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from socket import socket
+from typing import Self
 
 from sweep.model import Resources
 from sweep.ranks.channel import Channel, accept, knock, listen
 from sweep.ranks.crew import Crew, PeerDied
+from sweep.ranks.place import Place, of_torchrun
 from sweep.stopping import Signals
 from vitok_core.errors import UserError
 
@@ -25,8 +28,6 @@ _PACKAGES = Path(__file__).resolve().parents[2]  # a peer imports what this proc
 _PATIENCE = 300.0  # seconds for all to be there: a shared file system serves many starting Pythons
 _LOOK_EVERY = 0.5
 _GOODBYE = 10.0  # seconds for a peer to end by itself
-# Below the ports that systems give out by themselves; some for each job, should one be taken.
-_FIRST_PORT, _PORTS, _PORTS_PER_JOB = 12_000, 20_000, 4
 
 
 class Spawned(Crew):
@@ -36,13 +37,14 @@ class Spawned(Crew):
         super().__init__(signals)
         self._processes: list[subprocess.Popen[bytes]] = []
 
-    def check(self, resources: Resources) -> None:
+    def size(self, resources: Resources) -> int:
         """A job of several nodes needs a scheduler that has them."""
         if resources.nodes > 1:
             raise UserError(
                 f"this job runs on {resources.nodes} nodes, and this is one machine; launch it on "
                 "Slurm, or launch again with resources of one node"
             )
+        return resources.world
 
     def _gather(self, size: int) -> None:
         if len(self._channels) == size - 1:
@@ -51,7 +53,7 @@ class Spawned(Crew):
         token = secrets.token_hex(16)
         with listen(only_here=True) as door:
             port = door.getsockname()[1]
-            self._processes = [_start(rank, port, token) for rank in range(1, size)]
+            self._processes = [_start(rank, size, port, token) for rank in range(1, size)]
             for rank, channel in _arrivals(door, token, size, self._check_alive).items():
                 self._welcome(rank, channel)
 
@@ -75,83 +77,67 @@ class Spawned(Crew):
 
 
 class Arriving(Crew):
-    """The other tasks of this Slurm job step, which look for rank 0 by themselves."""
+    """Processes that were started beside this one, and look for it by themselves."""
 
-    def __init__(self, signals: Signals, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, signals: Signals, place: Place) -> None:
         super().__init__(signals)
-        self._tasks = int(environ["SLURM_NTASKS"])
-        self._token = _token(environ)
-        self._door = _open_door(environ)
-        self._came = False
+        self._place = place
+        self._lost = PeerDied("the other processes of this submission are gone")
 
-    def __exit__(self, *error: object) -> None:
-        if not self._came and self._tasks > 1:  # nothing was to be done: they must hear of it
-            self._gather(self._tasks)
-        super().__exit__(*error)
-        self._door.close()
+    def __enter__(self) -> Self:
+        """Meet them at once: they do not wait for ever, and the first job may not need them."""
+        with _open_door(self._place.ports) as door:
+            try:
+                found = _arrivals(door, self._place.token, self._place.tasks)
+            except PeerDied as error:
+                self._lost = error  # the first job that needs them says so
+                found = {}
+        for rank, channel in found.items():
+            self._welcome(rank, channel)
+        return self
 
     def _see_off(self) -> None:
-        """They are Slurm's."""
+        """They belong to who started them."""
 
-    def check(self, resources: Resources) -> None:
-        """No more processes than Slurm has started."""
-        if resources.world > self._tasks:
+    def size(self, resources: Resources) -> int:
+        """No more processes than were started."""
+        if self._place.fixed:
+            return self._place.tasks
+        if resources.world > self._place.tasks:
             raise UserError(
                 f"this job runs as {resources.world} processes, and its submission has "
-                f"{self._tasks}; launch again"
+                f"{self._place.tasks}; launch again"
             )
+        return resources.world
 
     def _gather(self, size: int) -> None:
-        if self._came and not self._channels:
-            raise PeerDied("the other processes of this submission are gone")
-        if not self._came:
-            for rank, channel in _arrivals(self._door, self._token, self._tasks).items():
-                self._welcome(rank, channel)
-            self._came = True
+        if not self._channels:
+            raise self._lost
 
 
-@dataclass(frozen=True)
-class Seat:
-    """What a peer knows of its place: its rank, its number on its node, and where rank 0 is."""
-
-    rank: int
-    local: int
-    host: str
-    ports: Sequence[int]
-    token: str
+def by_hand(signals: Signals) -> Crew:
+    """The processes beside one that a person started: torchrun's, else those that it starts."""
+    place = of_torchrun()
+    return Arriving(signals, place) if place else Spawned(signals)
 
 
-def seat(environ: Mapping[str, str] = os.environ) -> Seat:
-    """By what rank 0 told this process, else by Slurm's environment."""
-    if PEER in environ:
-        return Seat(**json.loads(environ[PEER]))
-    return Seat(
-        int(environ["SLURM_PROCID"]),
-        int(environ["SLURM_LOCALID"]),
-        # Where srun was called: on the first node, as is rank 0. An address, which needs no name.
-        environ["SLURM_LAUNCH_NODE_IPADDR"],
-        _ports(environ),
-        _token(environ),
-    )
-
-
-def find_rank0(seat: Seat) -> Channel:
-    """The way to rank 0; UserError where it is not found in time."""
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        for port in seat.ports:
-            channel = knock(seat.host, port, seat.token, rank=seat.rank)
+def find_rank0(place: Place, signals: Signals) -> Channel:
+    """The way to rank 0; UserError where it is not found in time, or this process must end."""
+    began = time.monotonic()
+    while time.monotonic() - began < _PATIENCE and signal.SIGTERM not in signals.received:
+        for port in place.ports:
+            channel = knock(place.host, port, place.token, rank=place.rank)
             if channel is not None:
                 return channel
         time.sleep(_LOOK_EVERY)
     raise UserError(
-        f"rank {seat.rank}: rank 0 was not found on {seat.host} (ports {list(seat.ports)}) in "
-        f"{_PATIENCE:.0f} s"
+        f"rank {place.rank}: rank 0 was not found on {place.host} (ports {list(place.ports)}) in "
+        f"{time.monotonic() - began:.0f} s"
     )
 
 
-def _start(rank: int, port: int, token: str) -> subprocess.Popen[bytes]:
-    told = Seat(rank, rank, "127.0.0.1", [port], token)
+def _start(rank: int, size: int, port: int, token: str) -> subprocess.Popen[bytes]:
+    told = Place(rank, rank, size, "127.0.0.1", [port], token)
     path = os.pathsep.join(filter(None, [str(_PACKAGES), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
         [sys.executable, "-u", "-m", "sweep.ranks.peer"],
@@ -189,21 +175,10 @@ def _arrivals(
     return found
 
 
-def _open_door(environ: Mapping[str, str]) -> socket:
-    for port in _ports(environ):
+def _open_door(ports: Sequence[int]) -> socket:
+    for port in ports:
         try:
             return listen(port)
         except OSError:
             continue  # another job's
-    raise UserError(f"ports {_ports(environ)} are all taken on this node; launch again")
-
-
-def _ports(environ: Mapping[str, str]) -> list[int]:
-    """The ports that a Slurm job tries in turn; the jobs next to it have others."""
-    first = int(environ["SLURM_JOB_ID"]) * _PORTS_PER_JOB
-    return [_FIRST_PORT + (first + k) % _PORTS for k in range(_PORTS_PER_JOB)]
-
-
-def _token(environ: Mapping[str, str]) -> str:
-    """By which tasks of this run of the job know each other."""
-    return f"{environ['SLURM_JOB_ID']}.{environ.get('SLURM_RESTART_COUNT', '0')}"
+    raise UserError(f"ports {list(ports)} are all taken on this node; launch again")

@@ -1,4 +1,4 @@
-"""A process beside rank 0: `python -m sweep.ranks.peer`, or a task of a Slurm job step.
+"""A process beside rank 0: `python -m sweep.ranks.peer`, a task of a Slurm job step, or torchrun's.
 
 It runs the jobs that rank 0 calls it to, with a context that reports nothing, and ends with rank 0,
 whatever it is waiting for just then.
@@ -6,6 +6,7 @@ whatever it is waiting for just then.
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import socket
@@ -21,13 +22,14 @@ from sweep.layout import JobFolder
 from sweep.perform import perform
 from sweep.ranks.channel import Channel
 from sweep.ranks.crew import FAILED, FINISHED, STOPPED
-from sweep.ranks.meeting import Seat, find_rank0, seat
+from sweep.ranks.meeting import PEER, find_rank0
+from sweep.ranks.place import Place, of_torchrun
 from sweep.stopping import Signals
-from vitok_core.context import Machine, Parent, Paths, Ranks
+from vitok_core.context import Machine, Parent, Paths, Ranks, Silent
 from vitok_core.errors import Stopped, UserError
 
 
-class PeerContext:
+class PeerContext(Silent):
     """What the job function sees here (`vitok_core.context.Context`): rank 0 reports for all."""
 
     def __init__(self, call: Mapping[str, Any], ranks: Ranks, signals: Signals) -> None:
@@ -49,24 +51,6 @@ class PeerContext:
     def earlier_checkpoints(self) -> Sequence[Path]:
         return furthest_first(JobFolder(self.folder))
 
-    def resumed(self, step: int, path: Path) -> None:
-        pass
-
-    def progress(self, done: int, total: int, unit: str) -> None:
-        pass
-
-    def metric(self, name: str, value: float, step: int) -> None:
-        pass
-
-    def result(self, name: str, value: float, protocol: str) -> None:
-        pass
-
-    def artifact(self, path: Path, kind: str) -> None:
-        pass
-
-    def checkpoint(self, path: Path, step: int) -> None:
-        pass
-
     def data_fingerprint(self, name: str, version: str, fingerprint: str) -> None:
         # Data on a disk of this node may differ from rank 0's.
         check_fingerprint(self._data, name, version, fingerprint)
@@ -78,7 +62,7 @@ class PeerContext:
 class Peer:
     """One peer, at its end of the channel."""
 
-    def __init__(self, place: Seat, channel: Channel, signals: Signals) -> None:
+    def __init__(self, place: Place, channel: Channel, signals: Signals) -> None:
         self._place = place
         self._channel = channel
         self._signals = signals
@@ -131,15 +115,21 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def main() -> NoReturn:
-    """Be the peer that the environment says."""
+def main(place: Place) -> NoReturn:
+    """Be the peer at this place."""
     with Signals() as signals:
-        place = seat()
-        Peer(place, find_rank0(place), signals).follow()
+        Peer(place, find_rank0(place, signals), signals).follow()
+
+
+def follow_torchrun() -> None:
+    """Be a peer, and never return, where torchrun has started this process as one."""
+    place = of_torchrun()
+    if place and place.rank > 0:
+        main(place)
 
 
 if __name__ == "__main__":
     # Imported under its own name, as in a Slurm task.
     from sweep.ranks import peer
 
-    peer.main()
+    peer.main(Place(**json.loads(os.environ[PEER])))

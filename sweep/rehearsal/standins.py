@@ -24,6 +24,7 @@ from vitok_core.data import sources
 from vitok_core.metrics import networks
 
 DRAWN = "synthetic"
+_NAMED = ("dataset", "reference")  # fields that name a data set
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,16 @@ def equipped(config: Science, site: Site) -> Equipped:
     data = getattr(config, "data", None)
     if data is not None and data.name in drawn:
         changes["data"] = replaced(data, name=DRAWN, version=version)
-    if getattr(config, "dataset", None) in drawn:
-        changes |= {"dataset": DRAWN, "version": version}
+    for field in _NAMED:
+        if getattr(config, field, None) in drawn:
+            changes |= {field: DRAWN, "version": version}
     if isinstance(config, TokenizerJob | FinetuneJob) and config.loss.perceptual in lacks:
         changes["loss"] = replaced(config.loss, perceptual=None, perceptual_weight=0.0)
     scored = getattr(config, "evaluation", None)
     if isinstance(scored, EvaluationConfig) and lacks:
-        here = tuple(name for name in scored.networks if name not in lacks)
-        changes["evaluation"] = replaced(scored, networks=here)
+        fields = ("networks", "video", "perceptual")
+        here = {each: tuple(n for n in getattr(scored, each) if n not in lacks) for each in fields}
+        changes["evaluation"] = replaced(scored, **here)
     without = tuple(lacks.values())
     if isinstance(config, BaselineJob) and (reason := _codec(config.codec, site)) is not None:
         factor = max(2, side_factor(config.codec))
@@ -77,7 +80,7 @@ def _data_sets(config: Science, site: Site) -> dict[str, str]:
     """The data sets of the job that this machine has no place for, with the reason."""
     data = getattr(config, "data", None)
     names = [data.name] if data is not None else []
-    names += [config.dataset] if hasattr(config, "dataset") else []
+    names += [getattr(config, field) for field in _NAMED if hasattr(config, field)]
     found = {}
     for name in names:
         reason = sources.missing(name, site.data)
@@ -91,7 +94,8 @@ def _networks(config: Science, site: Site) -> dict[str, str]:
     """The networks of the job that this machine was not told of, with the reason."""
     loss, scored = getattr(config, "loss", None), getattr(config, "evaluation", None)
     names = [loss.perceptual] if loss is not None and loss.perceptual else []
-    names += list(scored.networks) if scored is not None else []
+    if scored is not None:
+        names += [*scored.networks, *scored.video, *scored.perceptual]
     reasons = {name: networks.missing(name, site.weights) for name in names}
     return {
         name: f"ran without {reason}"

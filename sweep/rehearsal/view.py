@@ -20,7 +20,7 @@ def table(found: Sequence[Outcome]) -> Table:
     for heading in ("id", "kind", "job", "jobs"):
         made.add_column(heading, no_wrap=True)
     made.add_column("outcome", no_wrap=True)
-    for heading in ("seconds", "peak MB", "img/s"):
+    for heading in ("seconds", "peak MB", "samples/s"):
         made.add_column(heading, justify="right", no_wrap=True)
     made.add_column("reason", overflow="fold")
     for each in found:

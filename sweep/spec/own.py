@@ -19,7 +19,8 @@ METRICS = "evaluation.extra"
 # Names that ours have: `loss_<name>` is a learning curve, and a metric's name its column.
 _TAKEN: Mapping[Kind, str] = {
     "loss": r"rec|kl|perceptual|gan",
-    "metric": r"[rg](PSNR|SSIM|FID|IS|FVD|FD)(\[.*)?|LPIPS|kl_bits_per_pixel|active_channels|"
+    "metric": r"[rg](PSNR|SSIM|MS-SSIM|FID|IS|FVD|FD|PD)(\[.*)?|LPIPS|kl_bits_per_pixel|"
+    r"active_channels|effective_rank|high_frequency_share|probe_accuracy|(shift|flip)_error|"
     r"bits_per_pixel|code_values",
 }
 

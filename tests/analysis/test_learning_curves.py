@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-import time
-from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 
@@ -18,7 +15,6 @@ from trained import append, config, jobs, metric, root_of
 
 import analysis
 from analysis.figures import FIGURES, Drawing, Request, style
-from analysis.report import draw as report
 from sweep.layout import Root
 from vitok_core.errors import UserError
 
@@ -121,25 +117,3 @@ def test_infinite_losses_leave_the_rest(root: Root, tmp_path: Path) -> None:
     append(job, 1, [metric(2, float("inf")), metric(3, float("nan")), metric(4, 0.25)])
     steps = draw(tmp_path).data.filter(job_id=job.id)["step"].to_list()
     assert steps == [1.0, 4.0]
-
-
-@pytest.mark.slow
-def test_a_million_rows_are_drawn_in_three_seconds(root: Root, tmp_path: Path) -> None:
-    """Of processor time: other work on the machine is not the figure's."""
-    loaded = analysis.load(root.path)
-    trained = loaded.jobs.filter(pl.col("kind") == "tokenizer")["job_id"].to_list()
-
-    def rows() -> Iterator[tuple[str, int, int, float, int, str, float]]:
-        for job in trained:
-            for at in range(125_000):
-                name = ("loss", "loss_rec", "loss_kl", "lr", "grad_norm")[at % 5]
-                yield job, 1, 10_000 + at, 0.0, 41 + at // 5, name, 1.0 + at % 7
-
-    with sqlite3.connect(root.path / "results.db") as index:
-        index.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?, ?)", rows())
-    results = analysis.load(f"sqlite:///{root.path / 'results.db'}")
-    report(loaded, "learning_curves", tmp_path)  # what is imported once is not the figure's either
-    start = time.process_time()
-    report(results, "learning_curves", tmp_path)
-    assert time.process_time() - start < 3
-    assert pl.read_csv(tmp_path / "learning_curves.csv")["n"].sum() >= 600_000

@@ -8,7 +8,7 @@ from stubbed import wait_until
 
 pytestmark = pytest.mark.slurm
 
-LONG = {"steps": 1800, "pause": 0.02}
+LONG = {"steps": 1200, "pause": 0.02}
 
 
 def test_without_accounting(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cluster import Cluster
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.longest]
 
 PACKAGES = Path(__file__).parent.parent.parent
 SMALL = ("--only", "p=16|32,c=4", "--set", "train.steps=12", "--set", "evaluation.samples=32")

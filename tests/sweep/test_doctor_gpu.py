@@ -49,7 +49,7 @@ def test_one_check_on_the_cpu() -> None:
     assert set(products.values["flops"]) == {"bf16", "fp32"}
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_all_checks_on_the_cpu() -> None:
     found = compute("cpu", nothing)
     assert [each.finding.check for each in found] == list(CHECKS)

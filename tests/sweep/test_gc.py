@@ -196,7 +196,8 @@ def test_all_frees_only_what_crashes_left(lab: Lab) -> None:
     for step in (1, 2):
         checkpoint(lab, "a", 1, f"step-00000000{step}.pt")
     lab.write("a", 1, line("started", attempt=1, code="ran"), line("failed", message="x"))
-    for place in (lab.root.path / "cache", lab.folder("a").artifacts, lab.root.launches):
+    artifacts = lab.folder("a").artifacts
+    for place in (lab.root.path / "cache", artifacts, artifacts / "latents", lab.root.launches):
         place.mkdir(parents=True, exist_ok=True)
         for name, t in ((".old.1.tmp", OLD), (".new.2.tmp", time.time())):
             (place / name).write_bytes(b"x")
@@ -209,7 +210,7 @@ def test_all_frees_only_what_crashes_left(lab: Lab) -> None:
     found = look(lab, Keep.ALL)
     assert names(found, lab) == {
         "cache/.old.1.tmp", "launches/.old.1.tmp", "jobs/p16-c4-a/artifacts/.old.1.tmp",
-        "code/unused",
+        "jobs/p16-c4-a/artifacts/latents/.old.1.tmp", "code/unused",
     }  # fmt: skip
     delete(lab.root, found)
     assert {path.name for path in lab.root.code.iterdir()} == {"ran", "new", code_identity()}
@@ -218,6 +219,28 @@ def test_all_frees_only_what_crashes_left(lab: Lab) -> None:
     (lab.root.code / "unused").mkdir()
     os.utime(lab.root.code / "unused", (OLD, OLD))
     assert look(lab, Keep.ALL) == []
+
+
+def test_copies_of_packages_go_with_the_last_job_that_ran_them(lab: Lab) -> None:
+    """Those of a tokenizer stay for whoever loads it; those of what was never tried do not."""
+    keys = {name: f"{number:012x}" for number, name in enumerate(("ran", "planned", "new", "none"))}
+    for name in ("ran", "planned"):
+        own = {"class": "mylab.tok:Build", "class_sha256": keys[name] * 5}
+        lab.job(name, tokenizer=own)
+    lab.write("ran", 1, line("started", attempt=1), line("failed", message="x"))
+    for name, key in keys.items():
+        folder = lab.root.plugins / key / "mylab"
+        folder.mkdir(parents=True)
+        (folder / "tok.py").write_bytes(b"x" * 10)
+        t = time.time() if name == "new" else OLD
+        os.utime(folder.parent, (t, t))
+    found = look(lab, Keep.ALL)
+    assert names(found, lab) == {f"plugins/{keys[name]}" for name in ("planned", "none")}
+    (lab.folder("planned").claims / "1.json").write_text("{")  # unknown: it may be importing one
+    assert look(lab, Keep.ALL) == []
+    (lab.folder("planned").claims / "1.json").unlink()
+    delete(lab.root, found)
+    assert {path.name for path in lab.root.plugins.iterdir()} == {keys["ran"], keys["new"]}
 
 
 def _scored_sweep(lab: Lab, **scores: dict[str, float]) -> None:

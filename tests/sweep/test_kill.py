@@ -14,7 +14,7 @@ import pytest
 from stubbed import PACKAGES, Bench, ends, wait_until
 
 STEPS = 16
-ROUNDS = [pytest.param(3, id="few"), pytest.param(40, id="many", marks=pytest.mark.slow)]
+ROUNDS = [pytest.param(3, id="few"), pytest.param(40, id="many", marks=pytest.mark.longest)]
 ONE_TOKENIZER = """\
 extends: protocols/image_64p_photos.yaml
 tokenizer: {patch: 32, channels: 4}
@@ -78,8 +78,9 @@ def finish(bench: Bench, *launch: str) -> None:
     ("rounds", "chain"),
     [
         pytest.param(3, False, id="few"),
-        pytest.param(40, False, id="many", marks=pytest.mark.slow),
-        pytest.param(40, True, id="many-chained", marks=pytest.mark.slow),
+        pytest.param(12, True, id="some-chained", marks=pytest.mark.slow),
+        pytest.param(40, False, id="many", marks=pytest.mark.longest),
+        pytest.param(40, True, id="many-chained", marks=pytest.mark.longest),
     ],
 )
 def test_killing_anything_at_random(bench: Bench, rounds: int, chain: bool) -> None:
@@ -127,7 +128,7 @@ def trained(bench: Bench) -> dict[str, object]:
     return dict(json.loads(path.read_text()))
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_a_real_tokenizer_ends_with_the_same_weights(bench: Bench, tmp_path: Path) -> None:
     """Killed several times, once while a checkpoint is being written."""
     (tmp_path / "protocols").symlink_to(PACKAGES / "sweeps" / "protocols")

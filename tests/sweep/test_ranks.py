@@ -144,8 +144,8 @@ class Played(Crew):
         super().__init__(signals)
         self._outside = outside
 
-    def check(self, resources: Resources) -> None:
-        pass
+    def size(self, resources: Resources) -> int:
+        return 2
 
     def _see_off(self) -> None:
         pass
@@ -254,6 +254,6 @@ def test_a_peer_that_cannot_start_is_a_failure(
 
 
 def test_nodes_are_counted_by_the_scheduler_alone(spawned: Spawned) -> None:
-    spawned.check(resources(processes=4))
+    assert spawned.size(resources(processes=4)) == 4
     with pytest.raises(UserError, match="launch it on Slurm"):
-        spawned.check(resources(nodes=2))
+        spawned.size(resources(nodes=2))

@@ -128,7 +128,7 @@ def test_what_the_machine_was_not_told_of_is_said(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_job_has_a_rule() -> None:
-    found = {type(full_config(job.kind, job.config)) for name in ("quickstart", "gan_ablation")
+    found = {type(full_config(job.kind, job.config)) for name in ("mini_baselines", "gan_ablation")
              for job in plan_file(name).jobs}  # fmt: skip
     assert found == {kind.config for kind in KINDS.values()}
 

@@ -18,7 +18,9 @@ from sweep.planning.plan import plan_file
 from sweep.spec.document import find, known_names, load, packaged_sweeps
 from sweep.spec.schema import sweep_schema
 from sweep.spec.yamlfile import read
+from vitok_core.config import FinetuneJob, TokenizerJob
 from vitok_core.data.sources import DATASETS
+from vitok_core.training.schedule import discriminator_rate
 
 SHIPPED = sorted(packaged_sweeps().rglob("*.yaml"))
 VALIDATOR = jsonschema.Draft202012Validator(sweep_schema())
@@ -51,6 +53,24 @@ def test_stage_2_of_the_paper_is_spelled_out() -> None:
     assert (tuned["steps"], tuned["batch"], tuned["ema"]) == (100_000, 256, 0.9999)
     assert (tuned["scope"], tuned["base_lr"], tuned["precision"]) == ("decoder", 1e-4, "bf16")
     assert (gan["weight"], gan["disc_lr"], gan["disc_warmup"]) == (0.05, 2e-5, 25_000)
+
+
+def test_the_settings_of_video(tmp_path: Path) -> None:
+    """§2.3: batch, rate and losses of both stages; the discriminator's 25k steps of warm-up."""
+    text = (packaged_sweeps() / "video_256p.yaml").read_text()
+    plan = plan_file(
+        write(tmp_path, text.replace("train: stage1", "train: stage1\n  - train: stage2"))
+    )
+    first, tuned = (each for each in plan.jobs if each.id in plan.points[0].jobs[:2])
+    job = TokenizerJob.model_validate(first.config)
+    assert (job.data.resolution, job.data.frames, job.data.fps) == (256, 16, 8)
+    assert (job.train.batch, job.train.peak_lr(16)) == (256, pytest.approx(1.6e-3))
+    # The released code has 3e-4 · 4096 / E and 0.1.
+    assert (job.loss.kl, job.loss.perceptual_weight) == (1e-3, 1.0)
+    stage2 = FinetuneJob.model_validate(tuned.config)
+    assert (stage2.finetune.batch, stage2.finetune.peak_lr(16)) == (128, pytest.approx(8e-4))
+    rates = [discriminator_rate(stage2.gan, 128, step) for step in (12_499, 24_999, 99_999)]
+    assert rates == pytest.approx([1e-5, 2e-5, 2e-5])
 
 
 def test_the_settings_of_figure_18(published: list[dict[str, str]]) -> None:
@@ -189,7 +209,9 @@ include:
 exclude: [{tokenizer.patch: [8, 16], seed: 1}, {tokenizer.channels: 4..64 x2}]
 seeds: 0..2
 stages: [{train: stage1}, {reconstruct: photos-tune}, {floor: [photos-tune]}, {train: stage2},
-  {reconstruct: {data: photos-tune, lengths: 8..64 x2, steps: [1k, 2e3]}}]
+  {reconstruct: {data: photos-tune, lengths: 8..64 x2, steps: [1k, 2e3]}},
+  {generate: {model: DiT-S, cfg: [1, 1.5..3 x2], data: photos-train, reference: photos-tune}},
+  {generate: {model: {width: 64, blocks: 1, heads: 2}, cfg: 4}}]
 resources: {default: {threads: 1}, tokenizer: {checkpoint_every: 1k}}
 """
 
@@ -207,7 +229,8 @@ SEEN_BY_EDITORS = [
     "unknown_data_set", "redefined_size", "size_without_heads", "size_name", "tower_key",
     "half_a_size", "empty_axes", "empty_axis", "axis_is_a_number", "axes_are_a_list", "axis_alias",
     "axis_typo", "include_is_a_mapping", "include_typo", "exclude_unknown", "repeated_seed",
-    "seed_is_text", "negative_seed", "empty_stages", "unknown_stage", "stage_of_a_later_release",
+    "seed_is_text", "negative_seed", "empty_stages", "unknown_stage", "generate_lacks_cfg",
+    "generate_key", "generate_scale", "generate_is_a_list", "generate_data_set",
     "train_unknown", "reconstruct_key", "reconstruct_lacks_data", "lengths_are_text",
     "stage_is_text", "stage_data_set", "stage_without_data", "resources_kind",
     "resources_field", "resources_value", "extends_number",

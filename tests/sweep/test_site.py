@@ -100,6 +100,18 @@ def test_the_paper_file_lacks_three_data_sets_and_a_network(
     assert all("\n" not in line for line in lines)
 
 
+def test_frames_that_the_losses_network_cannot_look_at_are_refused(tmp_path: Path) -> None:
+    def lines(resolution: int, perceptual: str) -> list[str]:
+        text = SMALL.replace("resolution: 64", f"resolution: {resolution}")
+        sets = [f"loss.perceptual={perceptual}", f"loss.perceptual_weight={perceptual != 'null':d}"]
+        plan = plan_file(write(tmp_path, text.replace("[8, 16]", "[4]")), sets)
+        return [line for line in missing(plan, Site()) if "px or more" in line]
+
+    (line,) = lines(12, "lpips-vgg")
+    assert line.startswith("data.resolution: 12: lpips-vgg needs 16 px or more")
+    assert lines(16, "lpips-vgg") == lines(12, "null") == lines(12, "efficientnet-lite0") == []
+
+
 def test_without_a_perceptual_term_no_network_of_it_is_missed() -> None:
     plan = plan_file("bottleneck_256p", ["loss.perceptual=null", "loss.perceptual_weight=0"])
     assert not [line for line in missing(plan, Site()) if "lpips" in line]
@@ -115,6 +127,19 @@ def test_clips_of_images_are_refused_and_of_videos_are_not(tmp_path: Path) -> No
     plan = plan_file(write(tmp_path, whole), videos)
     assert missing(plan, Site()) == []
     assert {job.config["fps"] for job in plan.jobs if job.kind == "reconstruct"} == {8}
+
+
+def test_one_sample_has_no_frechet_distance(tmp_path: Path) -> None:
+    text = f"{SMALL}  - reconstruct: [synthetic]\n"
+
+    def lines(*sets: str) -> list[str]:
+        plan = plan_file(write(tmp_path, text), ["evaluation.samples=1", *sets])
+        return [line for line in missing(plan, Site()) if "samples" in line]
+
+    (line,) = lines()
+    assert "at least 2 images" in line
+    assert lines("evaluation.networks=[]") == []
+    assert lines("data.name=synthetic", "data.frames=4") == [], "a clip has several images"
 
 
 def test_a_site_that_maps_the_data_lacks_less(tmp_path: Path) -> None:

@@ -236,3 +236,17 @@ def test_a_member_that_is_cancelled_while_it_runs_stops_alone(bench: Bench, fake
     assert events(jobs[1])[-1] != "preempted"
     batch.mark_cancelled(submissions[1].id)
     assert process.wait(120) == 1
+
+
+def test_two_tasks_of_a_step_run_one_attempt(bench: Bench, fake: Fake) -> None:
+    """A job of one process first leaves the other waiting."""
+    alone, shared = bench.job("alone"), bench.job("shared", kind="tokenizer")
+    batch = task_of(bench, [bench.submission(alone, shared, processes=2)])
+    tasks = [
+        start(bench, batch, SLURM_NTASKS="2", SLURM_PROCID=rank, SLURM_LOCALID=rank,
+              SLURM_LAUNCH_NODE_IPADDR="127.0.0.1")
+        for rank in "01"
+    ]  # fmt: skip
+    assert [task.wait(120) for task in tasks] == [0, 0]
+    assert (records(alone)[0]["world"], records(shared)[0]["world"]) == (1, 2)
+    assert len(list(shared.journals.iterdir())) == 1

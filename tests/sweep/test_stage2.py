@@ -14,6 +14,8 @@ from sweep.model import Plan, PlannedJob
 from sweep.planning import identity
 from sweep.planning.plan import plan_file
 from sweep.planning.planview import plan_json, point_table
+from sweep.planning.preflight import missing
+from sweep.site import Site
 from vitok_core import cost
 from vitok_core.config import (
     DataConfig,
@@ -214,6 +216,23 @@ def test_resources_of_the_kind(plan: Plan, tmp_path: Path) -> None:
     swept = TUNED.replace("gan.weight: [0.05, 0.1]", "resources.finetune.threads: [1]")
     (job,) = of_kind(plan_file(write(tmp_path, swept)), "finetune")
     assert job.resources.threads == 1
+
+
+def test_what_the_discriminator_refuses_is_refused_before_stage_1(tmp_path: Path) -> None:
+    text = TUNED.replace("batch: 2,", "batch: 16,")
+
+    def lines(text: str, *sets: str, **resources: int) -> list[str]:
+        site = Site(resources={"finetune": resources})
+        return missing(site.equip(plan_file(write(tmp_path, text), sets)), site)
+
+    assert lines(text) == lines(text, processes=4) == lines(text, micro_batch=8) == []
+    for given in ({"micro_batch": 6}, {"processes": 8}):
+        (line,) = lines(text, **given)
+        assert "resources.finetune.micro_batch" in line
+        assert "groups of 4" in line
+    assert lines(text.replace("[0.05, 0.1]", "[0]"), processes=8) == []
+    small = text.replace("resolution: 64", "resolution: 4").replace("patch: 8", "patch: 4")
+    assert "data.resolution: 4: the discriminator needs 8 px or more" in "".join(lines(small))
 
 
 def test_json_and_filters(plan: Plan, tmp_path: Path) -> None:

@@ -5,27 +5,19 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vitok_core.data.images import CorruptImage, FileStore, Pixels, Sizes
+from vitok_core.data.images import CorruptImage, Pixels
+from vitok_core.data.stored import Stored
+
+_MEND = "replace the file"
 
 
-class Images:
+class Images(Stored):
     """The images of a store, decoded on demand."""
 
     in_memory = False
     crops_per_image = 1
-
-    def __init__(self, store: FileStore) -> None:
-        self.store = store
-
-    @property
-    def shard_sizes(self) -> Sizes | None:
-        """As the store's."""
-        return self.store.shard_sizes
-
-    def __len__(self) -> int:
-        return len(self.store)
 
     def image(self, i: int) -> Pixels:
         """Image i, (h, w, 3) uint8; a file that cannot be read is named in the error."""
@@ -35,10 +27,6 @@ class Images:
             except OSError as error:
                 raise CorruptImage(f"{self.store.name(i)}: {error.strerror}") from error
         return decode(data, self.store.name(i))
-
-    def label(self, i: int) -> int:
-        """As the store's."""
-        return self.store.label(i)
 
 
 def decode(data: bytes, name: object) -> Pixels:
@@ -53,9 +41,11 @@ def decode(data: bytes, name: object) -> Pixels:
             ImageOps.exif_transpose(image, in_place=True)
             whole = _eight_bits(image)
             return np.asarray(whole if whole.mode == "RGB" else whole.convert("RGB"))
+    except UnidentifiedImageError as error:  # its own words name an object in memory
+        raise CorruptImage(f"{name}: not a readable image (of no known format); {_MEND}") from error
     # Pillow has no one error for a broken file: OSError, SyntaxError, struct.error, ValueError…
     except Exception as error:
-        raise CorruptImage(f"{name}: not a readable image ({error}); replace the file") from error
+        raise CorruptImage(f"{name}: not a readable image ({error}); {_MEND}") from error
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

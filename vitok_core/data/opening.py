@@ -10,8 +10,13 @@ from vitok_core.data.skips import Skips
 from vitok_core.data.sources import check_version
 
 
-def training_crops(data: DataConfig, seed: int, context: Context) -> TrainCrops:
+def training_crops(
+    data: DataConfig, seed: int, context: Context, skips: Skips | None = None
+) -> TrainCrops:
     """Open a training set; corrupt files are passed over and journalled.
+
+    Args:
+        skips: their account; None: one of this process's own.
 
     Raises:
         MissingData: it is not here. UserError: clips are asked of images, or the data set is here
@@ -26,5 +31,5 @@ def training_crops(data: DataConfig, seed: int, context: Context) -> TrainCrops:
         data.flip,
         data.frames,
         data.fps,
-        Skips(context),
+        skips or Skips(context),
     )

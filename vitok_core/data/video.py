@@ -10,8 +10,9 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-from vitok_core.data.images import CorruptImage, FileStore, Pixels, Sizes
+from vitok_core.data.images import CorruptImage, Pixels
 from vitok_core.data.scenes import LOOK, Collector, Look, Rate, Shown, there_and_back
+from vitok_core.data.stored import Stored
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -28,25 +29,10 @@ class Unreadable(ValueError):  # noqa: N818  (named for the file)
     """A video that lacks what a clip needs."""
 
 
-class Videos:
+class Videos(Stored):
     """The videos of a store; a clip is decoded from the key frame before it."""
 
     clips_per_video = 1
-
-    def __init__(self, store: FileStore) -> None:
-        self.store = store
-
-    @property
-    def shard_sizes(self) -> Sizes | None:
-        """As the store's."""
-        return self.store.shard_sizes
-
-    def __len__(self) -> int:
-        return len(self.store)
-
-    def label(self, i: int) -> int:
-        """As the store's."""
-        return self.store.label(i)
 
     def clip(
         self,

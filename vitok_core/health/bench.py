@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from vitok_core.context import Machine, Parent, Paths
+from vitok_core.context import Machine, Parent, Paths, Silent
 
 
-class Bench:
+class Bench(Silent):
     """One attempt of a job in a folder (`vitok_core.context.Context`).
 
     Args:
@@ -36,23 +36,8 @@ class Bench:
     def resumed(self, step: int, path: Path) -> None:
         self.resumed_at = step
 
-    def progress(self, done: int, total: int, unit: str) -> None:
-        pass
-
     def metric(self, name: str, value: float, step: int) -> None:
         self.metrics.setdefault(name, []).append(value)
-
-    def result(self, name: str, value: float, protocol: str) -> None:
-        pass
-
-    def artifact(self, path: Path, kind: str) -> None:
-        pass
-
-    def checkpoint(self, path: Path, step: int) -> None:
-        pass
-
-    def data_fingerprint(self, name: str, version: str, fingerprint: str) -> None:
-        pass
 
     def check_stop(self, step: int | None = None) -> str | None:
         time.sleep(self._pause)

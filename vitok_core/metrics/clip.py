@@ -63,7 +63,8 @@ def load(path: Path) -> Clip:
     with zipfile.ZipFile(path) as archive:
         scripted = any("/code/" in name for name in archive.namelist())
     if scripted:  # opened only after its hash was compared with the pinned one
-        weights = torch.jit.load(path, map_location="cpu").state_dict()
+        archive_of = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+        weights = archive_of.state_dict()
     else:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     return Clip(weights)

@@ -14,7 +14,15 @@ from torch import Tensor
 from vitok_core.config import EvaluationConfig
 from vitok_core.context import Context
 from vitok_core.metrics.extra import Extra
-from vitok_core.metrics.pixels import PSNR_PROTOCOL, SSIM_PROTOCOL, psnr, ssim
+from vitok_core.metrics.perceptual import Perceptual
+from vitok_core.metrics.pixels import (
+    MS_SSIM_PROTOCOL,
+    PSNR_PROTOCOL,
+    SSIM_PROTOCOL,
+    ms_ssim,
+    psnr,
+    ssim,
+)
 
 
 class Comparison(Protocol):
@@ -55,5 +63,7 @@ def comparisons(evaluation: EvaluationConfig, context: Context) -> list[Comparis
     return [
         Mean("rPSNR", PSNR_PROTOCOL, psnr),
         Mean("rSSIM", SSIM_PROTOCOL, ssim),
+        *([Mean("rMS-SSIM", MS_SSIM_PROTOCOL, ms_ssim)] if evaluation.ms_ssim else []),
+        *(Perceptual(name, context) for name in evaluation.perceptual),
         *(Extra(each) for each in evaluation.extra),
     ]

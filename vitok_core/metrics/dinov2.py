@@ -61,7 +61,7 @@ def stretched(positions: Tensor, patches: int) -> Tensor:
     side = round((len(positions) - 1) ** 0.5)
     if side == patches:
         return positions
-    grid = positions[1:].unflatten(0, (side, side)).permute(2, 0, 1)[None]
+    grid = positions[1:].reshape(side, side, -1).permute(2, 0, 1)[None]
     scale = (patches + _OFFSET) / side
     grid = F.interpolate(grid, scale_factor=(scale, scale), mode="bicubic")
     return torch.cat([positions[:1], grid[0].flatten(1).T])

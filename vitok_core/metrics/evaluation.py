@@ -11,7 +11,7 @@ from vitok_core.data.images import MissingData, open_source
 from vitok_core.data.pixels import as_clips, as_samples, to_model
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.data.sources import check_version, fingerprint, missing
-from vitok_core.metrics.rate import ACTIVE_PROTOCOL, KL_PROTOCOL, Rate
+from vitok_core.metrics.rate import Rate
 from vitok_core.metrics.scoring import Rebuild, eight_bits, score
 from vitok_core.metrics.sheet import write_sheet
 from vitok_core.models.tubelets import grid_of
@@ -26,7 +26,8 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
     model = load_model(parent.folder, config.step).to(device)
     size, p, q = config.resolution, model.config.patch, model.config.stride
     kept = model.kept_length(config.length, grid_of(config.frames, size, size, q, p))
-    rate = Rate(model.config.channels, config.frames * config.resolution**2)
+    on_grid = model.config.latents is None
+    rate = Rate(model.config.channels, config.frames * config.resolution**2, on_grid)
 
     @torch.inference_mode()
     def rebuild(samples: Tensor) -> Tensor:
@@ -37,9 +38,7 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
     crops, bits = evaluation_crops(config.dataset, config.version, config, context)
     source = f"{config.dataset}@{config.version}"
     score(crops, rebuild, source, bits, config.evaluation, context)
-    measured = f"{source}: {crops.protocol}"
-    context.result("kl_bits_per_pixel", rate.bits_per_pixel, f"{KL_PROTOCOL}; {measured}")
-    context.result("active_channels", rate.active_channels, f"{ACTIVE_PROTOCOL}; {measured}")
+    rate.report(f"{source}: {crops.protocol}", context)
     sheet(crops, rebuild, context)
 
 

@@ -108,7 +108,7 @@ class Gaussian:
         below float64's resolution."""
         resolution = len(mean) * np.finfo(np.float64).eps
         try:
-            root = np.linalg.cholesky(covariance)
+            root = np.asarray(np.linalg.cholesky(covariance), np.float64)
             pivots = np.square(np.diagonal(root))
             if pivots.min() > resolution * pivots.max():
                 return cls(mean, root)
@@ -116,7 +116,8 @@ class Gaussian:
             pass
         values, vectors = np.linalg.eigh(covariance)
         kept = values > max(float(values[-1]), 0.0) * resolution
-        return cls(mean, np.ascontiguousarray(vectors[:, kept] * np.sqrt(values[kept])))
+        root = np.asarray(vectors[:, kept] * np.sqrt(values[kept]), np.float64, "C")
+        return cls(mean, root)
 
     def distance(self, other: Gaussian) -> float:
         """Squared Fréchet distance: |μa − μb|² + tr(A + B − 2 (AB)^½).

@@ -42,7 +42,8 @@ def _radii(centres: Array, samples: Features) -> Array:
     for _, block in _blocks(samples):
         both = np.hstack([nearest, _squares(centres, block)])
         nearest = np.partition(both, NEIGHBOURS, axis=1)[:, : NEIGHBOURS + 1]
-    return nearest.max(1)
+    radii: Array = nearest.max(1)
+    return radii
 
 
 def _squares(a: Array, b: Array) -> Array:

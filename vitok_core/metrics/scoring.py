@@ -2,12 +2,14 @@
 
 Names of results: `r…` of reconstructions, `g…` of generated samples. Reconstructions have `rPSNR`
 (dB) and `rSSIM`, and users' own metrics under their names; per feature network both kinds have what
-`sets.py` says. The standard names (FID, KID, IS) are reserved for the standard Inception.
+`sets.py` says, per video network what `fvd.py` says. The standard names (FID, KID, IS, FVD, LPIPS)
+are reserved for the standard networks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from torch import Tensor
 
@@ -17,8 +19,9 @@ from vitok_core.data.pixels import as_images, to_uint8
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import Stopped, UserError
 from vitok_core.metrics.comparisons import comparisons
-from vitok_core.metrics.pixels import WINDOW
-from vitok_core.metrics.sets import SetScores
+from vitok_core.metrics.fvd import VideoScores
+from vitok_core.metrics.pixels import MS_SSIM_LEAST, WINDOW
+from vitok_core.metrics.sets import ReferenceSet, SetScores
 
 BATCH = 64  # frames
 
@@ -37,7 +40,7 @@ def score(
 ) -> None:
     """Rebuild every crop and report all results through the context.
 
-    Clips are scored frame by frame: every frame counts as an image.
+    Clips are scored frame by frame, every frame counting as an image, and by video networks.
 
     Args:
         source: the data set as `name@version`, for protocols.
@@ -45,28 +48,36 @@ def score(
     """
     if crops.resolution < WINDOW:
         raise UserError(f"resolution: {crops.resolution}: SSIM's window needs {WINDOW} or more")
+    if evaluation.ms_ssim and crops.resolution < MS_SSIM_LEAST:
+        raise UserError(
+            f"evaluation.ms_ssim: its five scales need images of {MS_SSIM_LEAST} px or more, "
+            f"the resolution is {crops.resolution}; leave it out"
+        )
     measured = f"{source}: {crops.protocol}"
-    images = len(crops) * crops.frames
-    sets = SetScores("r", images, images, evaluation, context)
+    originals = _references(crops, f"{measured}; {fingerprint}", context)
+    sets = SetScores("r", originals.images, originals, evaluation, context)
+    videos = VideoScores("r", crops.frames, len(crops), len(crops), evaluation, context)
     pairs = comparisons(evaluation, context)
     for done, samples in batches(crops, context):
         rebuilt = rebuild(samples)
-        originals, eight_bit = as_images(samples), as_images(eight_bits(rebuilt))
+        pair = as_images(samples), as_images(eight_bits(rebuilt))
         for each in pairs:
-            each.add(originals, eight_bit)
+            each.add(*pair)
         sets.add(rebuilt)
+        videos.add(rebuilt)
         unit = "images" if crops.frames == 1 else "clips"
         context.progress(done + len(samples), len(crops), unit)
     for each in pairs:
         each.report(measured, context)
-    sets.report(_originals(crops, context), f"{measured}; {fingerprint}", measured)
+    sets.report(measured)
+    videos.report(originals.samples, originals.key, measured)
 
 
 def score_generated(
     samples: Iterable[Tensor],
     images: int,
     how: str,
-    references: EvalCrops,
+    references: EvalCrops | Path,
     source: str,
     fingerprint: str,
     evaluation: EvaluationConfig,
@@ -79,16 +90,33 @@ def score_generated(
             in [-1, 1].
         images: how many they are in all, every frame counted.
         how: how they were drawn, for protocols.
-        references: the reference set's images.
+        references: the reference set's images, or an ADM-style archive of its statistics.
         source: its name as `name@version`.
         fingerprint: of its bytes, for the cache of reference features.
     """
-    measured = f"{how}; reference {source}: {references.protocol}"
-    sets = SetScores("g", images, len(references) * references.frames, evaluation, context)
+    if isinstance(references, Path):
+        if evaluation.video:
+            raise UserError(
+                f"evaluation.video: {references} holds statistics of images; leave it out, or name "
+                "a reference set of clips"
+            )
+        measured = f"{how}; reference {source}: statistics"
+        given = SetScores("g", images, references, evaluation, context)
+        for batch in samples:
+            given.add(batch)
+        given.report(measured)
+        return
+    reference = f"{source}: {references.protocol}"
+    measured, frames = f"{how}; reference {reference}", references.frames
+    originals = _references(references, f"{reference}; {fingerprint}", context)
+    sets = SetScores("g", images, originals, evaluation, context)
+    clips = images // frames, len(references)
+    videos = VideoScores("g", frames, *clips, evaluation, context)
     for batch in samples:
         sets.add(batch)
-    key = f"{source}: {references.protocol}; {fingerprint}"
-    sets.report(_originals(references, context), key, measured)
+        videos.add(batch)
+    sets.report(measured)
+    videos.report(originals.samples, originals.key, measured)
 
 
 def eight_bits(samples: Tensor) -> Tensor:
@@ -114,11 +142,9 @@ def batches(crops: EvalCrops, context: Context) -> Iterator[tuple[int, Tensor]]:
         yield start, crops.samples(range(start, min(len(crops), start + size)))
 
 
-def _originals(crops: EvalCrops, context: Context) -> Callable[[], Iterator[Tensor]]:
-    """A pass over the set, for who has no cached features of it."""
-
+def _references(crops: EvalCrops, key: str, context: Context) -> ReferenceSet:
     def samples() -> Iterator[Tensor]:
         for _, batch in batches(crops, context):
             yield batch
 
-    return samples
+    return ReferenceSet(len(crops) * crops.frames, samples, key)

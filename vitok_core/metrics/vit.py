@@ -32,7 +32,8 @@ class Block(nn.Module):
         y = self.fc1(self.norm2(x))
         # OpenAI's approximation of GELU, or GELU itself.
         y = y * torch.sigmoid(1.702 * y) if self.quick else F.gelu(y)
-        return x + self.scale2 * self.fc2(y)
+        output: Tensor = x + self.scale2 * self.fc2(y)
+        return output
 
 
 class ViT(nn.Module):
@@ -81,6 +82,7 @@ def renamed(weights: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str
 
 def normalised(images: Tensor, mean: tuple[float, ...], deviation: tuple[float, ...]) -> Tensor:
     """Images (b, 3, h, w) in [0, 255] as a network wants them, per channel."""
-    to = {"dtype": torch.float32, "device": images.device}
-    middle, spread = (torch.tensor(each, **to).view(3, 1, 1) for each in (mean, deviation))
+    middle, spread = (
+        torch.tensor(each, device=images.device).view(3, 1, 1) for each in (mean, deviation)
+    )
     return (images / 255.0 - middle) / spread

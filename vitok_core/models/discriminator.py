@@ -13,11 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vitok_core.judging import GROUP, LEAST_RESOLUTION
+
 MOST_CHANNELS = 512
-LEAST_RESOLUTION = 8
-# Clips whose spread the last layers see. Groups are consecutive, so that micro-batches of whole
-# groups give what the whole batch gives.
-GROUP = 4
 _TAPS = (1.0, 3.0, 3.0, 1.0)
 _SLOPE, _GAIN = 0.2, math.sqrt(2)
 

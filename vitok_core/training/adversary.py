@@ -11,7 +11,8 @@ from torch import Tensor
 from vitok_core.config import FinetuneJob
 from vitok_core.data.counter import bits
 from vitok_core.errors import UserError
-from vitok_core.models.discriminator import GROUP, LEAST_RESOLUTION, Discriminator
+from vitok_core.judging import fault
+from vitok_core.models.discriminator import Discriminator
 from vitok_core.objectives.adversarial import discriminator_loss, generator_loss, r1_penalty
 from vitok_core.training.checkpoint import State
 from vitok_core.training.schedule import discriminator_rate, gan_weight
@@ -90,17 +91,7 @@ def _frozen(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _check(config: FinetuneJob, run: Run) -> None:
-    """Refuse what the discriminator cannot do, or would do otherwise on another machine."""
-    if config.data.resolution < LEAST_RESOLUTION:
-        raise UserError(
-            f"data.resolution: {config.data.resolution}: the discriminator needs "
-            f"{LEAST_RESOLUTION} px or more; or set gan.weight to 0"
-        )
-    share = run.train.batch // run.world.size
-    size = min(run.context.machine.micro_batch or share, share)
-    if size < run.train.batch and size % GROUP:
-        raise UserError(
-            f"resources.finetune.micro_batch: {size} clips at once: the discriminator compares "
-            f"clips in groups of {GROUP}; take a multiple of {GROUP}, or fewer processes, or every "
-            "result would depend on it"
-        )
+    micro_batch = run.context.machine.micro_batch
+    reason = fault(config.data.resolution, run.train.batch, run.world.size, micro_batch)
+    if reason is not None:
+        raise UserError(reason)

@@ -7,7 +7,7 @@ processes on the sums of a resumed run then round otherwise than those of an und
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from vitok_core.context import Machine, Ranks
@@ -52,25 +52,35 @@ class World:
             )
 
     def average(
-        self, parameters: Iterable[nn.Parameter], terms: Mapping[str, float]
+        self, parameters: Iterable[nn.Parameter], terms: Mapping[str, Tensor]
     ) -> dict[str, float]:
         """Replace all gradients by their means over the processes; returns the means of the terms.
 
         The gradients are of the mean loss of each process's share, so their mean is that of the
-        global batch. One collective for all; it needs the gradients' memory once more.
+        global batch. What a share did not use counts as zero, and stays without a gradient where
+        none did, as in one process. One collective for all; it needs the gradients' memory once
+        more.
+
+        Args:
+            terms: scalars in double precision.
         """
+        values = torch.stack(list(terms.values()))
         if self.size == 1:
-            return dict(terms)
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        values = torch.tensor(list(terms.values()), device=self.device)
-        parts = [*gradients, values]
+            return dict(zip(terms, values.tolist(), strict=True))
+        trained = [p for p in parameters if p.requires_grad]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+        there = torch.tensor([float(p.grad is not None) for p in trained], device=self.device)
+        parts = [*gradients, there, values.float()]
         flat = torch.cat([part.reshape(-1) for part in parts])
         dist.all_reduce(flat)
         flat /= self.size
-        sizes = [part.numel() for part in parts]
-        for part, mean in zip(parts, torch.split(flat, sizes), strict=True):
-            part.copy_(mean.view_as(part))
-        return dict(zip(terms, values.tolist(), strict=True))
+        *means, found, averages = torch.split(flat, [part.numel() for part in parts])
+        # One transfer, which waits for the sum.
+        numbers = torch.cat([found, averages]).tolist()
+        for p, gradient, mean, share in zip(trained, gradients, means, numbers, strict=False):
+            if share:
+                p.grad = gradient.copy_(mean.view_as(gradient))
+        return dict(zip(terms, numbers[len(trained) :], strict=True))
 
     def any(self, asked: bool) -> bool:
         """Whether any process says yes: all then do the same at the same step."""
@@ -79,6 +89,14 @@ class World:
         flag = torch.tensor([float(asked)], device=self.device)
         dist.all_reduce(flag)
         return bool(flag.item())
+
+    def gather(self, words: Sequence[str]) -> list[str]:
+        """The words of all processes, in the order of their ranks. Most often nobody has any."""
+        if self.size == 1 or not self.any(bool(words)):
+            return list(words)
+        held: list[list[str]] = [[] for _ in range(self.size)]
+        dist.all_gather_object(held, list(words))
+        return [word for each in held for word in each]
 
     def spread(self, module: nn.Module) -> None:
         """Give every process the first one's parameters and buffers."""

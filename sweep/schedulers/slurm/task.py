@@ -21,6 +21,7 @@ from sweep.layout import JobFolder
 from sweep.ranks import peer
 from sweep.ranks.crew import Crew
 from sweep.ranks.meeting import Arriving, Spawned
+from sweep.ranks.place import of_slurm
 from sweep.schedulers.slurm.batches import Batch, Member, read_batch
 from sweep.schedulers.slurm.requeueing import give_back
 from sweep.schedulers.slurm.script import minutes
@@ -70,8 +71,8 @@ class Task:
 
 def crew(signals: Signals) -> Crew:
     """The processes beside this one: those that Slurm started too, else those that it starts."""
-    several = int(os.environ.get("SLURM_NTASKS", "1")) > 1
-    return Arriving(signals) if several else Spawned(signals)
+    place = of_slurm()
+    return Arriving(signals, place) if place else Spawned(signals)
 
 
 def run_member(batch: Batch, member: Member, signals: Signals, crew: Crew) -> None:
@@ -105,8 +106,9 @@ def main(arguments: Sequence[str]) -> int:
 
     Of the processes of one job that of rank 0 is the task, the others follow it.
     """
-    if int(os.environ.get("SLURM_PROCID", "0")) > 0:
-        peer.main()
+    place = of_slurm()
+    if place and place.rank > 0:
+        peer.main(place)
     batch = batch_in(arguments[0])
     array, index = os.environ["SLURM_ARRAY_JOB_ID"], int(os.environ["SLURM_ARRAY_TASK_ID"])
     members: Sequence[Member] = batch.tasks[index]

@@ -77,12 +77,12 @@ def test_intervals_cover_new_measurements_when_the_pattern_is_true() -> None:
     noise, inside = np.random.default_rng(0), []
     whole = np.block([[SHARED, CROSS], [CROSS.T, np.array([[4.0, 0], [0, 4.0]])]])
     root: Array = np.linalg.cholesky(whole)
-    for _ in range(3000):
+    for _ in range(1200):
         y = np.vstack([TREND, NEW]) @ [20, 2, 0.1] + root @ noise.normal(size=17)
         fit = krige(TREND, y[:15], SHARED)
         mean, sd = fit.predict(NEW, CROSS, OWN)
         inside.append(np.abs(y[15:] - mean) <= fit.quantile * sd)
-    np.testing.assert_allclose(np.mean(inside, axis=0), 0.95, atol=0.015)
+    np.testing.assert_allclose(np.mean(inside, axis=0), 0.95, atol=0.02)
 
 
 def test_what_cannot_be_fitted_says_why() -> None:

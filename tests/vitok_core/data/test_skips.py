@@ -102,7 +102,7 @@ def test_too_many_fail_the_job_and_are_named(job: RecordingContext, workers: int
     job.machine = replace(job.machine, corrupt_share=0.0015)  # of at least 1000: one
     with pytest.raises(UserError, match=r"^2 of \d+ samples were corrupt files, more than") as said:
         list(loader(crops(job), 4, range(9), workers))
-    assert "resources.tokenizer.corrupt_share" in str(said.value)
+    assert "the resources' corrupt_share allows" in str(said.value)
     assert str(said.value).count("not a readable") == 2
     assert "\n" not in str(said.value)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 from scipy.stats import entropy
+from torch_fidelity.metric_isc import isc_features_to_metric
 
 from vitok_core.metrics.classifier import ClassifierScore
 
@@ -34,3 +36,13 @@ def test_the_score_is_the_published_formula_in_any_batches() -> None:
     expected = np.exp(np.mean([entropy(each, p.mean(0)) for each in p]))
     assert scored(logits) == pytest.approx(expected, rel=1e-10)
     assert scored(logits[:1], logits[1:20], logits[20:]) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize(("images", "splits"), [(100, 10), (57, 10), (23, 4), (10, 10)])
+def test_splits_are_those_of_torch_fidelity(images: int, splits: int) -> None:
+    logits = torch.from_numpy(np.random.default_rng(10).normal(size=(images, 12)) * 3)
+    expected = isc_features_to_metric(logits, splits=splits)["inception_score_mean"]
+    score = ClassifierScore(12, images, splits)
+    for batch in logits.split(7):
+        score.add(batch.numpy())
+    assert score.value == pytest.approx(expected, rel=1e-12)

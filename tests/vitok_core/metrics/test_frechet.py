@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from cleanfid.fid import frechet_distance as clean_fid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.linalg import sqrtm
 from scipy.stats import ortho_group
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from vitok_core.metrics.frechet import Gaussian, Moments, frechet_distance
 
 Array = NDArray[np.float64]
+MIXING = ortho_group.rvs(64, random_state=10) * np.logspace(0, -2, 64)
 
 
 def gaussian(seed: int, width: int, samples: int) -> tuple[Array, Array]:
@@ -77,6 +81,49 @@ def test_fewer_samples_than_dimensions() -> None:
     assert frechet_distance(*a, *b) == pytest.approx(published(*a, *b), rel=1e-4)
     assert frechet_distance(*a, *b) == pytest.approx(frechet_distance(*b, *a), rel=1e-9)
     assert 0 <= frechet_distance(*a, *a) < 1e-6 * np.trace(a[1])
+
+
+@pytest.mark.parametrize(("n", "m"), [(200, 300), (30, 300), (30, 45), (64, 65), (300, 2)])
+def test_it_agrees_with_torch_fidelity_and_clean_fid(n: int, m: int) -> None:
+    """On either side of N = d: the samples' span and the whole space give one value."""
+    x, y = (np.random.default_rng(i).normal(size=(k, 64)) @ MIXING + i for i, k in ((0, n), (1, m)))
+    moments = [Moments(64), Moments(64)]
+    for gathered, samples in zip(moments, (x, y), strict=True):
+        gathered.add(samples)
+    found = moments[0].gaussian.distance(moments[1].gaussian)
+    assert moments[1].gaussian.distance(moments[0].gaussian) == pytest.approx(found, rel=1e-9)
+    mine = [(each.mean(0), np.cov(each, rowvar=False)) for each in (x, y)]
+    assert frechet_distance(*mine[0], *mine[1]) == pytest.approx(found, rel=1e-6)
+    assert clean_fid(*mine[0], *mine[1]) == pytest.approx(found, rel=1e-5)
+    statistics = [fid_features_to_statistics(torch.from_numpy(each)) for each in (x, y)]
+    theirs = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert found == pytest.approx(theirs, rel=1e-6)
+
+
+def test_the_samples_span_is_exact_where_roots_of_matrices_are_not() -> None:
+    """Samples on known axes: the distance is that of their few dimensions."""
+    rng = np.random.default_rng(11)
+    low = [rng.normal(size=(9, 6)) for _ in range(2)]
+    axes = ortho_group.rvs(80, random_state=12)[:6]
+    small, large = ([Moments(6), Moments(6)], [Moments(80), Moments(80)])
+    for i in (0, 1):
+        small[i].add(low[i])
+        large[i].add(low[i] @ axes)
+    expected = small[0].gaussian.distance(small[1].gaussian)
+    assert large[0].gaussian.distance(large[1].gaussian) == pytest.approx(expected, rel=1e-9)
+    # Rounding of what is 0 must not come back as the root of rounding.
+    assert large[0].gaussian.distance(large[0].gaussian) < 1e-12
+
+
+def test_batches_change_no_bit() -> None:
+    x = np.random.default_rng(13).normal(size=(700, 5))
+    found = []
+    for size in (1, 64, 699, 700):
+        moments = Moments(5)
+        for start in range(0, 700, size):
+            moments.add(x[start : start + size])
+        found.append((moments.mean.tobytes(), moments.covariance.tobytes()))
+    assert len(set(found)) == 1
 
 
 def test_point_masses_and_broken_features() -> None:

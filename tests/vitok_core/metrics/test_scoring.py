@@ -79,6 +79,19 @@ def test_a_perfect_code_has_perfect_scores(crops: EvalCrops, shared: Path) -> No
     assert 1 < found["rIS[efficientnet-lite0]"] <= SAMPLES
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, network in NETWORKS.items() if "features" in network.loaders]
+)
+def test_only_the_standard_network_has_reserved_names(
+    crops: EvalCrops, shared: Path, name: str
+) -> None:
+    """Theirs are the standard networks' numbers."""
+    found = scores(crops, lambda images: images, shared, EvaluationConfig(networks=(name,)))
+    assert len(found) > 2
+    standard = {"rFID", "rKID", "rIS", "LPIPS"}
+    assert NETWORKS[name].standard == bool(found.keys() & standard)
+
+
 def test_more_noise_is_worse_by_every_score(crops: EvalCrops, shared: Path) -> None:
     found = [scores(crops, noisy(sigma), shared) for sigma in (3.0, 15.0, 60.0)]
     for name in FULL:

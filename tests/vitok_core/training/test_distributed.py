@@ -11,10 +11,12 @@ import pytest
 import torch
 from finetuning import finetune_job, parent
 from forked import together
+from PIL import Image
 from recording import RecordingContext
 
 from vitok_core.config import TokenizerJob
-from vitok_core.context import Machine, Ranks
+from vitok_core.context import Machine, Paths, Ranks
+from vitok_core.data.skips import METRIC
 from vitok_core.errors import Stopped, UserError
 from vitok_core.training.checkpoint import weights_hash
 from vitok_core.training.distributed import join
@@ -34,7 +36,7 @@ def train(job: TokenizerJob, folder: Path, size: int, **given: Any) -> list[Any]
         stop = given.get("stop", lambda ranks, step: None)
         context = RecordingContext(
             folder, given.get("attempt", 1), Machine(**machine, ranks=ranks),
-            stop=lambda step: stop(ranks, step),
+            Paths(given.get("data", {})), stop=lambda step: stop(ranks, step),
         )  # fmt: skip
         train_tokenizer(job, context)
         context.stop = None  # type: ignore[assignment]  # a closure cannot be sent
@@ -132,6 +134,46 @@ def test_what_diverges_diverges_everywhere(make_job: MakeJob, tmp_path: Path) ->
     assert str(errors[0]) == str(errors[1])
 
 
+@pytest.fixture
+def flawed(tmp_path: Path) -> dict[str, str]:
+    """A data set of 16 pictures, of which five are corrupt."""
+    root = tmp_path / "pictures"
+    root.mkdir()
+    for number in range(16):
+        picture = Image.new("RGB", (24, 24), (16 * number, 0, 0))
+        picture.save(root / f"{number:02}.png")
+    for number in (1, 4, 7, 11, 12):
+        (root / f"{number:02}.png").write_bytes(b"no picture")
+    return {"coco2017-val": str(root)}
+
+
+def test_corrupt_files_of_all_processes_are_counted(
+    make_job: MakeJob, tmp_path: Path, flawed: dict[str, str]
+) -> None:
+    job = make_job(data={"name": "coco2017-val"})  # 48 samples: three epochs
+    machine = {"corrupt_share": 1.0}
+    (alone,) = train(job, tmp_path / "alone", 1, data=flawed, machine=machine)
+    first, _ = train(job, tmp_path / "two", 2, data=flawed, machine=machine)
+    assert first.curve(METRIC) == alone.curve(METRIC)
+    assert sum(value for _, value in first.curve(METRIC)) == 15
+
+
+def test_too_many_corrupt_files_fail_all_processes_at_once(
+    make_job: MakeJob, tmp_path: Path, flawed: dict[str, str]
+) -> None:
+    """By the word that one process alone would have, every process's files in it."""
+    job = make_job(data={"name": "coco2017-val"})
+    machine = {"corrupt_share": 0.0045}  # of at least 1000: four
+    errors = [
+        str(error)
+        for size in (1, 2)
+        for error in train(job, tmp_path / str(size), size, data=flawed, machine=machine)
+    ]
+    assert errors == [errors[0]] * 3
+    assert errors[0].startswith("5 of 16 samples were corrupt files")
+    assert errors[0].count(".png") == 5
+
+
 def test_an_uneven_batch_is_refused(make_job: MakeJob, tmp_path: Path) -> None:
     for error in train(make_job(train={"batch": 5}), tmp_path, 2):
         assert isinstance(error, UserError)
@@ -145,9 +187,26 @@ def test_gradients_and_terms_are_averaged() -> None:
         with join(Machine(ranks=ranks)) as world:
             model = torch.nn.Linear(2, 1)
             model.weight.grad = torch.tensor([[1.0, 10.0]]) * (ranks.rank + 1)
-            terms = world.average(model.parameters(), {"loss": float(ranks.rank), "kl": 4.0})
+            found = {"loss": torch.tensor(float(ranks.rank)), "kl": torch.tensor(4.0)}
+            terms = world.average(model.parameters(), found)
             gradient = model.weight.grad.flatten().tolist()
             return terms, gradient, world.any(ranks.rank == 1), world.tell(f"by {ranks.rank}")
 
     for outcome in together(2, work):
         assert outcome == ({"loss": 0.5, "kl": 4.0}, [1.5, 15.0], True, "by 0")
+
+
+def test_what_a_share_did_not_use_counts_as_zero() -> None:
+    """And what no share used has no gradient, as in one process: no decay, no state."""
+
+    def work(ranks: Ranks) -> list[list[float] | None]:
+        with join(Machine(ranks=ranks)) as world:
+            parts = [torch.nn.Parameter(torch.zeros(n)) for n in (2, 1, 1, 1)]
+            used, first, second, _ = parts
+            used.grad = torch.tensor([2.0, 4.0])
+            (second if ranks.rank else first).grad = torch.tensor([8.0 + ranks.rank])
+            assert world.average(parts, {"loss": torch.tensor(3.0)}) == {"loss": 3.0}
+            return [None if p.grad is None else p.grad.tolist() for p in parts]
+
+    for outcome in together(2, work):
+        assert outcome == [[2.0, 4.0], [4.0], [4.5], None]

@@ -46,7 +46,7 @@ def scores(model: ViTok, images: torch.Tensor) -> tuple[float, float]:
     return float(psnr(rebuilt, images).mean()), float(ssim(rebuilt, images).mean())
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_without_its_residual_branches_the_trained_tokenizer_is_worse(
     context: RecordingContext,
 ) -> None:

@@ -118,7 +118,7 @@ def test_a_run_killed_after_its_last_step_only_writes_the_end_again(
 
 def test_kill_minus_nine_at_any_moment(make_job: MakeJob, tmp_path: Path) -> None:
     # With a checkpoint at every other step a kill falls as often into a write as into a step.
-    job = make_job(train={"steps": 90})
+    job = make_job(train={"steps": 40})
     paths = [str(Path(__file__).parents[1]), str(Path(__file__).parents[3])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
 
@@ -127,7 +127,7 @@ def test_kill_minus_nine_at_any_moment(make_job: MakeJob, tmp_path: Path) -> Non
         return subprocess.Popen(command, env=environment)
 
     straight, killed = tmp_path / "straight", tmp_path / "killed"
-    for attempt, steps in enumerate((2, 40), start=1):
+    for attempt, steps in enumerate((2, 20), start=1):
         child = start(killed, attempt)
         _wait_for_step(killed, steps, child)
         child.send_signal(signal.SIGKILL)

@@ -12,6 +12,7 @@ from recording import RecordingContext
 
 from vitok_core.config import TokenizerJob
 from vitok_core.context import Machine
+from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.models.latent import LatentViTok
 from vitok_core.training import setup
 from vitok_core.training.lengths import kept_lengths
@@ -35,7 +36,7 @@ def test_each_sample_keeps_the_length_drawn_for_its_index(
         return stage.model(x, noise, kept)
 
     stage.forward = spy
-    stage.update(stage.run.crops.samples(range(4, 8)), range(4, 8))
+    stage.update(stage.run.data.batch(range(4, 8))[0])
     (kept,) = seen
     assert torch.equal(kept, kept_lengths((1, 2, 4), 3, range(4, 8), kept.device))  # type: ignore[arg-type]
 
@@ -70,8 +71,26 @@ def test_the_machines_settings_reach_the_model(
     make_job: MakeJob, context: RecordingContext, monkeypatch: pytest.MonkeyPatch, on: bool
 ) -> None:
     compiled: list[torch.nn.Module] = []
-    monkeypatch.setattr(setup, "compile_blocks", compiled.append)
+
+    def compile_blocks(model: torch.nn.Module) -> int:
+        compiled.append(model)
+        return 2
+
+    monkeypatch.setattr(setup, "compile_blocks", compile_blocks)
     context.machine = Machine(compile=on, checkpoint_activations=on)
     model = TokenizerStage(make_job(), context).model
     assert model.encoder.checkpoint_activations is model.decoder.checkpoint_activations is on
     assert compiled == ([model] if on else [])
+
+
+def test_what_compiling_cannot_change_is_said(
+    make_job: MakeJob, context: RecordingContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A class of somebody's own has no blocks that we know."""
+    context.machine = Machine(compile=True)
+    run = TokenizerStage(make_job(), context).run
+    assert not caplog.records
+    setup.place(AutoEncoder(make_job().tokenizer, 1, 16), run)
+    assert [record.getMessage() for record in caplog.records] == [
+        "compile: true changes nothing: AutoEncoder has no blocks of ViTok's"
+    ]
