@@ -217,7 +217,7 @@ def codec_hours(job: BaselineJob) -> float:
 
 def latents_flops(job: LatentsJob, macs: int) -> float:
     """True FLOPs of encoding a data set; `macs`: of one sample's encoder."""
-    n = samples(job.samples, job.dataset)
+    n = samples(job, job.dataset)
     return 2.0 * macs * n * (2 if job.flip else 1)
 
 
@@ -236,8 +236,7 @@ def generate_flops(job: GenerateJob, generator: GeneratorConfig, shape: Shape, m
     passes = 1 if job.cfg in (0, 1) else 2
     passes *= 2 if job.sampling.solver == "heun" else 1
     drawing = job.sampling.steps * passes * _generator_macs(generator, shape)
-    alone = job.evaluation.model_copy(update={"perceptual": ()})  # there are no pairs to compare
-    scoring = _scoring_macs(alone, job.resolution, job.frames)
+    scoring = _scoring_macs(job.evaluation, job.frames)
     return 2.0 * (drawing + macs + scoring) * job.sampling.samples
 
 
@@ -278,7 +277,7 @@ def _comparing_macs(evaluation: EvaluationConfig, resolution: int, frames: int) 
     return _scoring_macs(evaluation, frames) + pairs
 
 
-def samples(given: EvaluationConfig | ProbeJob, dataset: str) -> int:
+def samples(given: EvaluationConfig | LatentsJob | ProbeJob, dataset: str) -> int:
     """How many images or clips of a data set a job looks at."""
     return given.samples or _WHOLE_SET.get(dataset, _OTHER_SET)
 

@@ -120,9 +120,7 @@ def _samples(job: PlannedJob) -> int:
     if isinstance(config, GenerateJob):
         return config.sampling.samples
     assert isinstance(config, ReconstructJob | FloorJob | BaselineJob | ProbeJob | LatentsJob)
-    asked = (
-        config.samples if isinstance(config, ProbeJob | LatentsJob) else config.evaluation.samples
-    )
+    asked = config if isinstance(config, ProbeJob | LatentsJob) else config.evaluation
     return samples(asked, config.dataset)
 
 
