@@ -16,6 +16,7 @@ from sweep.planning.preflight import faults, missing
 from sweep.rehearsal.shrink import Shrinking
 from sweep.rehearsal.standins import equipped
 from sweep.site import Site
+from sweep.spec.document import known_names
 from sweep.spec.schema import sweep_schema
 from vitok_core.baselines.table import KNOWN
 from vitok_core.config import BaselineJob
@@ -183,7 +184,7 @@ def test_the_shipped_files_and_the_floors_of_every_mini_sweep() -> None:
     shared: dict[str, Any] = {job.id: job for job in plan_file("quickstart").jobs}
     mini = plan_file("mini_baselines")
     assert shared.keys() <= {job.id for job in mini.jobs}
-    for name in ("mini_loss_tradeoff", "mini_variants", "mini_baselines", "quickstart"):
+    for name in ("quickstart", *(each for each in known_names() if each.startswith("mini_"))):
         made = plan_file(name)
         kinds = {job.id: job.kind for job in made.jobs}
         for point in made.points:
