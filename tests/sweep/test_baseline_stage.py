@@ -157,6 +157,11 @@ def test_what_the_machine_lacks_is_said_before_anything_is_submitted(tmp_path: P
 def test_a_size_that_no_machine_could_run_is_a_fault(tmp_path: Path) -> None:
     plan = plan_file(write(tmp_path, stage("[bicubic-5, dc-ae-f32c32]")))
     assert faults(plan) == ["data.resolution: 64: the codec bicubic-5 needs a multiple of 5"]
+    plan = plan_file(write(tmp_path, stage("[{name: webp, bits_per_value: 0.5}]")))
+    assert faults(plan) == [
+        "bits_per_value or bits_per_pixel: WebP 0.5 bits/value gives a picture 32 bits, one colour "
+        "takes 40; raise it"
+    ]
 
 
 def test_a_rehearsal_is_small_and_shrinks_what_has_no_weights(tmp_path: Path) -> None:
