@@ -75,6 +75,12 @@ def test_no_picture_spends_more_than_its_budget_and_more_bits_show_more(kind: st
     assert quality[-1] - quality[0] > 8
 
 
+def test_few_bits_are_spent_on_fewer_pixels() -> None:
+    assert min(payload(each, "jpeg") + SIDE_BITS for each in files(CROPS[0], "jpeg")) > 400
+    few, least = (psnr(lossy("jpeg", bits)(CROPS), CROPS).mean() for bits in (400, 40))
+    assert few > least + 2
+
+
 def test_the_bits_of_a_jpeg_are_those_of_its_scan() -> None:
     flat = torch.full((3, 8, 8), 128, dtype=torch.uint8)
     # One block of each component: DC 0 (2, 2, 2 bits), end of block (4, 2, 2): 14, in whole bytes.
