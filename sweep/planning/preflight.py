@@ -12,7 +12,7 @@ from sweep.model import Plan, PlannedJob
 from sweep.site import Site
 from vitok_core import judging
 from vitok_core.baselines import table
-from vitok_core.config import CodecConfig, EvaluationConfig, GanConfig
+from vitok_core.config import BaselineJob, CodecConfig, EvaluationConfig, GanConfig
 from vitok_core.data import sources
 from vitok_core.kinds import KINDS
 from vitok_core.metrics import networks
@@ -125,13 +125,9 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
         return
     yield from _unscored(job, shape["resolution"], shape.get("frames", 1))
     if "codec" in job.config:
-        codec = CodecConfig(**job.config["codec"])
-        factor = table.side_factor(codec)
-        if shape["resolution"] % factor:
-            yield (
-                f"data.resolution: {shape['resolution']}: the codec {codec.name} needs a multiple "
-                f"of {factor}"
-            )
+        reason = table.fault(BaselineJob(**job.config))
+        if reason is not None:
+            yield f"data.{reason}" if reason.startswith("resolution") else reason
     evaluation = EvaluationConfig.model_validate(job.config.get("evaluation", {}))
     if evaluation.networks and evaluation.samples == shape.get("frames", 1) == 1:
         yield (

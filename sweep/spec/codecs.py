@@ -105,8 +105,7 @@ def _complete(fields: Mapping[str, Any]) -> dict[str, Any]:
         tops = {top_of(fields[key]) for key in ("encode", "decode")}
         if len(tops) > 1:
             raise ValueError(f"encode and decode must stand in one package, not {sorted(tops)}")
-        sha256 = source_of(fields["encode"])
-        source_of(fields["decode"])  # is there
+        (sha256,) = {source_of(fields[key]) for key in ("encode", "decode")}
         return {**fields, "kind": "functions", "sha256": sha256}
     if fields.get("kind") in OWN_KINDS:
         return dict(fields)

@@ -16,6 +16,7 @@ from sweep.planning.preflight import faults, missing
 from sweep.rehearsal.shrink import Shrinking
 from sweep.rehearsal.standins import equipped
 from sweep.site import Site
+from sweep.spec.document import known_names
 from sweep.spec.schema import sweep_schema
 from vitok_core.baselines.table import KNOWN
 from vitok_core.config import BaselineJob
@@ -156,6 +157,11 @@ def test_what_the_machine_lacks_is_said_before_anything_is_submitted(tmp_path: P
 def test_a_size_that_no_machine_could_run_is_a_fault(tmp_path: Path) -> None:
     plan = plan_file(write(tmp_path, stage("[bicubic-5, dc-ae-f32c32]")))
     assert faults(plan) == ["data.resolution: 64: the codec bicubic-5 needs a multiple of 5"]
+    plan = plan_file(write(tmp_path, stage("[{name: webp, bits_per_value: 0.5}]")))
+    assert faults(plan) == [
+        "bits_per_value or bits_per_pixel: WebP 0.5 bits/value gives a picture 32 bits, one colour "
+        "takes 40; raise it"
+    ]
 
 
 def test_a_rehearsal_is_small_and_shrinks_what_has_no_weights(tmp_path: Path) -> None:
@@ -183,7 +189,7 @@ def test_the_shipped_files_and_the_floors_of_every_mini_sweep() -> None:
     shared: dict[str, Any] = {job.id: job for job in plan_file("quickstart").jobs}
     mini = plan_file("mini_baselines")
     assert shared.keys() <= {job.id for job in mini.jobs}
-    for name in ("mini_loss_tradeoff", "mini_variants", "mini_baselines", "quickstart"):
+    for name in ("quickstart", *(each for each in known_names() if each.startswith("mini_"))):
         made = plan_file(name)
         kinds = {job.id: job.kind for job in made.jobs}
         for point in made.points:

@@ -24,10 +24,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from vitok_core.baselines.table import LEAST_SIDE, title
-from vitok_core.config import CodecConfig
+from vitok_core.baselines.table import LEAST_BITS, LEAST_SIDE, SIDE_BITS
 from vitok_core.data.pixels import as_images, as_shaped
-from vitok_core.errors import UserError
 
 PROTOCOL = {
     "jpeg": "JPEG: bits of the scan in standard Huffman tables + 16, mean over pictures; best of "
@@ -35,8 +33,6 @@ PROTOCOL = {
     "webp": "WebP lossy, method 4: bits of the VP8 payload behind its frame header + 16, mean over "
     "pictures; best of halved sizes and of one colour by squared error",
 }
-SIDE_BITS = 16
-COLOUR_BITS = 24 + SIDE_BITS
 _BICUBIC = Image.Resampling.BICUBIC
 _WEBP_FIXED = 12 + 8 + 10  # bytes: RIFF header, chunk header, VP8 frame header
 
@@ -54,18 +50,13 @@ class Lossy:
     """Rebuilds batches through JPEG or WebP, and keeps account of the bits.
 
     Args:
-        codec: of kind jpeg or webp.
-        bits: the budget of each picture; UserError where it is below one colour's.
+        kind: jpeg or webp.
+        bits: the budget of each picture, at least LEAST_BITS.
         threads: pictures that are worked on at once.
     """
 
-    def __init__(self, codec: CodecConfig, bits: int, threads: int) -> None:
-        if bits < COLOUR_BITS:
-            raise UserError(
-                f"{title(codec)}: a picture has {bits} bits, one colour takes {COLOUR_BITS}; raise "
-                "bits_per_value or bits_per_pixel"
-            )
-        self.codec, self.bits, self.threads = codec, bits, threads
+    def __init__(self, kind: str, bits: int, threads: int) -> None:
+        self.kind, self.bits, self.threads = kind, bits, threads
         self._spent, self._pixels = 0, 0
 
     def __call__(self, samples: Tensor) -> Tensor:
@@ -84,7 +75,7 @@ class Lossy:
     def _code(self, picture: Image.Image) -> Coded:
         coded = [_one_colour(picture)]
         for small in _halves(picture):
-            for encode in _encoders(small, self.codec.kind):
+            for encode in _encoders(small, self.kind):
                 found = _highest_within(encode, self.bits)
                 if found is not None:
                     with Image.open(io.BytesIO(found[0])) as opened:
@@ -163,7 +154,7 @@ def _highest_within(encode: Encode, budget: int) -> tuple[bytes, int] | None:
 
 def _one_colour(picture: Image.Image) -> Coded:
     mean = np.asarray(picture).mean((0, 1)).round().astype(int).tolist()
-    return Coded(Image.new("RGB", picture.size, tuple(mean)), COLOUR_BITS)
+    return Coded(Image.new("RGB", picture.size, tuple(mean)), LEAST_BITS)
 
 
 def _squared_error(shown: Image.Image, original: NDArray[np.float32]) -> float:

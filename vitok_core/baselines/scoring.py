@@ -48,14 +48,10 @@ def baseline(config: BaselineJob, context: Context) -> None:
 
 def _open(config: BaselineJob, context: Context) -> Rebuild:
     codec = config.codec
-    factor = table.side_factor(codec)
-    if config.resolution % factor:
-        raise UserError(
-            f"resolution: {config.resolution}: {codec.name} needs a multiple of {factor}"
-        )
+    if (reason := table.fault(config)) is not None:
+        raise UserError(reason)
     if codec.kind in ("jpeg", "webp"):
-        budget = codec.bits(config.frames * config.resolution**2) // config.frames
-        return Lossy(codec, budget, context.machine.threads)
+        return Lossy(codec.kind, table.picture_bits(config), context.machine.threads)
     if codec.factor is not None:
         return _bicubic(codec.factor)
     return _pretrained(config, context)

@@ -19,6 +19,8 @@ from vitok_core.config import BaselineJob, CodecConfig
 DIFFUSERS = ("AutoencoderKL", "AutoencoderDC", "ConsistencyDecoderVAE")
 JIT = ("encoder.jit", "decoder.jit")
 WEIGHTS = "diffusion_pytorch_model"  # what diffusers calls a folder's weights, before any suffix
+SIDE_BITS = 16  # of JPEG and WebP: quality, size and chroma
+LEAST_BITS = 24 + SIDE_BITS  # of a picture in one colour
 LEAST_SIDE = 8  # px: JPEG and WebP may halve a picture down to this
 _TITLES = {"jpeg": "JPEG", "webp": "WebP"}
 
@@ -101,6 +103,26 @@ def title(codec: CodecConfig) -> str:
 def side_factor(codec: CodecConfig) -> int:
     """What must divide the resolution; 1 where anything does, or where only its code knows."""
     return codec.factor or (KNOWN[codec.name].factor if codec.name in KNOWN else 1)
+
+
+def fault(job: BaselineJob) -> str | None:
+    """Why no machine could run the job as it is, in words that begin with the field; None: it
+    can be run."""
+    codec, factor = job.codec, side_factor(job.codec)
+    if job.resolution % factor:
+        return f"resolution: {job.resolution}: the codec {codec.name} needs a multiple of {factor}"
+    bits = picture_bits(job)
+    if codec.kind in _TITLES and bits < LEAST_BITS:
+        return (
+            f"bits_per_value or bits_per_pixel: {title(codec)} gives a picture {bits} bits, one "
+            f"colour takes {LEAST_BITS}; raise it"
+        )
+    return None
+
+
+def picture_bits(job: BaselineJob) -> int:
+    """The budget of each picture; clips divide theirs among the frames."""
+    return job.codec.bits(job.frames * job.resolution**2) // job.frames
 
 
 def values(job: BaselineJob) -> int | None:

@@ -169,5 +169,12 @@ def test_bad_weights_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_size_that_does_not_fit_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="resolution: 32: bicubic-5 needs a multiple of 5"):
+    with pytest.raises(
+        UserError, match="resolution: 32: the codec bicubic-5 needs a multiple of 5"
+    ):
         run(tmp_path, {"name": "bicubic-5", "kind": "bicubic", "factor": 5})
+
+
+def test_a_budget_below_one_colour_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="JPEG 8 bits/value gives a picture 32 bits, one colour"):
+        run(tmp_path, {"name": "jpeg", "kind": "jpeg", "values": 4})

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 
 from vitok_core.baselines.count import CONFIGURATIONS, Count, count, resnet_autoencoder
 from vitok_core.baselines.table import KNOWN
 
-pytest.importorskip("diffusers", reason="pip install 'vitok-sweep[baselines]'")
-
+needs_diffusers = pytest.mark.skipif(
+    find_spec("diffusers") is None, reason="needs the extra baselines"
+)
 SD_PARAMETERS = 83_653_863  # as is well known
 
 
@@ -18,6 +20,7 @@ OWN = {name: known for name, known in KNOWN.items() if name not in ("sd-vae-ft-e
 
 
 @pytest.mark.slow
+@needs_diffusers
 @pytest.mark.parametrize("name", OWN)
 def test_the_table_holds_what_is_counted(name: str) -> None:
     known = KNOWN[name]
@@ -35,12 +38,11 @@ def test_the_rest_share_stable_diffusions_network() -> None:
         )
 
 
-@pytest.mark.slow
 def test_the_layers_of_cosmos_are_counted_as_diffusers_networks_are() -> None:
     """The same count of Stable Diffusion's VAE: of diffusers' network, and layer by layer."""
     by_layer = resnet_autoencoder(256, 1, 128, (128, 256, 512, 512), 3, 2, (8, 4))
     assert by_layer.parameters == SD_PARAMETERS == KNOWN["sd-vae"].parameters
-    assert by_layer.macs == pytest.approx(KNOWN["sd-vae"].macs[0], rel=1e-4)
+    assert by_layer.macs == KNOWN["sd-vae"].macs[0]
 
 
 def test_attention_grows_with_the_square_of_the_pixels() -> None:

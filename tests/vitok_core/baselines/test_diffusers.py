@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,10 @@ from vitok_core.context import Machine, Paths
 from vitok_core.data.images import open_source
 from vitok_core.data.sampler import EvalCrops
 
-diffusers = pytest.importorskip("diffusers", reason="pip install 'vitok-sweep[baselines]'")
+pytestmark = [
+    pytest.mark.slow,  # to import diffusers takes longer than to run it
+    pytest.mark.skipif(find_spec("diffusers") is None, reason="needs the extra baselines"),
+]
 
 SIDE, SAMPLES = 32, 3
 CROPS = EvalCrops(open_source("photos-tune", {}), SIDE, SAMPLES).samples(range(SAMPLES))
@@ -60,7 +65,7 @@ def by_diffusers(kind: str, model: Any, images: Tensor) -> Tensor:
 )
 def test_it_shows_what_diffusers_shows(kind: str, config: dict[str, Any], tmp_path: Path) -> None:
     torch.manual_seed(1)
-    model = getattr(diffusers, kind)(**config).eval()
+    model = getattr(import_module("diffusers"), kind)(**config).eval()
     model.save_pretrained(tmp_path / "weights")
     with torch.no_grad():
         shown = by_diffusers(kind, model, CROPS / 127.5 - 1)
