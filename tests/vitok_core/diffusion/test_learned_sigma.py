@@ -47,10 +47,12 @@ def test_the_last_step_is_scored_by_its_density() -> None:
     bar, times = ALPHA_BARS[0], torch.zeros(3)
     noised = bar.sqrt() * X + (1 - bar).sqrt() * NOISE
     guess = (noised - (1 - bar).sqrt() * PREDICTED) / bar.sqrt()
-    # At place 1 its variance is β; the posterior of the first step has none.
-    density = Normal(guess, BETAS[0].sqrt()).log_prob(X).mean((1, 2))
-    found = variational_bound(PREDICTED, torch.ones(SHAPE), X, NOISE, times)
-    torch.testing.assert_close(found, -density / math.log(2), rtol=1e-4, atol=1e-5)
+    # From β down to the posterior variance of the step before it, for its own posterior has none.
+    least = posterior(X, noised, 1).scale
+    for place, scale in ((1.0, BETAS[0].sqrt()), (-1.0, least)):
+        density = Normal(guess, scale).log_prob(X).mean((1, 2))
+        found = variational_bound(PREDICTED, torch.full(SHAPE, place), X, NOISE, times)
+        torch.testing.assert_close(found, -density / math.log(2), rtol=1e-4, atol=1e-5)
 
 
 def test_the_bound_is_zero_only_where_both_are_right() -> None:
