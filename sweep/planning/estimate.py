@@ -5,8 +5,9 @@ pass three times (forward, and a backward of twice that); a frozen perceptual ne
 forwards (original and reconstruction) and one backward of the same size (to its input alone).
 Stage 2 with a frozen encoder counts the encoder's forward once and the decoder three times; its
 discriminator eight forwards: on the reconstruction with a backward to its input for the tokenizer
-(2), and on both images with their backwards for itself (3 each). The optimizer, data loading, the
-R1 penalty and activation checkpointing's second forward are not counted.
+(2), and on both images with their backwards for itself (3 each). A generator's step is its forward
+pass three times: the latents are cached. The optimizer, data loading, the R1 penalty and activation
+checkpointing's second forward are not counted.
 
 Device-hours are an order of magnitude to plan by, not a promise: FLOPs / (peak × utilisation), on
 one device (a job on 8 devices takes an eighth of it in wall time). Where a rehearsal of true shapes
@@ -26,6 +27,10 @@ from vitok_core.config import (
     EvaluationConfig,
     FinetuneJob,
     FloorJob,
+    GenerateJob,
+    GeneratorConfig,
+    GeneratorJob,
+    LatentsJob,
     LossConfig,
     ProbeJob,
     ReconstructJob,
@@ -37,6 +42,7 @@ from vitok_core.cost import (
     decoder_macs,
     discriminator_macs,
     encoder_macs,
+    generator_macs,
     vgg16_macs,
 )
 from vitok_core.errors import UserError
@@ -121,10 +127,16 @@ _WHOLE_SET = {
     "imagenet1k-val": 50_000,
     "imagenet1k-train": 1_281_167,
     "coco2017-val": 5_000,
-    "photos-tune": 272,  # 16 crops per photo
+    "kinetics700-train": 536_000,
+    "photos-train": 816,  # 16 crops per photo
+    "photos-tune": 272,
     "photos-heldout": 256,
 }
 _OTHER_SET = 1_000
+
+# Seconds of one core for a picture, and more for each of its pixels: measured at 64 and 256 px, on
+# the core of the profile below.
+_CODEC_SECONDS = {"jpeg": (9e-3, 0.5e-6), "webp": (16e-3, 1.05e-6)}
 
 # Pixels a side of the image that a perceptual network's count is of.
 _NETWORK_INPUT = 224
@@ -190,10 +202,47 @@ def probe_flops(job: ProbeJob, macs: int) -> float:
 
 def baseline_flops(job: BaselineJob) -> float:
     """True FLOPs of a pretrained tokenizer and of scoring. What was not counted (codecs of the
-    user's own; JPEG, WebP, bicubic, which have no products) is left out."""
+    user's own) is left out; JPEG and WebP have `codec_hours`."""
     scoring = _comparing_macs(job.evaluation, job.resolution, job.frames)
     per_sample = (table.macs(job) or 0) + scoring
     return 2.0 * per_sample * samples(job.evaluation, job.dataset)
+
+
+def codec_hours(job: BaselineJob) -> float:
+    """Hours of one CPU core in which JPEG and WebP find the files that fit."""
+    fixed, per_pixel = _CODEC_SECONDS.get(job.codec.kind, (0.0, 0.0))
+    pictures = job.frames * samples(job.evaluation, job.dataset)
+    return pictures * (fixed + per_pixel * job.resolution**2) / 3600
+
+
+def latents_flops(job: LatentsJob, macs: int) -> float:
+    """True FLOPs of encoding a data set; `macs`: of one sample's encoder."""
+    n = samples(job, job.dataset)
+    return 2.0 * macs * n * (2 if job.flip else 1)
+
+
+def generator_flops(job: GeneratorJob, shape: Shape) -> float:
+    """True FLOPs of a generator's whole training on codes of that shape."""
+    macs = _generator_macs(job.generator, shape) * (1 + _BACKWARD)
+    return 2.0 * macs * job.train.batch * job.train.steps
+
+
+def generate_flops(job: GenerateJob, generator: GeneratorConfig, shape: Shape, macs: int) -> float:
+    """True FLOPs of drawing, decoding and scoring; guidance takes two forward passes a step.
+
+    Args:
+        macs: of one sample's decoder.
+    """
+    passes = 1 if job.cfg in (0, 1) else 2
+    passes *= 2 if job.sampling.solver == "heun" else 1
+    drawing = job.sampling.steps * passes * _generator_macs(generator, shape)
+    scoring = _scoring_macs(job.evaluation, job.frames)
+    return 2.0 * (drawing + macs + scoring) * job.sampling.samples
+
+
+def _generator_macs(config: GeneratorConfig, shape: Shape) -> int:
+    sigma = config.learned_sigma
+    return generator_macs(config.model, shape.tokens, shape.channels, learned_sigma=sigma)
 
 
 def device_hours(flops: float, on: Device, precision: str, training: bool) -> float:
@@ -228,7 +277,7 @@ def _comparing_macs(evaluation: EvaluationConfig, resolution: int, frames: int) 
     return _scoring_macs(evaluation, frames) + pairs
 
 
-def samples(given: EvaluationConfig | ProbeJob, dataset: str) -> int:
+def samples(given: EvaluationConfig | LatentsJob | ProbeJob, dataset: str) -> int:
     """How many images or clips of a data set a job looks at."""
     return given.samples or _WHOLE_SET.get(dataset, _OTHER_SET)
 
