@@ -25,7 +25,8 @@ def drawn_lpips(path: Path) -> lpips.LPIPS:
         for name, each in model.net.state_dict().items()
     }
     model.net.load_state_dict(state, assign=True)
-    heads = torch.load(Path(lpips.__file__).parent / "weights/v0.1/vgg.pth", weights_only=True)
+    beside = Path(lpips.__file__).parent / "weights/v0.1/vgg.pth"
+    heads = torch.load(beside, map_location="cpu", weights_only=True)
     for i, lin in enumerate(model.lins):
         lin.load_state_dict({"model.1.weight": heads[f"lin{i}.model.1.weight"]}, assign=True)
     model.scaling_layer = lpips.ScalingLayer()
