@@ -212,7 +212,8 @@ class _Jobs:
         return key
 
     def _probe(self, draft: Draft, parent: Parent, dataset: str) -> str:
-        data = draft.job.data
+        # It asks the code alone, which a stage 2 of the decoder leaves as it is.
+        parent, data = parent.encoder or parent, draft.job.data
         job = ProbeJob(
             dataset=dataset,
             version=data_set(dataset).version,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 from sweepfiles import SMALL, replaced, write
 
 from sweep.planning.plan import full_config, plan_file
@@ -12,9 +14,11 @@ from sweep.planning.preflight import faults, feature_networks, missing, perceptu
 from sweep.rehearsal.shrink import Shrinking
 from sweep.rehearsal.standins import equipped
 from sweep.site import Site
+from sweep.spec.schema import sweep_schema
 from vitok_core.config import EvaluationConfig, ProbeJob, ReconstructJob, TokenizerJob
 from vitok_core.errors import UserError
 
+VALIDATOR = jsonschema.Draft202012Validator(sweep_schema())
 PROBED = SMALL.replace("axes:", "evaluation: {samples: 51}\naxes:") + "  - probe: [photos-tune]\n"
 
 
@@ -31,6 +35,21 @@ def test_every_point_is_probed_after_its_training(tmp_path: Path) -> None:
         assert probe.train_flops == 0
     assert missing(plan, Site()) == []
     assert feature_networks(plan) == []  # it scores by none
+
+
+def test_a_stage_2_of_the_decoder_leaves_the_code_to_one_probe(tmp_path: Path) -> None:
+    after = "  - train: stage2\n  - probe: [photos-tune]\n"
+    sections = "finetune: {{steps: 8, batch: 4, scope: {}}}\naxes:"
+    for scope, probes in (("decoder", 1), ("full", 2)):
+        text = PROBED.replace("axes:", sections.format(scope)) + after
+        VALIDATOR.validate(yaml.safe_load(text))
+        plan = plan_file(write(tmp_path, text))
+        jobs = {job.id: job for job in plan.jobs}
+        for point in plan.points:
+            found = [jobs[each] for each in point.jobs if jobs[each].kind == "probe"]
+            assert len(found) == probes
+            parents = [jobs[each.parents[0]].kind for each in found]
+            assert parents == ["tokenizer", "finetune"][:probes]
 
 
 def test_another_number_of_samples_is_another_job(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ FLIP_PROTOCOL = f"mirrored picture against the mirrored code; {_SCALE}"
 def probe(config: ProbeJob, context: Context) -> None:
     """Report `probe_accuracy`, `shift_error` and `flip_error` of the parent tokenizer's codes.
 
-    The errors are of codes whose tokens stand on the tubelets' grid, at least two abreast.
+    The errors are of codes whose tokens stand on the tubelets' grid, at least two abreast. The
+    averaged codes are held, 16·c numbers a sample: a closed form needs them together.
 
     Raises:
         UserError: a data set of one class.

