@@ -289,6 +289,14 @@ def test_floats_are_rounded_and_must_be_numbers(crops: EvalCrops, tmp_path: Path
         score(crops, lambda images: images * torch.nan, "d", "f", PIXELS, context)
 
 
+def test_reconstructions_of_another_size(crops: EvalCrops, tmp_path: Path) -> None:
+    context = RecordingContext(tmp_path)
+    with pytest.raises(
+        UserError, match=r"gives \(20, 3, 31, 32\) for originals of \(20, 3, 32, 32\)"
+    ):
+        score(crops, lambda images: images[..., 1:, :], "d", "f", PIXELS, context)
+
+
 def test_features_that_are_no_numbers(
     crops: EvalCrops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
