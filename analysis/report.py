@@ -21,6 +21,7 @@ from analysis.floor import (
     differences,
 )
 from analysis.frames import Results
+from analysis.guidance import guidance
 from analysis.writing import Unwritable, put
 from vitok_core.errors import UserError
 
@@ -69,6 +70,7 @@ class Overview:
     floor: list[AgainstFloor]
     differences: pl.DataFrame
     codecs: list[AgainstCodec]
+    guidance: pl.DataFrame
     notes: tuple[str, ...]
 
     def record(self) -> dict[str, Any]:
@@ -79,6 +81,7 @@ class Overview:
             "floor": [one.record() for one in self.floor],
             "floor_points": points,
             "codecs": [one.record() for one in self.codecs],
+            "guidance": self.guidance.to_dicts(),
             "notes": list(self.notes),
         }
 
@@ -163,7 +166,7 @@ def overview(results: Results, *, datasets: Sequence[str] = ()) -> Overview:
     kinds = results.measurements["kind"].unique()
     fits: list[LineFit] = []
     notes: list[str] = []
-    floors = codecs = results.measurements.clear()
+    floors = sampled = codecs = results.measurements.clear()
     if "generate" not in kinds or "reconstruct" in kinds or "floor" in kinds:
         seen = select(results, datasets=datasets)
         floors, notes = seen.frame, list(seen.notes)
@@ -173,9 +176,12 @@ def overview(results: Results, *, datasets: Sequence[str] = ()) -> Overview:
     if "generate" in kinds:
         made = select(results, kind="generate")
         notes += made.notes
+        sampled = made.distinct
         fits += _lines(made.distinct, Line("quadratic"))
     rivals = against_codecs(pl.concat([floors, codecs]))
-    return Overview(fits, against_floor(floors), differences(floors), rivals, tuple(notes))
+    return Overview(
+        fits, against_floor(floors), differences(floors), rivals, guidance(sampled), tuple(notes)
+    )
 
 
 def _lines(measurements: pl.DataFrame, wanted: Line) -> list[LineFit]:

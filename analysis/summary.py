@@ -91,6 +91,26 @@ def point_table(differences: pl.DataFrame) -> str:
     return "\n\n".join(tables)
 
 
+def guidance_table(found: pl.DataFrame) -> str:
+    """Each configuration at every scale of CFG that it was sampled at, the best one marked."""
+    tables = []
+    keys = ["dataset", "generator", "metric"]
+    for (dataset, generator, name), rows in found.group_by(keys, maintain_order=True):
+        scales = sorted({scale for each in rows["scales"] for scale in each})
+        sizes = ["p", "c", "E"]
+        sizes += [each for each in ("encoder", "decoder") if rows[each].n_unique() > 1]
+        header = [*sizes, *(f"CFG {scale:g}" for scale in scales), "best CFG"]
+        body = []
+        for row in rows.to_dicts():
+            values = dict(zip(row["scales"], row["values"], strict=True))
+            shown = [number(values[scale]) if scale in values else "–" for scale in scales]
+            size = [str(row[each]) for each in sizes]
+            body.append([*size, *shown, f"{row['best_scale']:g}"])
+        of = f"{name}{metric(str(name)).arrow}, {dataset}, {generator or 'paper'}"
+        tables.append(f"Guidance (CFG 1: none): {of}\n{_aligned(header, body, left=set())}")
+    return "\n\n".join(tables)
+
+
 def signed(value: float | None) -> str:
     """A difference, its sign always written."""
     if value is None or math.isnan(value):

@@ -431,6 +431,9 @@ class GeneratorConfig(Science):
         description="channel: codes are scaled to mean 0 and variance 1 per channel; none: as they "
         "are (released code)",
     )
+    classes: Literal[1] | None = Field(
+        None, description="null: the data's own classes; 1: none, all samples are of one class"
+    )
 
     @model_validator(mode="after")
     def _noise_alone_has_a_variance(self) -> GeneratorConfig:
@@ -474,6 +477,9 @@ class LatentsJob(Science):
     frames: Positive = 1
     fps: float | None = Field(None, gt=0, description=FPS)
     flip: bool = Field(True, description="the mirror image of each sample too")
+    samples: Positive | None = Field(
+        None, description="how many are encoded, as an evaluation takes them; null: the whole set"
+    )
 
 
 class GeneratorJob(Science):

@@ -9,7 +9,9 @@ from vitok_core.config import (
     BaselineJob,
     FinetuneJob,
     FloorJob,
+    GenerateJob,
     GeneratorJob,
+    LatentsJob,
     ProbeJob,
     ReconstructJob,
     TokenizerJob,
@@ -59,8 +61,22 @@ def probe(config: ProbeJob, context: Context) -> None:
     run(config, context)
 
 
+def latents(config: LatentsJob, context: Context) -> None:
+    """Encode a data set with the parent tokenizer, for generators to train on."""
+    from vitok_core.diffusion.encode import latents as run
+
+    run(config, context)
+
+
 def generator(config: GeneratorJob, context: Context) -> None:
     """Train a generator on the parent's cached latents."""
     from vitok_core.training.generator import train_generator
 
     train_generator(config, context)
+
+
+def generate(config: GenerateJob, context: Context) -> None:
+    """Draw samples from the parent generator, decode and score them."""
+    from vitok_core.diffusion.generate import generate as run
+
+    run(config, context)

@@ -167,7 +167,7 @@ def used(config: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     data = config.get("data", {})
     for name, version in (
         (data.get("name"), data.get("version", "")),
-        (config.get("dataset"), config.get("version", "")),
+        (config.get("dataset", config.get("reference")), config.get("version", "")),
     ):
         key = re.fullmatch(rf".*\+([0-9a-f]{{{KEY_DIGITS}}})", version)
         if name and key:

@@ -57,18 +57,19 @@ def _processes(job: PlannedJob) -> Iterator[str]:
             f"{place}.{field}: {getattr(given, field)}: {job.kind} jobs run as one process; set "
             f"{place}.{field}=1"
         )
-    batch = _batch(job)
-    if batch is not None and batch % given.world:
+    section, batch = _batch(job)
+    if batch % given.world:
         yield (
-            f"train.batch: {batch} does not divide by the {given.world} processes of {place} "
+            f"{section}.batch: {batch} does not divide by the {given.world} processes of {place} "
             f"({given.nodes} nodes × {given.per_node}); change one of them"
         )
 
 
-def _batch(job: PlannedJob) -> int | None:
-    """The global batch of a training job."""
-    train = job.config.get("train") or job.config.get("finetune") or {}
-    return train.get("batch")
+def _batch(job: PlannedJob) -> tuple[str, int]:
+    """The section that gives a training job's global batch, and the batch; 0: there is none."""
+    section = "finetune" if job.kind == "finetune" else "train"
+    named = "generator_train" if job.kind == "generator" else section
+    return named, job.config.get(section, {}).get("batch", 0)
 
 
 def _uncounted_gpus(job: PlannedJob) -> str | None:
@@ -137,7 +138,9 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
             "evaluation.samples: 1: a Fréchet distance needs at least 2 images; or set "
             "evaluation.networks: []"
         )
-    if shape["resolution"] < _LEAST_RESOLUTION:
+    if evaluation.networks and job.config.get("sampling", {}).get("samples") == 1:
+        yield "sampling.samples: 1: a Fréchet distance needs at least 2 images"
+    if shape["resolution"] < _LEAST_RESOLUTION and job.kind != "generate":
         yield (
             f"data.resolution: {shape['resolution']}: SSIM's window needs images of at least "
             f"{_LEAST_RESOLUTION} px"
@@ -161,6 +164,7 @@ def _unscored(job: PlannedJob, resolution: int, frames: int) -> Iterator[str]:
 
 
 def _scores(job: PlannedJob) -> bool:
+    """Whether it evaluates: some kinds only read their data set."""
     return "evaluation" in KINDS[job.kind].config.model_fields
 
 
@@ -172,8 +176,9 @@ def data_sets(plan: Plan) -> list[str]:
 def _data_sets(job: PlannedJob) -> Iterator[str]:
     if "data" in job.config:
         yield job.config["data"]["name"]
-    if "dataset" in job.config:
-        yield job.config["dataset"]
+    for field in ("dataset", "reference"):
+        if field in job.config:
+            yield job.config[field]
 
 
 def perceptual_networks(plan: Plan) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from sweep.spec.fields import tower_name
 from vitok_core.config import (
@@ -10,11 +11,12 @@ from vitok_core.config import (
     CodecConfig,
     FinetuneJob,
     GanConfig,
+    GeneratorConfig,
     ReconstructJob,
     TokenizerConfig,
 )
 from vitok_core.cost import Shape
-from vitok_core.variants import Tower
+from vitok_core.variants import DIT_SIZES, SIZES, Tower
 
 
 def code_slug(shape: Shape) -> str:
@@ -68,6 +70,21 @@ def baseline_slug(job: BaselineJob) -> str:
     return "-".join([*parts, f"{frames}{job.resolution}p", job.dataset])
 
 
-def _tower_slug(tower: Tower) -> str:
-    name = tower_name(tower)
+def generator_slug(generator: GeneratorConfig, data: str | None = None) -> str:
+    """`DiT-L`, of another objective `DiT-L-flow`; what it learned from, where that is other data
+    than its tokenizer's."""
+    parts = [_tower_slug(generator.model, DIT_SIZES)]
+    if generator.objective != "noise":
+        parts.append(generator.objective)
+    if generator.learned_sigma:
+        parts.append("sigma")
+    if generator.normalize == "none":
+        parts.append("raw")
+    if generator.classes == 1:
+        parts.append("unconditional")
+    return "-".join([*parts, *([data] if data else [])])
+
+
+def _tower_slug(tower: Tower, sizes: Mapping[str, Tower] = SIZES) -> str:
+    name = tower_name(tower, sizes)
     return f"{tower.width}x{tower.blocks}" if name.startswith("w") else name

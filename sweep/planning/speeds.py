@@ -19,6 +19,9 @@ from vitok_core.config import (
     BaselineJob,
     FinetuneJob,
     FloorJob,
+    GenerateJob,
+    GeneratorJob,
+    LatentsJob,
     ProbeJob,
     ReconstructJob,
     TokenizerJob,
@@ -31,6 +34,7 @@ _IDLE: Mapping[str, frozenset[str]] = {
     ),
     "gan": frozenset({"start", "ramp", "disc_lr", "disc_warmup"}),
     "evaluation": frozenset({"samples"}),
+    "sampling": frozenset({"samples", "classes"}),
 }
 _SECTIONS = {"finetune": _IDLE["train"], **_IDLE}
 _DROPPED = frozenset({"seed", "step", "samples"})
@@ -109,12 +113,14 @@ def _working(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _samples(job: PlannedJob) -> int:
     config = full_config(job.kind, job.config)
-    if isinstance(config, TokenizerJob):
+    if isinstance(config, TokenizerJob | GeneratorJob):
         return config.train.batch * config.train.steps
     if isinstance(config, FinetuneJob):
         return config.finetune.batch * config.finetune.steps
-    assert isinstance(config, ReconstructJob | FloorJob | BaselineJob | ProbeJob)
-    asked = config.samples if isinstance(config, ProbeJob) else config.evaluation.samples
+    if isinstance(config, GenerateJob):
+        return config.sampling.samples
+    assert isinstance(config, ReconstructJob | FloorJob | BaselineJob | ProbeJob | LatentsJob)
+    asked = config if isinstance(config, ProbeJob | LatentsJob) else config.evaluation
     return samples(asked, config.dataset)
 
 

@@ -22,8 +22,12 @@ from vitok_core.config import (
     FinetuneJob,
     FloorJob,
     GanConfig,
+    GenerateJob,
+    GeneratorJob,
+    LatentsJob,
     ProbeJob,
     ReconstructJob,
+    SamplingConfig,
     Science,
     TokenizerConfig,
     TokenizerJob,
@@ -43,6 +47,7 @@ _BATCH = 4  # the discriminator compares clips in groups of four
 _SAMPLES = 4  # precision and recall need as many
 _REAL_SAMPLES = 192  # three batches of a scoring
 _DISCRIMINATOR = 8  # channels
+_SAMPLER_STEPS, _REAL_SAMPLER_STEPS = 3, 10
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,11 @@ class Shrinking:
             return self._probe(config, trained), None
         if isinstance(config, FloorJob):
             return self._floor(config), None
+        if isinstance(config, LatentsJob | GenerateJob):
+            assert trained is not None  # as above
+            return self._of_codes(config, trained), trained
+        if isinstance(config, GeneratorJob):
+            return self._generator(config), trained
         if isinstance(config, BaselineJob):
             return self._baseline(config), None
         raise TypeError(f"no rule for a rehearsal of {type(config).__name__}")
@@ -107,6 +117,26 @@ class Shrinking:
     def _floor(self, config: FloorJob) -> FloorJob:
         data = self._data(config.data, config.patch, config.stride)
         return replaced(config, data=data, evaluation=self._evaluation(config.evaluation))
+
+    def _of_codes(self, config: LatentsJob | GenerateJob, trained: Trained) -> Science:
+        size = {"resolution": trained.shape.resolution, "frames": trained.shape.frames}
+        if isinstance(config, LatentsJob):
+            # Several batches of a generator, and a class or two.
+            most = 4 * _SAMPLES if self.small else _REAL_SAMPLES
+            return replaced(config, **size, samples=min(config.samples or most, most))
+        sampling, evaluation = self._sampling(config.sampling), self._evaluation(config.evaluation)
+        return replaced(config, **size, sampling=sampling, evaluation=evaluation, seed=0)
+
+    def _generator(self, config: GeneratorJob) -> GeneratorJob:
+        generator = config.generator
+        if self.small:
+            generator = replaced(generator, model=_small_tower(generator.model, 0))
+        return replaced(config, generator=generator, train=self._train(config.train), seed=0)
+
+    def _sampling(self, sampling: SamplingConfig) -> SamplingConfig:
+        most = (_SAMPLES, _SAMPLER_STEPS) if self.small else (_REAL_SAMPLES, _REAL_SAMPLER_STEPS)
+        samples, steps = min(sampling.samples, most[0]), min(sampling.steps, most[1])
+        return replaced(sampling, samples=samples, steps=steps)
 
     def _baseline(self, config: BaselineJob) -> BaselineJob:
         """The budget stays: it is then ample, and bisection asks for as many files."""

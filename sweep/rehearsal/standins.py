@@ -24,6 +24,7 @@ from vitok_core.data import sources
 from vitok_core.metrics import networks
 
 DRAWN = "synthetic"
+_NAMED = ("dataset", "reference")  # fields that name a data set
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ def equipped(config: Science, site: Site) -> Equipped:
     data = getattr(config, "data", None)
     if data is not None and data.name in drawn:
         changes["data"] = replaced(data, name=DRAWN, version=version)
-    if getattr(config, "dataset", None) in drawn:
-        changes |= {"dataset": DRAWN, "version": version}
+    for field in _NAMED:
+        if getattr(config, field, None) in drawn:
+            changes |= {field: DRAWN, "version": version}
     if isinstance(config, TokenizerJob | FinetuneJob) and config.loss.perceptual in lacks:
         changes["loss"] = replaced(config.loss, perceptual=None, perceptual_weight=0.0)
     scored = getattr(config, "evaluation", None)
@@ -78,7 +80,7 @@ def _data_sets(config: Science, site: Site) -> dict[str, str]:
     """The data sets of the job that this machine has no place for, with the reason."""
     data = getattr(config, "data", None)
     names = [data.name] if data is not None else []
-    names += [config.dataset] if hasattr(config, "dataset") else []
+    names += [getattr(config, field) for field in _NAMED if hasattr(config, field)]
     found = {}
     for name in names:
         reason = sources.missing(name, site.data)

@@ -8,6 +8,7 @@ stages:
   - floor: [imagenet1k-val]
   - probe: [imagenet1k-val]
   - baseline: {codecs: [jpeg, sd-vae], data: [imagenet1k-val]}
+  - generate: {model: DiT-L, cfg: [1.5, 3.0]}
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sweep.spec.codecs import Codec, read_codec
-from sweep.spec.fields import check_data_set
+from sweep.spec.fields import GENERATION, STAGE2, Sizes, check_data_set
+from sweep.spec.generating import Generation, read_generation
 from sweep.spec.lists import items_of
 from sweep.spec.problems import Mark, Problems, nearest, shown
 from sweep.spec.scalars import LARGEST
 from sweep.spec.yamlfile import Node
+from vitok_core.variants import SIZES
 
 TRAINED = ("stage1", "stage2")
 ON_DATA = ("reconstruct", "floor", "probe")
-OF_TOKENIZER = ("reconstruct", "probe")  # of the nearest train stage before
-STAGES = ("train", *ON_DATA, "baseline")
+OF_TOKENIZER = ("reconstruct", "probe", "generate")  # of the nearest train stage before
+STAGES = ("train", *ON_DATA, "baseline", "generate")
 NUMBERS = ("lengths", "steps")  # of a reconstruct stage, beside its `data`
 
 
@@ -47,6 +50,7 @@ class Stage:
     `lengths` and `steps` of a `reconstruct` are the kept code lengths (none: the whole code) and
     the milestones of the nearest train stage before it that are scored besides its final weights.
     `codecs` are what a `baseline` runs on its data sets.
+    A `generate` has its `generation`, and its guidance scales as arguments.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Stage:
     lengths: Numbers = _NONE
     steps: Numbers = _NONE
     codecs: tuple[Codec, ...] = ()
+    generation: Generation | None = None
 
 
 def trains(stages: tuple[Stage, ...], stage: str) -> bool:
@@ -62,13 +67,26 @@ def trains(stages: tuple[Stage, ...], stage: str) -> bool:
     return any(each.name == "train" and stage in each.arguments for each in stages)
 
 
-def read_stages(node: Node, place: str, problems: Problems) -> tuple[Stage, ...]:
+def generations(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """The `generate` stages among them."""
+    return tuple(each for each in stages if each.name == "generate")
+
+
+def idle_sections(stages: tuple[Stage, ...]) -> tuple[str, ...]:
+    """The sections that points with these stages have no use for."""
+    stage2 = () if trains(stages, "stage2") else STAGE2
+    return (*stage2, *(() if generations(stages) else GENERATION))
+
+
+def read_stages(
+    node: Node, place: str, problems: Problems, sizes: Sizes = SIZES
+) -> tuple[Stage, ...]:
     """The list of stages; empty where one cannot be read, which is told of."""
     if not node.is_list or not node.value:
         message = f"expected a list of stages ({', '.join(STAGES)}), got {shown(node.plain())}"
         problems.add(node.mark, place, message)
         return ()
-    read = [_stage(entry, place, problems) for entry in node.value]
+    read = [_stage(entry, place, problems, sizes) for entry in node.value]
     stages = tuple(stage for stage in read if stage is not None)
     if len(stages) < len(read):
         return ()  # what it stands for is not missed a second time
@@ -76,7 +94,7 @@ def read_stages(node: Node, place: str, problems: Problems) -> tuple[Stage, ...]
     return stages
 
 
-def _stage(entry: Node, place: str, problems: Problems) -> Stage | None:
+def _stage(entry: Node, place: str, problems: Problems, sizes: Sizes) -> Stage | None:
     if not entry.is_map or len(entry.value) != 1:
         message = (
             f"expected one `stage: argument`, such as train: stage1, got {shown(entry.plain())}"
@@ -91,6 +109,8 @@ def _stage(entry: Node, place: str, problems: Problems) -> Stage | None:
         return _train(argument, place, problems)
     if name == "baseline":
         return _baseline(argument, f"{place}.{name}", problems)
+    if name == "generate":
+        return _generate(argument, f"{place}.{name}", problems, sizes)
     if name == "reconstruct" and argument.is_map:
         return _reconstruct(argument, f"{place}.{name}", problems)
     return _on_data(name, argument, f"{place}.{name}", problems)
@@ -156,6 +176,14 @@ def _codecs(node: Node, place: str, problems: Problems) -> tuple[Codec, ...]:
     return tuple(found)
 
 
+def _generate(argument: Node, place: str, problems: Problems, sizes: Sizes) -> Stage | None:
+    generation = read_generation(argument, place, sizes, problems)
+    if generation is None:
+        return None
+    scales = tuple(f"cfg {scale:g}" for scale in generation.cfg)
+    return Stage("generate", scales, argument.mark, generation=generation)
+
+
 def _numbers(node: Node | None, place: str, problems: Problems) -> Numbers:
     if node is None:
         return _NONE
@@ -195,6 +223,7 @@ def _on_data(name: str, argument: Node, field: str, problems: Problems) -> Stage
 _NEEDED = {
     "reconstruct": "needs a `train: stage1` before it: a reconstruction needs a tokenizer",
     "probe": "needs a `train: stage1` before it: it asks a tokenizer's codes",
+    "generate": "needs a `train: stage1` before it: a generator learns a tokenizer's codes",
     "train": "stage2 needs a `train: stage1` before it: it fine-tunes that tokenizer",
 }
 
@@ -212,7 +241,7 @@ def _check_order(stages: tuple[Stage, ...], place: str, problems: Problems) -> N
         for argument in stage.arguments:
             key = (
                 stage.name, argument, scored, stage.lengths.values, stage.steps.values,
-                stage.codecs,
+                stage.codecs, stage.generation and stage.generation.generator,
             )  # fmt: skip
             if key in seen:
                 message = f"{stage.name}: {argument} stands twice in the stages"

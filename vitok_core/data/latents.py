@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -44,14 +43,10 @@ def shard_samples(tokens: int, channels: int, flip: bool) -> int:
     return max(1, min(_SHARD_SAMPLES, _SHARD_BYTES // each))
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """Some samples' posteriors, in order.
+class Encoded(NamedTuple):
+    """Some samples' posteriors (n, l, c), in order, and their classes (n,) int64.
 
-    Attributes:
-        mean, logvar: (n, l, c).
-        label: (n,) int64, each sample's class.
-        mean_flip, logvar_flip: of the mirror images; None: not cached.
+    `mean_flip` and `logvar_flip` are those of the mirror images; None: not cached.
     """
 
     mean: Tensor
@@ -126,7 +121,7 @@ class LatentWriter:
             "format": FORMAT,
             "n": sum(shard["n"] for shard in filled),
             **{key: filled[0][key] for key in ("tokens", "channels", "flip")},
-            "classes": len(counts),
+            "classes": sum(count > 0 for count in counts),
             "class_counts": counts,
             "channel_mean": mean,
             "channel_std": std,
@@ -205,8 +200,8 @@ class LatentSet:
     Attributes:
         tokens, channels: l and c of a code.
         grid: of its tubelets (t, h, w); (l,) where its tokens are latent.
-        classes: how many there are; 1: a generator without classes.
-        present: the classes that have samples.
+        classes: how many there are; those that no sample has are not counted, and the others are
+            numbered without gaps.
         mean, std: (c,) float32, of samples of the posterior.
         about: all of `latents.json`.
 
@@ -235,15 +230,17 @@ class LatentSet:
             torch.tensor(self.about[name], dtype=torch.float32)
             for name in ("channel_mean", "channel_std")
         )
-        if classes is None and self.about["classes"] == 1:
+        counts = self.about["class_counts"]
+        present = [label for label, count in enumerate(counts) if count]
+        if classes is None and len(present) == 1:
             raise UserError(
                 f"{folder}: the data set {self.about.get('dataset', '')} has no classes; set "
                 "generator.classes=1, or encode data with classes"
             )
-        self._labelled = classes is None
-        self.classes = int(self.about["classes"]) if classes is None else classes
-        counts = self.about["class_counts"] if self._labelled else [len(self)]
-        self.present = [label for label, count in enumerate(counts) if count]
+        self.classes = len(present) if classes is None else classes
+        self._class_of = torch.zeros(len(counts), dtype=torch.int64)
+        if classes is None:
+            self._class_of[present] = torch.arange(len(present))
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -272,10 +269,9 @@ class LatentSet:
 
     def labels(self, rows: Sequence[int]) -> Tensor:
         """Classes (n,) int64 of samples by their number in the set."""
-        if not self._labelled:
-            return torch.zeros(len(rows), dtype=torch.int64)
         places = [self._place(row) for row in rows]
-        return torch.stack([self._open(shard)["label"][place] for shard, place in places])
+        labels = torch.stack([self._open(shard)["label"][place] for shard, place in places])
+        return self._class_of[labels]
 
     def __getstate__(self) -> dict[str, Any]:
         # Open files stay with their process.
@@ -284,7 +280,7 @@ class LatentSet:
     def _open(self, shard: int) -> dict[str, Any]:
         """A shard's labels and, on disk still, its codes."""
         if shard not in self._opened:
-            file = safe_open(self._files[shard], framework="pt")
+            file: Any = safe_open(self._files[shard], framework="pt")
             names = [f"{name}{view}" for name in ("mean", "logvar") for view in self._views]
             slices = {name: file.get_slice(name) for name in names}
             self._opened[shard] = {**slices, "label": file.get_tensor("label")}

@@ -63,6 +63,11 @@ class DataSet:
     media: Media = "images"
 
     @property
+    def has_classes(self) -> bool:
+        """Whether its samples have classes, as far as it is known before it is opened."""
+        return self.layout != "flat"
+
+    @property
     def expected(self) -> str:
         """The layout in words, for messages."""
         layouts = {"class-folders": _CLASS_FOLDERS, "flat": _FLAT}

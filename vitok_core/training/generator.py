@@ -50,7 +50,7 @@ class GeneratorStage:
         self.config, train = config, config.train
         world = enter(train, context, world)
         (parent,) = context.parents
-        latents = LatentSet(latents_folder(parent.folder))
+        latents = LatentSet(latents_folder(parent.folder), config.generator.classes)
         self.run = Run(config, train, context, world, TrainLatents(latents, config.seed))
         self.model = place(initial_model(config, latents), self.run)
         self.objective = objective_of(config.generator, self.model.code_shape)

@@ -138,7 +138,17 @@ def test_samples_that_could_not_be_read_are_left_out(tmp_path: Path) -> None:
     latents = LatentSet(tmp_path)
     assert len(latents) == 3
     assert latents.labels([0, 1, 2]).tolist() == [0, 1, 0]
-    assert latents.present == [0, 1]
+    assert latents.classes == 2
+
+
+def test_classes_that_no_sample_has_are_not_counted(tmp_path: Path) -> None:
+    writer = LatentWriter(tmp_path, {})
+    codes = encoded(0, 4)
+    writer.write(0, Encoded(codes.mean, codes.logvar, torch.tensor([7, 2, 9, 2])))
+    writer.finish(ABOUT)
+    latents = LatentSet(tmp_path)
+    assert latents.classes == latents.about["classes"] == 3
+    assert latents.labels([0, 1, 2, 3]).tolist() == [1, 0, 2, 0]
 
 
 def test_shards_stay_within_their_size() -> None:
