@@ -113,9 +113,7 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
         for name in _data_sets(job):
             if sources.data_set(name).media != "videos":
                 yield f"data.frames: {shape['frames']}: {name} holds images; {_VIDEO_REMEDY}"
-    for name in _data_sets(job):
-        if sources.data_set(name).kind == "statistics":
-            yield f"data set {name}: holds statistics and no images; it is for references"
+    yield from _statistics(job)
     if job.kind == "probe" and sources.data_set(job.config["dataset"]).layout == "flat":
         yield (
             f"stages.probe: {job.config['dataset']} is one flat folder without classes, and a "
@@ -141,6 +139,30 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
             f"data.resolution: {shape['resolution']}: SSIM's window needs images of at least "
             f"{_LEAST_RESOLUTION} px"
         )
+
+
+def _statistics(job: PlannedJob) -> Iterator[str]:
+    """What statistics cannot do that stand for a data set, or for a set of references."""
+    reference = job.config.get("reference")
+    for name in _data_sets(job):
+        if sources.data_set(name).kind != "statistics":
+            continue
+        if name != reference:
+            yield f"data set {name}: holds statistics and no images; it is for references"
+            continue
+        evaluation = EvaluationConfig.model_validate(job.config.get("evaluation", {}))
+        alien = [each for each in evaluation.networks if not networks.NETWORKS[each].standard]
+        for field, asked in (
+            ("networks", alien),
+            ("scores", evaluation.scores),
+            ("video", evaluation.video),
+        ):
+            if asked:
+                yield (
+                    f"evaluation.{field}: {', '.join(asked)}: the reference {name} holds "
+                    "statistics of inception-2015 alone; leave it out, or name a reference of "
+                    "images"
+                )
 
 
 def _unscored(job: PlannedJob, resolution: int, frames: int) -> Iterator[str]:

@@ -85,7 +85,11 @@ def _data_sets(config: Science, site: Site) -> dict[str, str]:
     for name in names:
         reason = sources.missing(name, site.data)
         known = sources.data_set(name)
-        if reason is not None and name not in site.data and known.kind in ("folder", "scenes"):
+        if (
+            reason is not None
+            and name not in site.data
+            and known.kind in ("folder", "scenes", "statistics")
+        ):
             found[name] = f"drawn data stand in for {reason.removeprefix('data set ')}"
     return found
 

@@ -195,6 +195,16 @@ def test_what_is_missing_is_said_before_it_runs(tmp_path: Path) -> None:
     assert line.startswith("sampling.samples: 1: a Fréchet distance needs")
 
 
+def test_statistics_as_a_reference(tmp_path: Path) -> None:
+    text = PLAIN.replace("reference: photos-heldout", "reference: adm-imagenet256")
+    assert faults(plan_file(write(tmp_path, text), ["evaluation.networks=[inception-2015]"])) == []
+    (line,) = faults(plan_file(write(tmp_path, text)))
+    assert line.startswith("evaluation.networks: efficientnet-lite0: the reference adm-imagenet256")
+    sets = ["evaluation.networks=[inception-2015]", "evaluation.scores=[kid]"]
+    (line,) = faults(plan_file(write(tmp_path, text), sets))
+    assert line.startswith("evaluation.scores: kid: the reference adm-imagenet256 holds")
+
+
 @pytest.mark.parametrize(
     ("sets", "said"),
     [

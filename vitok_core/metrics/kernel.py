@@ -31,7 +31,7 @@ def kid_protocol(n: int, references: int, paired: bool) -> str:
     return f"U-statistic, mean of {SUBSETS} subsets of {subset}"
 
 
-def kid(x: Features, y: Features, paired: bool) -> float:
+def kid(x: Features, y: Features, paired: bool, subsets: int = SUBSETS) -> float:
     """KID between x (n, d) and y (m, d): over all pairs of small sets, else torch-fidelity's mean
     over subsets of 1,000.
 
@@ -44,7 +44,7 @@ def kid(x: Features, y: Features, paired: bool) -> float:
     random = np.random.RandomState(SUBSET_SEED)
     size = min(SUBSET, len(x), len(y))
     values = []
-    for _ in range(SUBSETS):
+    for _ in range(subsets):
         chosen = (random.choice(len(each), size, replace=False) for each in (x, y))
         values.append(_unbiased(_rows(x, next(chosen)), _rows(y, next(chosen)), False))
     return float(np.mean(values))
@@ -69,8 +69,8 @@ def _unbiased(x: NDArray[np.float64], y: NDArray[np.float64], paired: bool) -> f
 
 
 def _cubic(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    kernel: NDArray[np.float64] = (x @ y.T / x.shape[1] + 1.0) ** 3
-    return kernel
+    kernel: NDArray[np.float64] = x @ y.T / x.shape[1] + 1.0
+    return kernel * kernel * kernel  # many times faster than a power
 
 
 def _off_diagonal(kernel: NDArray[np.float64]) -> float:

@@ -60,6 +60,11 @@ def score(
     pairs = comparisons(evaluation, context)
     for done, samples in batches(crops, context):
         rebuilt = rebuild(samples)
+        if rebuilt.shape != samples.shape:
+            raise UserError(
+                f"the model gives {tuple(rebuilt.shape)} for originals of {tuple(samples.shape)}; "
+                "a reconstruction has its original's size"
+            )
         pair = as_images(samples), as_images(eight_bits(rebuilt))
         for each in pairs:
             each.add(*pair)

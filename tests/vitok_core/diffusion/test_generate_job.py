@@ -17,7 +17,7 @@ from recording import RecordingContext
 
 from vitok_core import jobs
 from vitok_core.config import GenerateJob, SamplingConfig
-from vitok_core.context import Machine, Parent
+from vitok_core.context import Machine, Parent, Paths
 from vitok_core.diffusion import generate as module
 from vitok_core.diffusion.generate import classes_of
 from vitok_core.errors import Stopped
@@ -60,6 +60,22 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
 
     monkeypatch.setattr(module, "score_generated", score)
     return found
+
+
+def test_statistics_stand_for_the_reference_set(
+    tmp_path: Path, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "adm.npz"
+    path.write_bytes(b"statistics")
+    context = chain.context(tmp_path / "job", paths=Paths(data={"adm-imagenet256": str(path)}))
+    given: list[Any] = []
+    monkeypatch.setattr(module, "score_generated", lambda *values: given.extend(values))
+    jobs.generate(job(reference="adm-imagenet256"), context)
+    assert given[3:5] == [path, "adm-imagenet256@1"]
+    ((_, _, fingerprint),) = context.fingerprints
+    path.write_bytes(b"other statistics")
+    jobs.generate(job(reference="adm-imagenet256"), context)
+    assert context.fingerprints[1][2] != fingerprint
 
 
 def test_scores_say_how_samples_were_drawn(tmp_path: Path, chain: Chain) -> None:
