@@ -95,7 +95,7 @@ def _facts(
     nearest = known[trains[0]]
     stage = 2 if nearest.kind == "finetune" else 1
     gan, disc_lr, full = _tuning(nearest.config) if stage == 2 else (0.0, None, False)
-    if stage == 2 and known[job].kind == "reconstruct" and own[0] is None:
+    if stage == 2 and known[job].kind in ("reconstruct", "probe") and own[0] is None:
         own = (nearest.config.get("finetune", {}).get("steps"), *own[1:])
     return (
         job,

@@ -98,8 +98,9 @@ def _precision(spec: Mapping[str, Any]) -> str | None:
         return None  # the attempt will say so itself
     if isinstance(config, FinetuneJob):
         return config.finetune.precision
-    trains = isinstance(config, TokenizerJob | GeneratorJob)
-    return config.train.precision if trains else None
+    if isinstance(config, TokenizerJob | GeneratorJob):
+        return config.train.precision
+    return None
 
 
 def _versions() -> dict[str, str]:

@@ -176,8 +176,8 @@ def reconstruct_flops(job: ReconstructJob, macs: int) -> float:
     """
     return (
         2.0
-        * (macs + _scoring_macs(job.evaluation, job.resolution, job.frames))
-        * samples(job.evaluation.samples, job.dataset)
+        * (macs + _comparing_macs(job.evaluation, job.resolution, job.frames))
+        * samples(job.evaluation, job.dataset)
     )
 
 
@@ -187,26 +187,26 @@ def floor_flops(job: FloorJob) -> float:
     values = 3 * job.stride * job.patch**2
     tokens = (job.data.frames // job.stride) * (job.data.resolution // job.patch) ** 2
     per_sample = 2 * values * job.channels * tokens + values * values * tokens
-    scoring = _scoring_macs(job.evaluation, job.data.resolution, job.data.frames)
-    return 2.0 * (per_sample + scoring) * samples(job.evaluation.samples, job.dataset)
+    scoring = _comparing_macs(job.evaluation, job.data.resolution, job.data.frames)
+    return 2.0 * (per_sample + scoring) * samples(job.evaluation, job.dataset)
 
 
 def probe_flops(job: ProbeJob, macs: int) -> float:
     """True FLOPs of encoding a data set as it is, shifted and mirrored; `macs`: the encoder's."""
-    return 2.0 * 3 * macs * samples(job.samples, job.dataset)
+    return 2.0 * 3 * macs * samples(job, job.dataset)
 
 
 def baseline_flops(job: BaselineJob) -> float:
     """True FLOPs of a pretrained tokenizer and of scoring. What was not counted (codecs of the
     user's own; JPEG, WebP, bicubic, which have no products) is left out."""
-    scoring = _scoring_macs(job.evaluation, job.resolution, job.frames)
+    scoring = _comparing_macs(job.evaluation, job.resolution, job.frames)
     per_sample = (table.macs(job) or 0) + scoring
-    return 2.0 * per_sample * samples(job.evaluation.samples, job.dataset)
+    return 2.0 * per_sample * samples(job.evaluation, job.dataset)
 
 
 def latents_flops(job: LatentsJob, macs: int) -> float:
     """True FLOPs of encoding a data set; `macs`: of one sample's encoder."""
-    n = samples(job.samples, job.dataset)
+    n = samples(job, job.dataset)
     return 2.0 * macs * n * (2 if job.flip else 1)
 
 
@@ -225,8 +225,7 @@ def generate_flops(job: GenerateJob, generator: GeneratorConfig, shape: Shape, m
     passes = 1 if job.cfg in (0, 1) else 2
     passes *= 2 if job.sampling.solver == "heun" else 1
     drawing = job.sampling.steps * passes * _generator_macs(generator, shape)
-    alone = job.evaluation.model_copy(update={"perceptual": ()})  # there are no pairs to compare
-    scoring = _scoring_macs(alone, job.resolution, job.frames)
+    scoring = _scoring_macs(job.evaluation, job.frames)
     return 2.0 * (drawing + macs + scoring) * job.sampling.samples
 
 
@@ -254,18 +253,22 @@ def _distance_macs(name: str, resolution: int, frames: int) -> float:
     return NETWORKS[name].macs * (resolution / _NETWORK_INPUT) ** 2 * frames
 
 
-def _scoring_macs(evaluation: EvaluationConfig, resolution: int, frames: int) -> float:
-    """Of originals only what a perceptual distance sees is counted: the features of other networks
-    are shared by all jobs of a root."""
+def _scoring_macs(evaluation: EvaluationConfig, frames: int) -> float:
+    """Of one sample. Originals are not counted: their features are shared by all jobs of a root."""
     images = sum(NETWORKS[name].macs * frames for name in evaluation.networks)
     clips = sum(NETWORKS[name].macs * (frames // VIDEO_FRAMES) for name in evaluation.video)
+    return images + clips
+
+
+def _comparing_macs(evaluation: EvaluationConfig, resolution: int, frames: int) -> float:
+    """The same, and what perceptual distances see: the reconstruction and its original."""
     pairs = sum(_distance_macs(name, resolution, 2 * frames) for name in evaluation.perceptual)
-    return images + clips + pairs
+    return _scoring_macs(evaluation, frames) + pairs
 
 
-def samples(asked: int | None, dataset: str) -> int:
-    """How many images or clips of a data set a job looks at; `asked`: None for all of them."""
-    return asked or _WHOLE_SET.get(dataset, _OTHER_SET)
+def samples(given: EvaluationConfig | ProbeJob | LatentsJob, dataset: str) -> int:
+    """How many images or clips of a data set a job looks at."""
+    return given.samples or _WHOLE_SET.get(dataset, _OTHER_SET)
 
 
 def macs_of(tokenizer: TokenizerConfig, shape: Shape) -> Macs:

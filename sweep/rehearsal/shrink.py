@@ -78,13 +78,13 @@ class Shrinking:
             return self._probe(config, trained), None
         if isinstance(config, FloorJob):
             return self._floor(config), None
+        if isinstance(config, BaselineJob):
+            return self._baseline(config), None
         if isinstance(config, LatentsJob | GenerateJob):
             assert trained is not None  # as above
             return self._of_codes(config, trained), trained
         if isinstance(config, GeneratorJob):
             return self._generator(config), trained
-        if isinstance(config, BaselineJob):
-            return self._baseline(config), None
         raise TypeError(f"no rule for a rehearsal of {type(config).__name__}")
 
     def _training(self, config: TokenizerJob | FinetuneJob) -> tuple[Science, Trained]:
@@ -118,6 +118,16 @@ class Shrinking:
         data = self._data(config.data, config.patch, config.stride)
         return replaced(config, data=data, evaluation=self._evaluation(config.evaluation))
 
+    def _baseline(self, config: BaselineJob) -> BaselineJob:
+        """The budget stays: it is then ample, and bisection asks for as many files."""
+        evaluation = self._evaluation(config.evaluation)
+        if not self.small:
+            return replaced(config, evaluation=evaluation)
+        factor = side_factor(config.codec)
+        side = min(config.resolution, -(-_SIDE // factor) * factor)
+        frames = min(_LEAST_PATCHES, config.frames)
+        return replaced(config, resolution=side, frames=frames, evaluation=evaluation)
+
     def _of_codes(self, config: LatentsJob | GenerateJob, trained: Trained) -> Science:
         size = {"resolution": trained.shape.resolution, "frames": trained.shape.frames}
         if isinstance(config, LatentsJob):
@@ -137,16 +147,6 @@ class Shrinking:
         most = (_SAMPLES, _SAMPLER_STEPS) if self.small else (_REAL_SAMPLES, _REAL_SAMPLER_STEPS)
         samples, steps = min(sampling.samples, most[0]), min(sampling.steps, most[1])
         return replaced(sampling, samples=samples, steps=steps)
-
-    def _baseline(self, config: BaselineJob) -> BaselineJob:
-        """The budget stays: it is then ample, and bisection asks for as many files."""
-        evaluation = self._evaluation(config.evaluation)
-        if not self.small:
-            return replaced(config, evaluation=evaluation)
-        factor = side_factor(config.codec)
-        side = min(config.resolution, -(-_SIDE // factor) * factor)
-        frames = min(_LEAST_PATCHES, config.frames)
-        return replaced(config, resolution=side, frames=frames, evaluation=evaluation)
 
     def _train(self, train: T) -> T:
         batch = min(train.batch, _BATCH) if self.small else train.batch

@@ -214,6 +214,23 @@ def _stages() -> Schema:
     return _list({"anyOf": stages}, "run in this order")
 
 
+def _codec() -> Schema:
+    """A name of the table, or a mapping: of one of them with its options, or of one's own."""
+    fields = {name: _of_codec(name) for name in KEYS}
+    fields["kind"] = {"enum": list(OWN_KINDS)}
+    named: Schema = {"enum": table.names()}
+    bicubic: Schema = {"type": "string", "pattern": r"^bicubic-[0-9]+$"}
+    return {"anyOf": [named, bicubic, {**_object(fields), "required": ["name"]}]}
+
+
+def _of_codec(name: str) -> Schema:
+    schema: Schema = adapter_of(name).json_schema()
+    if name == "version":
+        schema = {"type": ["string", "integer"]}
+    description = CodecConfig.model_fields[name].description or ""
+    return {**_with_shorthands(schema), "description": description}
+
+
 def _generation(data_set: Schema) -> Schema:
     scale: Schema = {
         "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _NUMBER}]
@@ -231,20 +248,3 @@ def _generation(data_set: Schema) -> Schema:
         }
     )
     return {**_object({"generate": {**entry, "required": ["cfg"]}}), "required": ["generate"]}
-
-
-def _codec() -> Schema:
-    """A name of the table, or a mapping: of one of them with its options, or of one's own."""
-    fields = {name: _of_codec(name) for name in KEYS}
-    fields["kind"] = {"enum": list(OWN_KINDS)}
-    named: Schema = {"enum": table.names()}
-    bicubic: Schema = {"type": "string", "pattern": r"^bicubic-[0-9]+$"}
-    return {"anyOf": [named, bicubic, {**_object(fields), "required": ["name"]}]}
-
-
-def _of_codec(name: str) -> Schema:
-    schema: Schema = adapter_of(name).json_schema()
-    if name == "version":
-        schema = {"type": ["string", "integer"]}
-    description = CodecConfig.model_fields[name].description or ""
-    return {**_with_shorthands(schema), "description": description}

@@ -172,7 +172,7 @@ def load_script(path: Path, cache: Path) -> Scripted:
     try:
         with warnings.catch_warnings():  # newer releases of torch would rather load other formats
             warnings.simplefilter("ignore", FutureWarning)
-            script = torch.jit.load(str(path), map_location="cpu")
+            script = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         raise UserError(f"network i3d: {path} is no torchscript") from error
     return Scripted(script.eval())

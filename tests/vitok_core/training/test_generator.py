@@ -173,6 +173,13 @@ def test_micro_batches_change_nothing(new: New, fields: dict[str, Any]) -> None:
             torch.testing.assert_close(tensor, states[0][1][name], atol=1e-3, rtol=1e-3)
 
 
+def test_loading_processes_bring_the_very_same_codes(new: New) -> None:
+    here, there = new("here"), new("there", workers=1)
+    for context in (here, there):
+        train_generator(generator_job(train={"steps": 3}), context)
+    assert deterministic(here) == deterministic(there)
+
+
 def attempt(context: RecordingContext, stop: int | None = None) -> dict[str, Any]:
     """Train to that step, or to the end; what the last checkpoint holds."""
     context.stop = lambda step: "time" if step == stop else None
