@@ -19,7 +19,14 @@ from analysis.stats.ols import NoFit
 ABSURD = 1e100
 
 # What no error can make of these families.
-_LIMITS = {"ssim": (-1.0, 1.0), "ms-ssim": (0.0, 1.0), "is": (1.0, np.inf), "probe": (0.0, 1.0)}
+_LIMITS = {
+    "ssim": (-1.0, 1.0),
+    "ms-ssim": (0.0, 1.0),
+    "is": (1.0, np.inf),
+    "precision": (0.0, 1.0),
+    "recall": (0.0, 1.0),
+    "probe": (0.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,10 @@ _RULES: tuple[tuple[str, str, str, int, str], ...] = (
     (r"[rg]F(ID|D)\b", "frechet", "log2", -1, "log2"),
     (r"[rg]FVD\b", "fvd", "log2", -1, "log2"),
     (r"[rg]K(ID|VD|D)\b", "kernel", "identity", -1, ""),
+    (r"[rg]CMMD\b", "cmmd", "identity", -1, ""),
     (r"[rg]IS\b", "is", "identity", 1, ""),
+    (r"[rg]Precision\b", "precision", "identity", 1, ""),
+    (r"[rg]Recall\b", "recall", "identity", 1, ""),
     (r"rSSIM\b", "ssim", "identity", 1, ""),
     (r"rPSNR\b", "psnr", "identity", 1, "dB"),
     (r"rMS-SSIM\b", "ms-ssim", "identity", 1, ""),
@@ -89,8 +99,8 @@ _RULES: tuple[tuple[str, str, str, int, str], ...] = (
 )
 
 _FAMILIES = (
-    "frechet", "fvd", "is", "ssim", "psnr", "kernel", "lpips", "ms-ssim", "other", "probe",
-    "equivariance",
+    "frechet", "fvd", "is", "ssim", "psnr", "kernel", "cmmd", "precision", "recall", "lpips",
+    "ms-ssim", "other", "probe", "equivariance",
 )  # fmt: skip
 
 

@@ -166,7 +166,7 @@ def overview(results: Results, *, datasets: Sequence[str] = ()) -> Overview:
     kinds = results.measurements["kind"].unique()
     fits: list[LineFit] = []
     notes: list[str] = []
-    floors = codecs = sampled = results.measurements.clear()
+    floors = sampled = codecs = results.measurements.clear()
     if "generate" not in kinds or "reconstruct" in kinds or "floor" in kinds:
         seen = select(results, datasets=datasets)
         floors, notes = seen.frame, list(seen.notes)
@@ -180,12 +180,7 @@ def overview(results: Results, *, datasets: Sequence[str] = ()) -> Overview:
         fits += _lines(made.distinct, Line("quadratic"))
     rivals = against_codecs(pl.concat([floors, codecs]))
     return Overview(
-        fits,
-        against_floor(floors),
-        differences(floors),
-        rivals,
-        guidance(sampled),
-        tuple(notes),
+        fits, against_floor(floors), differences(floors), rivals, guidance(sampled), tuple(notes)
     )
 
 

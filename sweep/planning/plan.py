@@ -21,6 +21,7 @@ from sweep.planning.estimate import (
     UNCOUNTED,
     Device,
     baseline_flops,
+    codec_hours,
     device,
     device_hours,
     finetune_flops,
@@ -266,7 +267,9 @@ class _Jobs:
         if key not in self.planned:
             slug, config = f"baseline-{baseline_slug(job)}", identity.scientific(job)
             flops = baseline_flops(job)
-            self._add(key, "baseline", slug, config, (), draft, draft.job.train, 0.0, flops)
+            hours = codec_hours(job) / self._resources("baseline", draft).threads
+            train = draft.job.train
+            self._add(key, "baseline", slug, config, (), draft, train, 0.0, flops, hours)
         return key
 
     def _add(
@@ -280,6 +283,7 @@ class _Jobs:
         train: TrainConfig,
         training: float,
         flops: float,
+        hours: float = 0.0,
     ) -> None:
         if key in self.planned:
             return
@@ -293,7 +297,7 @@ class _Jobs:
             resources=self._resources(kind, draft),
             point=draft.id,
             train_flops=training,
-            device_hours=device_hours(flops, self._profile, train.precision, training > 0),
+            device_hours=device_hours(flops, self._profile, train.precision, training > 0) + hours,
         )
 
     def _resources(self, kind: str, draft: Draft) -> Resources:

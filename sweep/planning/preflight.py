@@ -113,6 +113,9 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
         for name in _data_sets(job):
             if sources.data_set(name).media != "videos":
                 yield f"data.frames: {shape['frames']}: {name} holds images; {_VIDEO_REMEDY}"
+    for name in _data_sets(job):
+        if sources.data_set(name).kind == "statistics" and name != job.config.get("reference"):
+            yield f"data set {name}: holds statistics and no images; it is for references"
     if job.kind == "probe" and sources.data_set(job.config["dataset"]).layout == "flat":
         yield (
             f"stages.probe: {job.config['dataset']} is one flat folder without classes, and a "

@@ -117,13 +117,11 @@ def _samples(job: PlannedJob) -> int:
         return config.train.batch * config.train.steps
     if isinstance(config, FinetuneJob):
         return config.finetune.batch * config.finetune.steps
-    if isinstance(config, LatentsJob):
-        return samples(config, config.dataset)
     if isinstance(config, GenerateJob):
         return config.sampling.samples
-    assert isinstance(config, ReconstructJob | FloorJob | BaselineJob | ProbeJob)
-    given = config if isinstance(config, ProbeJob) else config.evaluation
-    return samples(given, config.dataset)
+    assert isinstance(config, ReconstructJob | FloorJob | BaselineJob | ProbeJob | LatentsJob)
+    asked = config if isinstance(config, ProbeJob | LatentsJob) else config.evaluation
+    return samples(asked, config.dataset)
 
 
 def _devices(given: Resources) -> int:

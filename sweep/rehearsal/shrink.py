@@ -44,7 +44,7 @@ _SIDE = 32  # pixels: the perceptual networks halve it five times
 _LEAST_PATCHES = 2  # a side, and in time
 _WIDTH, _HEADS = 32, 2
 _BATCH = 4  # the discriminator compares clips in groups of four
-_SAMPLES = 4
+_SAMPLES = 4  # precision and recall need as many
 _REAL_SAMPLES = 192  # three batches of a scoring
 _DISCRIMINATOR = 8  # channels
 _SAMPLER_STEPS, _REAL_SAMPLER_STEPS = 3, 10
@@ -78,13 +78,13 @@ class Shrinking:
             return self._probe(config, trained), None
         if isinstance(config, FloorJob):
             return self._floor(config), None
-        if isinstance(config, BaselineJob):
-            return self._baseline(config), None
         if isinstance(config, LatentsJob | GenerateJob):
             assert trained is not None  # as above
             return self._of_codes(config, trained), trained
         if isinstance(config, GeneratorJob):
             return self._generator(config), trained
+        if isinstance(config, BaselineJob):
+            return self._baseline(config), None
         raise TypeError(f"no rule for a rehearsal of {type(config).__name__}")
 
     def _training(self, config: TokenizerJob | FinetuneJob) -> tuple[Science, Trained]:
@@ -118,16 +118,6 @@ class Shrinking:
         data = self._data(config.data, config.patch, config.stride)
         return replaced(config, data=data, evaluation=self._evaluation(config.evaluation))
 
-    def _baseline(self, config: BaselineJob) -> BaselineJob:
-        """The budget stays: it is then ample, and bisection asks for as many files."""
-        evaluation = self._evaluation(config.evaluation)
-        if not self.small:
-            return replaced(config, evaluation=evaluation)
-        factor = side_factor(config.codec)
-        side = min(config.resolution, -(-_SIDE // factor) * factor)
-        frames = min(_LEAST_PATCHES, config.frames)
-        return replaced(config, resolution=side, frames=frames, evaluation=evaluation)
-
     def _of_codes(self, config: LatentsJob | GenerateJob, trained: Trained) -> Science:
         size = {"resolution": trained.shape.resolution, "frames": trained.shape.frames}
         if isinstance(config, LatentsJob):
@@ -148,6 +138,16 @@ class Shrinking:
         samples, steps = min(sampling.samples, most[0]), min(sampling.steps, most[1])
         return replaced(sampling, samples=samples, steps=steps)
 
+    def _baseline(self, config: BaselineJob) -> BaselineJob:
+        """The budget stays: it is then ample, and bisection asks for as many files."""
+        evaluation = self._evaluation(config.evaluation)
+        if not self.small:
+            return replaced(config, evaluation=evaluation)
+        factor = side_factor(config.codec)
+        side = min(config.resolution, -(-_SIDE // factor) * factor)
+        frames = min(_LEAST_PATCHES, config.frames)
+        return replaced(config, resolution=side, frames=frames, evaluation=evaluation)
+
     def _train(self, train: T) -> T:
         batch = min(train.batch, _BATCH) if self.small else train.batch
         milestones = (1,) if train.milestones else ()
@@ -160,8 +160,8 @@ class Shrinking:
 
     def _evaluation(self, evaluation: EvaluationConfig) -> EvaluationConfig:
         scored = replaced(evaluation, samples=self._samples(evaluation.samples))
-        # Small clips and images are too small for these two.
-        return replaced(scored, video=(), ms_ssim=False) if self.small else scored
+        # Small clips and images are too small for these two, and their number for ten splits.
+        return replaced(scored, video=(), ms_ssim=False, splits=1) if self.small else scored
 
     def _samples(self, samples: int | None) -> int:
         most = _SAMPLES if self.small else _REAL_SAMPLES

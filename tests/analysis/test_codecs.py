@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from ledgers import ledger
 from synthetic import FRECHET, PROTOCOLS, quickstart
 
 from analysis.floor import against_codecs, differences
 from analysis.frames import JOBS, POINT_METRICS, Results
+from analysis.page import write_page
 from analysis.report import overview
 from analysis.summary import codec_table
 from analysis.tables import table
@@ -138,3 +142,18 @@ def test_a_floor_has_the_e_of_its_patches_and_a_shorter_code_none() -> None:
     rows = latent.measurements.filter(metric="rPSNR")
     assert dict(rows.select("series", "E").rows()) == {"trained": 256, "floor": 64 * 16}
     assert differences(rows).is_empty()
+
+
+def test_the_page_shows_their_pictures_and_keeps_them_out_of_its_charts(tmp_path: Path) -> None:
+    made = quickstart(seeds=(0,), datasets=(HELDOUT,), patches=(16,))
+    alone = write_page(made, tmp_path / "a", ledger(made, tmp_path / "a")).path.read_text()
+    beside = with_baselines(made)
+    text = write_page(beside, tmp_path / "b", ledger(beside, tmp_path / "b", sheets=1)).path
+    shown = text.read_text()
+    assert "<b>JPEG 8 bits/value, E 64, 64p</b> photos-heldout" in shown
+    assert "<b>SD-VAE, 64p</b> photos-heldout" in shown
+
+    def places(page: str) -> int:
+        return len(re.findall(r'"series":\[(.*?)\]', page)[0].split(","))
+
+    assert places(shown) == places(alone) == 2 * 5

@@ -195,6 +195,17 @@ def test_what_is_missing_is_said_before_it_runs(tmp_path: Path) -> None:
     assert line.startswith("sampling.samples: 1: a Fréchet distance needs")
 
 
+def test_statistics_are_references_and_nothing_to_learn_from(tmp_path: Path) -> None:
+    text = PLAIN.replace("reference: photos-heldout", "reference: adm-imagenet256")
+    plan = plan_file(write(tmp_path, text))
+    assert faults(plan) == []
+    assert any(line.startswith("data set adm-imagenet256: its path is not set")
+               for line in missing(plan, Site()))  # fmt: skip
+    learned = text.replace("cfg: [1, 1.5]", "cfg: 1.5, data: adm-imagenet512")
+    (line,) = faults(plan_file(write(tmp_path, learned)))
+    assert "adm-imagenet512: holds statistics and no images" in line
+
+
 @pytest.mark.parametrize(
     ("sets", "said"),
     [

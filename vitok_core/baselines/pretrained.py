@@ -19,7 +19,7 @@ from torch import Tensor
 from vitok_core import plugins
 from vitok_core.baselines.table import DIFFUSERS, JIT, WEIGHTS
 from vitok_core.config import CodecConfig
-from vitok_core.data.pixels import as_images, as_shaped, to_model, to_uint8
+from vitok_core.data.pixels import as_images, as_shaped, to_model
 from vitok_core.errors import UserError
 
 NOISE_SEED = 0  # of the consistency decoder: every picture starts from the same noise
@@ -82,7 +82,7 @@ class Pretrained:
 
     @torch.inference_mode()
     def __call__(self, samples: Tensor) -> Tensor:
-        """(b, 3, h, w) or (b, 3, t, h, w) uint8 → the same, rebuilt, frame by frame."""
+        """(b, 3, h, w) or (b, 3, t, h, w) uint8 → the same, rebuilt frame by frame, in [-1, 1]."""
         frames = as_images(samples)
         return as_shaped(torch.cat(list(self._rebuilt(frames))), samples)
 
@@ -94,7 +94,7 @@ class Pretrained:
                 self.values = code.numel() // len(images)
             output = self.pair.decode(code)
             self._check(output, images)
-            yield to_uint8(output).cpu()
+            yield output.float().cpu()
 
     def _check(self, output: Any, images: Tensor) -> None:
         if not isinstance(output, Tensor) or output.shape != images.shape:

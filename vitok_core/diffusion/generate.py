@@ -16,6 +16,7 @@ from vitok_core.data.counter import uniforms
 from vitok_core.data.images import open_source
 from vitok_core.data.pixels import as_samples, to_uint8
 from vitok_core.data.sampler import EvalCrops
+from vitok_core.data.sources import data_set
 from vitok_core.diffusion.sampling import sample
 from vitok_core.diffusion.show import show
 from vitok_core.errors import Stopped, UserError
@@ -40,10 +41,7 @@ def generate(config: GenerateJob, context: Context) -> None:
     """
     torch.set_num_threads(context.machine.threads)
     bits = journal_data(config.reference, config.version, context)
-    source = open_source(config.reference, context.paths.data, context.cache)
-    samples = config.evaluation.samples
-    references = EvalCrops(source, config.resolution, samples, config.frames, config.fps)
-
+    references = _references(config, context)
     drawn = _Drawn(config, context)
     drawn.draw_missing()
     score_generated(
@@ -59,6 +57,16 @@ def generate(config: GenerateJob, context: Context) -> None:
     for kind, path in show(drawn.first(SHOWN), context.artifacts).items():
         context.artifact(path, kind)
     drawn.forget()
+
+
+def _references(config: GenerateJob, context: Context) -> EvalCrops | Path:
+    """What samples are compared with: a data set's crops, or a file of its statistics."""
+    paths = context.paths.data
+    if data_set(config.reference).kind == "statistics":
+        return Path(paths[config.reference]).expanduser()
+    source = open_source(config.reference, paths, context.cache)
+    samples = config.evaluation.samples
+    return EvalCrops(source, config.resolution, samples, config.frames, config.fps)
 
 
 def how(config: GenerateJob) -> str:

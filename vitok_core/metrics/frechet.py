@@ -108,7 +108,7 @@ class Gaussian:
         below float64's resolution."""
         resolution = len(mean) * np.finfo(np.float64).eps
         try:
-            root: Array = np.asarray(np.linalg.cholesky(covariance), np.float64)
+            root = np.asarray(np.linalg.cholesky(covariance), np.float64)
             pivots = np.square(np.diagonal(root))
             if pivots.min() > resolution * pivots.max():
                 return cls(mean, root)

@@ -31,6 +31,10 @@ MS_SSIM_LEAST = (WINDOW - 1) * 2 ** (len(_SCALE_WEIGHTS) - 1) + 1  # pixels: 161
 _C1, _C2 = 0.01**2, 0.03**2
 _GAUSSIAN = [math.exp(-0.5 * ((i - WINDOW // 2) / SIGMA) ** 2) for i in range(WINDOW)]
 _KERNEL = [weight / sum(_GAUSSIAN) for weight in _GAUSSIAN]
+_TILE = 32  # outputs of a product: more would multiply by more zeros
+_BAND = torch.zeros(_TILE + WINDOW - 1, _TILE, dtype=torch.float64)
+for _i in range(_TILE):
+    _BAND[_i : _i + WINDOW, _i] = torch.tensor(_KERNEL, dtype=torch.float64)
 _CHUNK = 4  # images at a time: more leave a CPU's cache and fill its memory
 
 
@@ -92,20 +96,27 @@ def _terms(x: Tensor, y: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, T
     """SSIM's luminance and contrast-structure terms as numerator and denominator, all of
     (b, 3, h - 10, w - 10)."""
     mean_x, mean_y = _blur(x), _blur(y)
-    var_x = _blur(x * x) - mean_x**2
-    var_y = _blur(y * y) - mean_y**2
-    cov = _blur(x * y) - mean_x * mean_y
-    luminance = 2 * mean_x * mean_y + _C1, mean_x**2 + mean_y**2 + _C1
-    return luminance, (2 * cov + _C2, var_x + var_y + _C2)
+    product, squares = mean_x * mean_y, mean_x**2 + mean_y**2
+    # Of the variances only their sum is asked for: four windowed means do, not five.
+    variances = _blur(x * x + y * y) - squares
+    covariance = _blur(x * y) - product
+    luminance = 2 * product + _C1, squares + _C1
+    return luminance, (2 * covariance + _C2, variances + _C2)
 
 
 def _blur(x: Tensor) -> Tensor:
     """Separable Gaussian over the valid region, (b, 3, h, w) → (b, 3, h - 10, w - 10)."""
-    for axis in (-2, -1):
-        size = x.shape[axis] - WINDOW + 1
-        # Shifted sums: faster on CPUs than a float64 convolution.
-        taps = [x.narrow(axis, i, size) for i in range(WINDOW)]
-        x = taps[0] * _KERNEL[0]
-        for tap, weight in zip(taps[1:], _KERNEL[1:], strict=True):
-            x.add_(tap, alpha=weight)
-    return x
+    return _blur_rows(_blur_rows(x).mT).mT
+
+
+def _blur_rows(x: Tensor) -> Tensor:
+    """The window along the last axis, (…, n) → (…, n - 10), as products with a banded matrix.
+
+    A tile of outputs needs 10 inputs more than it is wide. Faster on CPUs than a convolution in
+    float64, and than a sum of shifted images, which goes through memory once for every tap.
+    """
+    size = x.shape[-1] - WINDOW + 1
+    tiles = -(-size // _TILE)
+    padded = F.pad(x, (0, tiles * _TILE - size))
+    windows = padded.unfold(-1, _TILE + WINDOW - 1, _TILE)  # (…, tiles, tile + 10)
+    return (windows @ _BAND.to(x.device)).flatten(-2)[..., :size]

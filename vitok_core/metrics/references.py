@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from vitok_core.errors import UserError
 from vitok_core.files import replace_atomically
 from vitok_core.metrics.frechet import Gaussian
 from vitok_core.metrics.rows import Kept
@@ -26,6 +28,36 @@ class References:
 
     gaussians: Mapping[str, Gaussian]
     rows: Mapping[str, Kept]
+
+
+def read_statistics(path: Path, width: int, protocol: str) -> Gaussian:
+    """The Gaussian of a reference set from an ADM-style archive: `mu` (d,), `sigma` (d, d).
+
+    Args:
+        width: of the features that are compared with it.
+        protocol: of their network; an archive that names one in `protocol` must name this one.
+
+    Raises:
+        UserError: no such archive, or other statistics than these.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            named = str(data["protocol"]) if "protocol" in data else protocol
+            mean, covariance = (np.asarray(data[name], np.float64) for name in ("mu", "sigma"))
+    except KeyError as error:
+        raise UserError(
+            f"{path}: holds no {error.args[0].split()[0]}; expected mu and sigma"
+        ) from None
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: no readable .npz of statistics ({error})") from error
+    if named != protocol:
+        raise UserError(f"{path}: statistics of {named}; the features are of {protocol}")
+    if mean.shape != (width,) or covariance.shape != (width, width):
+        found = f"mu {mean.shape} and sigma {covariance.shape}"
+        raise UserError(f"{path}: {found}; the features of {protocol} are {width} wide")
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        raise UserError(f"{path}: mu or sigma holds values that are no numbers")
+    return Gaussian.of(mean, (covariance + covariance.T) / 2)
 
 
 def cached_references(

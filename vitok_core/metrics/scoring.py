@@ -9,6 +9,7 @@ are reserved for the standard networks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from torch import Tensor
 
@@ -20,7 +21,7 @@ from vitok_core.errors import Stopped, UserError
 from vitok_core.metrics.comparisons import comparisons
 from vitok_core.metrics.fvd import VideoScores
 from vitok_core.metrics.pixels import MS_SSIM_LEAST, WINDOW
-from vitok_core.metrics.sets import SetScores
+from vitok_core.metrics.sets import ReferenceSet, SetScores
 
 BATCH = 64  # frames
 
@@ -53,9 +54,9 @@ def score(
             f"the resolution is {crops.resolution}; leave it out"
         )
     measured = f"{source}: {crops.protocol}"
-    clips, images = len(crops), len(crops) * crops.frames
-    sets = SetScores("r", images, images, evaluation, context)
-    videos = VideoScores("r", crops.frames, clips, clips, evaluation, context)
+    originals = _references(crops, f"{measured}; {fingerprint}", context)
+    sets = SetScores("r", originals.images, originals, evaluation, context)
+    videos = VideoScores("r", crops.frames, len(crops), len(crops), evaluation, context)
     pairs = comparisons(evaluation, context)
     for done, samples in batches(crops, context):
         rebuilt = rebuild(samples)
@@ -68,16 +69,15 @@ def score(
         context.progress(done + len(samples), len(crops), unit)
     for each in pairs:
         each.report(measured, context)
-    originals, key = _originals(crops, context), f"{measured}; {fingerprint}"
-    sets.report(originals, key, measured)
-    videos.report(originals, key, measured)
+    sets.report(measured)
+    videos.report(originals.samples, originals.key, measured)
 
 
 def score_generated(
     samples: Iterable[Tensor],
     images: int,
     how: str,
-    references: EvalCrops,
+    references: EvalCrops | Path,
     source: str,
     fingerprint: str,
     evaluation: EvaluationConfig,
@@ -90,23 +90,33 @@ def score_generated(
             in [-1, 1].
         images: how many they are in all, every frame counted.
         how: how they were drawn, for protocols.
-        references: the reference set's images.
+        references: the reference set's images, or an ADM-style archive of its statistics.
         source: its name as `name@version`.
         fingerprint: of its bytes, for the cache of reference features.
     """
-    measured = f"{how}; reference {source}: {references.protocol}"
-    frames, clips = references.frames, len(references)
-    sets = SetScores("g", images, clips * frames, evaluation, context)
-    videos = VideoScores("g", frames, images // frames, clips, evaluation, context)
+    if isinstance(references, Path):
+        if evaluation.video:
+            raise UserError(
+                f"evaluation.video: {references} holds statistics of images; leave it out, or name "
+                "a reference set of clips"
+            )
+        measured = f"{how}; reference {source}: statistics"
+        given = SetScores("g", images, references, evaluation, context)
+        for batch in samples:
+            given.add(batch)
+        given.report(measured)
+        return
+    reference = f"{source}: {references.protocol}"
+    measured, frames = f"{how}; reference {reference}", references.frames
+    originals = _references(references, f"{reference}; {fingerprint}", context)
+    sets = SetScores("g", images, originals, evaluation, context)
+    clips = images // frames, len(references)
+    videos = VideoScores("g", frames, *clips, evaluation, context)
     for batch in samples:
         sets.add(batch)
         videos.add(batch)
-    originals, key = (
-        _originals(references, context),
-        f"{source}: {references.protocol}; {fingerprint}",
-    )
-    sets.report(originals, key, measured)
-    videos.report(originals, key, measured)
+    sets.report(measured)
+    videos.report(originals.samples, originals.key, measured)
 
 
 def eight_bits(samples: Tensor) -> Tensor:
@@ -132,11 +142,9 @@ def batches(crops: EvalCrops, context: Context) -> Iterator[tuple[int, Tensor]]:
         yield start, crops.samples(range(start, min(len(crops), start + size)))
 
 
-def _originals(crops: EvalCrops, context: Context) -> Callable[[], Iterator[Tensor]]:
-    """A pass over the set, for who has no cached features of it."""
-
+def _references(crops: EvalCrops, key: str, context: Context) -> ReferenceSet:
     def samples() -> Iterator[Tensor]:
         for _, batch in batches(crops, context):
             yield batch
 
-    return samples
+    return ReferenceSet(len(crops) * crops.frames, samples, key)

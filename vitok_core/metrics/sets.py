@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,13 +27,27 @@ from vitok_core.metrics.frechet import Moments
 from vitok_core.metrics.kernel import CMMD_SCALE, CMMD_SIGMA, cmmd, kid, kid_protocol
 from vitok_core.metrics.manifold import NEIGHBOURS, precision_recall
 from vitok_core.metrics.networks import NETWORKS, Network, Score
-from vitok_core.metrics.references import References, cached_references
+from vitok_core.metrics.references import References, cached_references, read_statistics
 from vitok_core.metrics.rows import Rows
 
 _log = logging.getLogger(__name__)
 
 # What compares samples with samples, and thus needs their features one by one.
 _OF_ROWS: frozenset[Score] = frozenset({"kid", "precision_recall", "cmmd"})
+
+
+class ReferenceSet(NamedTuple):
+    """The images to compare with.
+
+    Args:
+        images: how many they are, every frame counted.
+        samples: a pass over them in batches, for networks with no cached features of them.
+        key: all that they depend on, for that cache.
+    """
+
+    images: int
+    samples: Callable[[], Iterator[Tensor]]
+    key: str
 
 
 class Gathered:
@@ -77,17 +93,18 @@ class SetScores:
         prefix: "r" of reconstructions, of which sample i belongs to original i; "g" of generated
             samples.
         images: how many there will be, every frame counted.
-        references: how many the reference set has.
+        references: what to compare with, or an archive of its Inception statistics.
 
     Raises:
-        UserError: a set is too small for a score, or a network's weights are not here.
+        UserError: a set is too small for a score, a network's weights are not here, or statistics
+            are given that are not those of the networks.
     """
 
     def __init__(
         self,
         prefix: str,
         images: int,
-        references: int,
+        references: ReferenceSet | Path,
         evaluation: EvaluationConfig,
         context: Context,
     ) -> None:
@@ -98,7 +115,11 @@ class SetScores:
             network = NETWORKS[name]
             field = "evaluation.samples" if prefix == "r" else "sampling.samples"
             _check_number(field, images, self._scores(network), self._splits(network))
-            _check_number("evaluation.samples", references, self._scores(network), 1)
+            if isinstance(references, Path):
+                _check_statistics(references, network, self._scores(network))
+            else:
+                field = "evaluation.samples"
+                _check_number(field, references.images, self._scores(network), 1)
         extractors = [Extractor.open(name, context) for name in evaluation.networks]
         self._gathered = [self._gather(each) for each in extractors]
         for each in self._gathered:
@@ -106,6 +127,7 @@ class SetScores:
             if classes is not None:
                 splits = self._splits(each.extractor.network)
                 each.score = ClassifierScore(classes, images, splits)
+        self._references = {each.network.name: self._known(each, references) for each in extractors}
 
     def _gather(self, extractor: Extractor) -> Gathered:
         return Gathered(extractor, self._scores(extractor.network), self.context)
@@ -121,31 +143,31 @@ class SetScores:
         for each in self._gathered:
             each.add(samples)
 
-    def report(self, originals: Callable[[], Iterator[Tensor]], key: str, measured: str) -> None:
-        """Report all results.
-
-        Args:
-            originals: a pass over the reference set, for networks with no cached features of it.
-            key: what the reference set's bytes depend on, for that cache.
-            measured: on which data, for protocols.
-        """
+    def report(self, measured: str) -> None:
+        """Report all results; `measured` says on which data, for protocols."""
         for each in self._gathered:
-            self._report(each, self._references(each.extractor, originals, key), measured)
+            references = self._references[each.extractor.network.name]()
+            self._report(each, references, measured)
 
-    def _references(
-        self, extractor: Extractor, originals: Callable[[], Iterator[Tensor]], key: str
-    ) -> References:
+    def _known(
+        self, extractor: Extractor, references: ReferenceSet | Path
+    ) -> Callable[[], References]:
+        """How to come by what the network's scores need to know of the reference set."""
+        layers, protocol = extractor.model.layers, extractor.protocol
+        if isinstance(references, Path):
+            given = References({"": read_statistics(references, layers[""], protocol)}, {})
+            return lambda: given
         kept = bool(frozenset(self._scores(extractor.network)) & _OF_ROWS)
 
         def compute() -> References:
             gathered = self._gather(extractor)
-            for samples in originals():
+            for samples in references.samples():
                 gathered.add(samples)
             return gathered.references()
 
         # The library's version is part of the key: kernels may differ in the last bits.
-        full = f"{key}; {extractor.protocol}; torch {torch.__version__}; {extractor.device.type}"
-        return cached_references(full, self.context.cache, extractor.model.layers, kept, compute)
+        key = f"{references.key}; {protocol}; torch {torch.__version__}; {extractor.device.type}"
+        return lambda: cached_references(key, self.context.cache, layers, kept, compute)
 
     def _report(self, gathered: Gathered, references: References, measured: str) -> None:
         extractor = gathered.extractor
@@ -215,6 +237,21 @@ def bias(network: Network, layers: Mapping[str, int], score: ClassifierScore | N
             f"{score.classes} classes: biased downwards"
         )
     return "; ".join(lines) or None
+
+
+def _check_statistics(path: Path, network: Network, scores: Iterable[Score]) -> None:
+    """UserError where a file of Inception statistics is not what a network's scores need."""
+    if not network.standard:
+        raise UserError(
+            f"evaluation.networks: {network.name}: {path} holds statistics of inception-2015 "
+            "alone; leave it out, or name a reference set of images"
+        )
+    for score in scores:
+        if score in _OF_ROWS:
+            raise UserError(
+                f"evaluation.scores: {score}: {path} holds statistics and no samples; leave it "
+                "out, or name a reference set of images"
+            )
 
 
 def _check_number(field: str, images: int, scores: Iterable[Score], splits: int) -> None:

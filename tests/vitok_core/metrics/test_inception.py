@@ -24,10 +24,12 @@ from vitok_core.context import Paths
 from vitok_core.data.images import open_source
 from vitok_core.data.pixels import to_model
 from vitok_core.data.sampler import EvalCrops
-from vitok_core.metrics import inception, inception_v1
+from vitok_core.metrics import features, inception, inception_v1, networks
 from vitok_core.metrics.features import Extractor, truncated
 from vitok_core.metrics.inception import Inception2015, resize_as_tensorflow1
 from vitok_core.metrics.scoring import score
+
+N = 12
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +67,9 @@ def test_features_and_logits_are_torch_fidelitys(
     network = inception.load(weights)
     images = photos(3, 64)
     found = network(network.prepare(images))
-    features, logits = peer(images)
-    assert found.layers[""].std(0).mean() > 1e-3, "the weights tell images apart"
-    torch.testing.assert_close(found.layers[""], features, rtol=1e-6, atol=1e-6)
+    expected, logits = peer(images)
+    assert expected.std(0).mean() > 1e-2, "the weights tell images apart"
+    torch.testing.assert_close(found.layers[""], expected, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(found.logits, logits, rtol=1e-6, atol=1e-6)
 
 
@@ -80,15 +82,18 @@ def test_fid_kid_and_is_from_end_to_end(
 ) -> None:
     paths = Paths(weights=madeweights.pin("inception-2015", weights, monkeypatch))
     context = RecordingContext(tmp_path, paths=paths)
-    crops = EvalCrops(open_source("photos-tune", {}), 32, 24)
+    crops = EvalCrops(open_source("photos-tune", {}), 32, N)
     evaluation = EvaluationConfig(networks=("inception-2015",), scores=("kid",))
     score(crops, lambda images: images // 64 * 64, "d@1", "f", evaluation, context)
     found = {name: value for name, value, _ in context.results}
     assert set(found) == {"rPSNR", "rSSIM", "rFID", "rKID", "rIS"}
 
-    images = crops.samples(range(24))
-    rebuilt, logits = peer(images // 64 * 64)
-    originals, _ = peer(images)
+    # In the same batches: a convolution's last bits depend on them.
+    images = crops.samples(range(N)).split(features.MICRO_BATCH)
+    rebuilt, logits = (
+        torch.cat(x) for x in zip(*(peer(b // 64 * 64) for b in images), strict=True)
+    )
+    originals = torch.cat([peer(batch)[0] for batch in images])
     statistics = [fid_features_to_statistics(each.double()) for each in (rebuilt, originals)]
     theirs = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
     assert found["rFID"] == pytest.approx(theirs, rel=1e-6)
@@ -96,14 +101,14 @@ def test_fid_kid_and_is_from_end_to_end(
     assert found["rIS"] == pytest.approx(theirs, rel=1e-6)
     # Theirs has the pairs of one image among them, ours has not.
     x, y = rebuilt.double(), originals.double()
-    theirs = kid_features_to_metric(x, y, kid_subsets=1, kid_subset_size=24, verbose=False)
+    theirs = kid_features_to_metric(x, y, kid_subsets=1, kid_subset_size=N, verbose=False)
     kernel = (x @ y.T / 2048 + 1) ** 3
-    pairs = 2 * (kernel.mean() - (kernel.sum() - kernel.trace()) / (24 * 23))
+    pairs = 2 * (kernel.mean() - (kernel.sum() - kernel.trace()) / (N * (N - 1)))
     expected = theirs["kernel_inception_distance_mean"] + float(pairs)
     assert found["rKID"] == pytest.approx(expected, rel=1e-5)
     protocols = {name: protocol for name, _, protocol in context.results}
     assert protocols["rIS"].startswith("exp mean KL, 10 splits, inception-2015 ")
-    assert "299px TF1 bilinear; N=24" in protocols["rFID"]
+    assert "299px TF1 bilinear; N=12" in protocols["rFID"]
 
 
 def test_the_released_evaluator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,6 +119,7 @@ def test_the_released_evaluator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     reference.load_state_dict(torch.load(path))
     reference.eval()
     paths = Paths(weights=madeweights.pin("vitok-v1", path, monkeypatch))
+    assert networks.NETWORKS["vitok-v1"].splits == 1
     extractor = Extractor.open("vitok-v1", RecordingContext(tmp_path, paths=paths))
     floats = to_model(photos(2, 64)) * 0.9 + 0.013
     found = extractor.outputs(floats)
@@ -128,14 +134,15 @@ def test_the_released_evaluator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     torch.testing.assert_close(found.layers[""], taken[0].flatten(1), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(found.logits, logits, rtol=1e-5, atol=1e-5)
     assert extractor.protocol.endswith("299px bilinear align-corners, truncated to 8-bit")
-    assert inception_v1.CLASSES == 1000
+    assert found.logits is not None
+    assert found.logits.shape[1] == inception_v1.CLASSES
 
 
 def test_truncation_loses_what_rounding_keeps() -> None:
     grey = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(1, 3, 16, 16)
     halves = (grey.float() + 0.7).clamp(max=255) / 127.5 - 1
     assert torch.equal(truncated(halves), grey)
-    # Originals take the way through floats as well, and a few come out one lower.
+    # Originals take the way through floats as well, and a quarter come out one lower.
     lost = grey.int() - truncated(grey).int()
     assert set(np.unique(lost)) == {0, 1}
-    assert 0 < (lost[0, 0] == 1).float().mean() < 0.2
+    assert 0 < (lost[0, 0] == 1).float().mean() < 0.3

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vitok_core.errors import UserError
 from vitok_core.metrics.frechet import Gaussian
-from vitok_core.metrics.references import References, cached_references
+from vitok_core.metrics.references import References, cached_references, read_statistics
 
 LAYERS = ("", "112")
 
@@ -160,3 +161,57 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(OSError, match="No space"):
         cached("key", tmp_path, made)
     assert list(tmp_path.iterdir()) == []
+
+
+PROTOCOL = "inception-2015 6726825d0af5, 299px TF1 bilinear"
+
+
+def statistics(path: Path, **changes: object) -> Path:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(50, 6))
+    arrays = {"mu": x.mean(0), "sigma": np.cov(x, rowvar=False), **changes}
+    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+    return path
+
+
+def test_adms_statistics_are_read(tmp_path: Path) -> None:
+    """With more beside them: ADM's archives hold the images too, and another network's moments."""
+    path = statistics(tmp_path / "adm.npz", arr_0=np.zeros(3, np.uint8), mu_s=np.zeros(2))
+    gaussian = read_statistics(path, 6, PROTOCOL)
+    with np.load(path) as data:
+        np.testing.assert_allclose(gaussian.mean, data["mu"])
+        np.testing.assert_allclose(gaussian.root @ gaussian.root.T, data["sigma"], atol=1e-12)
+    single = {"mu": np.zeros(6, np.float32), "sigma": np.eye(6, dtype=np.float32)}
+    found = read_statistics(statistics(tmp_path / "single.npz", **single), 6, PROTOCOL)
+    assert found.mean.dtype == found.root.dtype == np.float64
+    named = statistics(tmp_path / "ours.npz", protocol=PROTOCOL)
+    assert np.array_equal(read_statistics(named, 6, PROTOCOL).mean, gaussian.mean)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mu": None}, "holds no mu; expected mu and sigma"),
+        ({"sigma": None}, "holds no sigma"),
+        ({"mu": np.zeros(5)}, r"mu \(5,\) and sigma \(6, 6\); the features of inception-2015 .* 6"),
+        ({"sigma": np.eye(7)}, r"sigma \(7, 7\)"),
+        ({"sigma": np.full((6, 6), np.nan)}, "no numbers"),
+        ({"protocol": "vitok-v1 0cc3"}, "statistics of vitok-v1 0cc3; the features are of incep"),
+        ({"mu": np.array([{}])}, "no readable .npz"),
+    ],
+)
+def test_statistics_of_another_kind(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    path = statistics(tmp_path / "other.npz", **changes)
+    with pytest.raises(UserError, match=message) as caught:
+        read_statistics(path, 6, PROTOCOL)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_no_archive_at_all(tmp_path: Path) -> None:
+    (tmp_path / "text.npz").write_text("not an archive")
+    for name in ("text.npz", "gone.npz"):
+        with pytest.raises(UserError, match="no readable"):
+            read_statistics(tmp_path / name, 6, PROTOCOL)
