@@ -256,3 +256,11 @@ def test_rehearsals_shrink_them(plan: Plan) -> None:
     assert (unguided.sampling.samples, unguided.sampling.steps) == (4, 3)
     assert unguided.resolution == latents.resolution == 32
     assert [job.parents for job in made[1:3]] == [(made[0].id,), (made[1].id,)]
+
+
+def test_rehearsals_draw_what_is_not_here(tmp_path: Path) -> None:
+    text = PLAIN.replace("reference: photos-heldout", "reference: adm-imagenet256")
+    plan = plan_file(write(tmp_path, text), ["data.name=imagenet1k-train"])
+    made = script(plan, Site(), Shrinking(steps=3), shared=False).plan.jobs
+    named = [job.config.get("dataset", job.config.get("reference")) for job in made[1:]]
+    assert named == ["synthetic", None, "synthetic", "synthetic"]
