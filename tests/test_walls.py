@@ -18,6 +18,7 @@ TORCH_FREE = {
     "vitok_core.context",
     "vitok_core.cost",
     "vitok_core.data.sources",
+    "vitok_core.diffusion.check",
     "vitok_core.errors",
     "vitok_core.files",
     "vitok_core.judging",

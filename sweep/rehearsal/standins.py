@@ -24,6 +24,7 @@ from vitok_core.data import sources
 from vitok_core.metrics import networks
 
 DRAWN = "synthetic"
+_ELSEWHERE = ("folder", "scenes", "statistics")  # kinds that the package does not hold
 _NAMED = ("dataset", "reference")  # fields that name a data set
 
 
@@ -85,11 +86,7 @@ def _data_sets(config: Science, site: Site) -> dict[str, str]:
     for name in names:
         reason = sources.missing(name, site.data)
         known = sources.data_set(name)
-        if (
-            reason is not None
-            and name not in site.data
-            and known.kind in ("folder", "scenes", "statistics")
-        ):
+        if reason is not None and name not in site.data and known.kind in _ELSEWHERE:
             found[name] = f"drawn data stand in for {reason.removeprefix('data set ')}"
     return found
 

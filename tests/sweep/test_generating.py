@@ -197,12 +197,18 @@ def test_what_is_missing_is_said_before_it_runs(tmp_path: Path) -> None:
 
 def test_statistics_as_a_reference(tmp_path: Path) -> None:
     text = PLAIN.replace("reference: photos-heldout", "reference: adm-imagenet256")
-    assert faults(plan_file(write(tmp_path, text), ["evaluation.networks=[inception-2015]"])) == []
+    plan = plan_file(write(tmp_path, text), ["evaluation.networks=[inception-2015]"])
+    assert faults(plan) == []
+    assert any(line.startswith("data set adm-imagenet256: its path is not set")
+               for line in missing(plan, Site()))  # fmt: skip
     (line,) = faults(plan_file(write(tmp_path, text)))
     assert line.startswith("evaluation.networks: efficientnet-lite0: the reference adm-imagenet256")
     sets = ["evaluation.networks=[inception-2015]", "evaluation.scores=[kid]"]
     (line,) = faults(plan_file(write(tmp_path, text), sets))
     assert line.startswith("evaluation.scores: kid: the reference adm-imagenet256 holds")
+    learned = PLAIN.replace("cfg: [1, 1.5]", "cfg: 1.5, data: adm-imagenet512")
+    (line,) = faults(plan_file(write(tmp_path, learned)))
+    assert "adm-imagenet512: holds statistics and no images" in line
 
 
 @pytest.mark.parametrize(
@@ -255,3 +261,11 @@ def test_rehearsals_shrink_them(plan: Plan) -> None:
     assert (unguided.sampling.samples, unguided.sampling.steps) == (4, 3)
     assert unguided.resolution == latents.resolution == 32
     assert [job.parents for job in made[1:3]] == [(made[0].id,), (made[1].id,)]
+
+
+def test_rehearsals_draw_what_is_not_here(tmp_path: Path) -> None:
+    text = PLAIN.replace("reference: photos-heldout", "reference: adm-imagenet256")
+    plan = plan_file(write(tmp_path, text), ["data.name=imagenet1k-train"])
+    made = script(plan, Site(), Shrinking(steps=3), shared=False).plan.jobs
+    named = [job.config.get("dataset", job.config.get("reference")) for job in made[1:]]
+    assert named == ["synthetic", None, "synthetic", "synthetic"]

@@ -23,7 +23,7 @@ from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.models.tubelets import grid_of
 from vitok_core.training.trained import read_trained
 
-BATCH = 64  # frames
+BATCH = 64  # frames encoded at once, unless the machine says how many samples
 
 
 def latents(config: LatentsJob, context: Context) -> None:
@@ -129,7 +129,7 @@ class _Batch(NamedTuple):
 
 def _batches(crops: EvalCrops, shards: Sequence[range], context: Context) -> Iterator[_Batch]:
     """All samples of these shards in order; no batch is of two of them."""
-    size = max(1, (context.machine.micro_batch or BATCH) // crops.frames)
+    size = context.machine.micro_batch or max(1, BATCH // crops.frames)
     parts = [part[at : at + size] for part in shards for at in range(0, len(part), size)]
     batches = _Batches(crops, parts)
     workers = context.machine.workers

@@ -29,7 +29,7 @@ from vitok_core.training.generator import load_generator
 from vitok_core.training.trained import load_model
 
 SHOWN = 64  # samples: what sheets have room for
-CHUNK = 64  # frames: what a restart may lose
+CHUNK = 64  # frames drawn at once, unless the machine says how many samples
 CLASS_STREAM = "sample classes"
 
 
@@ -60,10 +60,11 @@ def generate(config: GenerateJob, context: Context) -> None:
 
 
 def _references(config: GenerateJob, context: Context) -> EvalCrops | Path:
-    """The images to compare with, or an archive of their statistics."""
+    """What samples are compared with: a data set's crops, or a file of its statistics."""
+    paths = context.paths.data
     if data_set(config.reference).kind == "statistics":
-        return Path(context.paths.data[config.reference]).expanduser()
-    source = open_source(config.reference, context.paths.data, context.cache)
+        return Path(paths[config.reference]).expanduser()
+    source = open_source(config.reference, paths, context.cache)
     samples = config.evaluation.samples
     return EvalCrops(source, config.resolution, samples, config.frames, config.fps)
 
@@ -94,7 +95,8 @@ class _Drawn:
     def __init__(self, config: GenerateJob, context: Context) -> None:
         self.config, self.context = config, context
         self.folder = context.artifacts / "chunks"
-        total, size = config.sampling.samples, max(1, CHUNK // config.frames)
+        total = config.sampling.samples
+        size = context.machine.micro_batch or max(1, CHUNK // config.frames)
         self.parts = [range(at, min(at + size, total)) for at in range(0, total, size)]
 
     def draw_missing(self) -> None:
@@ -152,7 +154,8 @@ class _Drawn:
         return generator.to(device), tokenizer.to(device)
 
     def _path(self, number: int) -> Path:
-        return self.folder / f"chunk-{number:05d}.npy"
+        part = self.parts[number]  # by its samples: other chunks may be of other sizes
+        return self.folder / f"samples-{part.start:07d}-{part.stop:07d}.npy"
 
     def _write(self, number: int, chunk: Tensor) -> None:
         array = chunk.numpy()

@@ -131,6 +131,23 @@ def test_a_stopped_job_keeps_what_it_drew(
     assert torch.equal(*drawn)
 
 
+def test_chunks_of_another_size_are_no_others_samples(
+    tmp_path: Path, chain: Chain, drawn: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten by sixes are six and four; by fours the second chunk has four too, but not those."""
+
+    def stopped(*_: Any) -> None:
+        raise Stopped("before it was scored")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "score_generated", stopped)
+        with pytest.raises(Stopped):
+            jobs.generate(job(), chain.context(tmp_path, machine=Machine(micro_batch=6)))
+    jobs.generate(job(), chain.context(tmp_path, machine=Machine(micro_batch=4)))
+    jobs.generate(job(), chain.context(tmp_path / "undisturbed"))
+    assert (drawn[0].int() - drawn[1].int()).abs().max() <= 1
+
+
 def test_classes_are_exactly_balanced_or_drawn() -> None:
     balanced = SamplingConfig(samples=50)
     classes = classes_of(balanced, 10, 0, range(50)).tolist()
