@@ -31,10 +31,6 @@ MS_SSIM_LEAST = (WINDOW - 1) * 2 ** (len(_SCALE_WEIGHTS) - 1) + 1  # pixels: 161
 _C1, _C2 = 0.01**2, 0.03**2
 _GAUSSIAN = [math.exp(-0.5 * ((i - WINDOW // 2) / SIGMA) ** 2) for i in range(WINDOW)]
 _KERNEL = [weight / sum(_GAUSSIAN) for weight in _GAUSSIAN]
-_TILE = 32  # outputs of a product: more would multiply by more zeros
-_BAND = torch.zeros(_TILE + WINDOW - 1, _TILE, dtype=torch.float64)
-for _i in range(_TILE):
-    _BAND[_i : _i + WINDOW, _i] = torch.tensor(_KERNEL, dtype=torch.float64)
 _CHUNK = 4  # images at a time: more leave a CPU's cache and fill its memory
 
 
@@ -106,17 +102,11 @@ def _terms(x: Tensor, y: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, T
 
 def _blur(x: Tensor) -> Tensor:
     """Separable Gaussian over the valid region, (b, 3, h, w) → (b, 3, h - 10, w - 10)."""
-    return _blur_rows(_blur_rows(x).mT).mT
-
-
-def _blur_rows(x: Tensor) -> Tensor:
-    """The window along the last axis, (…, n) → (…, n - 10), as products with a banded matrix.
-
-    A tile of outputs needs 10 inputs more than it is wide. Faster on CPUs than a convolution in
-    float64, and than a sum of shifted images, which goes through memory once for every tap.
-    """
-    size = x.shape[-1] - WINDOW + 1
-    tiles = -(-size // _TILE)
-    padded = F.pad(x, (0, tiles * _TILE - size))
-    windows = padded.unfold(-1, _TILE + WINDOW - 1, _TILE)  # (…, tiles, tile + 10)
-    return (windows @ _BAND.to(x.device)).flatten(-2)[..., :size]
+    for axis in (-2, -1):
+        size = x.shape[axis] - WINDOW + 1
+        # Shifted sums: faster on CPUs than a float64 convolution or a product with a banded matrix.
+        taps = [x.narrow(axis, i, size) for i in range(WINDOW)]
+        x = taps[0] * _KERNEL[0]
+        for tap, weight in zip(taps[1:], _KERNEL[1:], strict=True):
+            x.add_(tap, alpha=weight)
+    return x
