@@ -42,6 +42,7 @@ from sweep.spec.stages import Stage
 from vitok_core.config import BaselineJob, FloorJob, ProbeJob, ReconstructJob, TrainConfig
 from vitok_core.data.sources import data_set
 from vitok_core.kinds import KINDS
+from vitok_core.training.schedule import gan_weight
 
 
 def plan_file(
@@ -83,8 +84,25 @@ def _plan(sweep: Spec, made: list[Draft], keep: str | None, name: str) -> Plan:
         points=tuple(points.values()),
         jobs=tuple(jobs.planned.values()),
         device=name,
-        notes=notes,
+        notes=(*notes, *_unseen_gans(chosen)),
     )
+
+
+def _unseen_gans(chosen: Sequence[Draft]) -> Iterator[str]:
+    """Of each stage 2 that ends before the tokenizer sees its GAN term: that it does."""
+    jobs = [draft.finetuned.job for draft in chosen if draft.finetuned is not None]
+    late = [
+        (job.finetune, job.gan)
+        for job in jobs
+        if job.gan.weight > 0
+        and gan_weight(job.gan, job.finetune.batch, job.finetune.steps - 1) == 0
+    ]
+    for tuned, start in dict.fromkeys(((f.steps, f.batch), gan.start) for f, gan in late):
+        steps, batch = tuned
+        yield (
+            f"stage 2 never sees its GAN term: gan.start is {start:,} steps of 256 clips, "
+            f"finetune's {steps:,} steps of {batch:,} are {steps * batch / 256:,.3g} of them"
+        )
 
 
 def _default_device(sweep: Spec) -> str:

@@ -13,7 +13,7 @@ from sweepfiles import write
 from sweep.model import Plan, PlannedJob
 from sweep.planning import identity
 from sweep.planning.plan import plan_file
-from sweep.planning.planview import plan_json, point_table
+from sweep.planning.planview import plan_json, point_table, summary
 from sweep.planning.preflight import missing
 from sweep.site import Site
 from vitok_core import cost
@@ -251,6 +251,21 @@ def test_the_resolved_file_has_stage_2_where_it_runs(plan: Plan) -> None:
     assert plan.document["gan"]["disc_lr"] == 2e-5
     assert plan.document["finetune"]["ema"] == 0.9999
     assert "gan" not in plan_file("bottleneck_256p").document, "though its protocol has it"
+
+
+def test_a_gan_that_never_sets_in_is_said(plan: Plan, tmp_path: Path) -> None:
+    """The default start is the paper's: 5,000 steps of 256 clips, far beyond a short stage 2."""
+    assert plan.notes == (
+        "stage 2 never sees its GAN term: gan.start is 5,000 steps of 256 clips, "
+        "finetune's 30 steps of 2 are 0.234 of them",
+    ), "once for both weights"
+    assert plan.notes[0] in summary(plan, {})
+    file = write(tmp_path, TUNED)
+    assert plan_file(file, ["gan.start=0"]).notes == ()
+    without = TUNED.replace("[0.05, 0.1]", "[0]")
+    assert plan_file(write(tmp_path, without, "without.yaml")).notes == ()
+    for shipped in ("gan_ablation", "mini_loss_tradeoff", "mini_variants"):
+        assert plan_file(shipped).notes == ()
 
 
 def test_what_stage_2_costs(tmp_path: Path) -> None:
