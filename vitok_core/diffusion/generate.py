@@ -14,7 +14,7 @@ from vitok_core.config import GenerateJob, SamplingConfig
 from vitok_core.context import Context, Parent
 from vitok_core.data.counter import uniforms
 from vitok_core.data.images import open_source
-from vitok_core.data.pixels import as_samples, to_uint8
+from vitok_core.data.pixels import as_samples
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.data.sources import data_set
 from vitok_core.diffusion.sampling import sample
@@ -22,7 +22,7 @@ from vitok_core.diffusion.show import show
 from vitok_core.errors import Stopped, UserError
 from vitok_core.files import replace_atomically
 from vitok_core.metrics.evaluation import journal_data
-from vitok_core.metrics.scoring import score_generated
+from vitok_core.metrics.scoring import eight_bits, score_generated
 from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.models.dit import Dit
 from vitok_core.training.generator import load_generator
@@ -145,7 +145,7 @@ class _Drawn:
         labels = classes_of(sampling, generator.classes, config.seed, indices)
         codes = sample(generator, labels, config.cfg, sampling, config.seed, indices)
         clips = tokenizer.decode(codes, tokenizer.grid)
-        return to_uint8(as_samples(clips)).cpu()
+        return eight_bits(as_samples(clips).float()).cpu()
 
     def _models(self) -> tuple[Dit, AutoEncoder]:
         device = torch.device(self.context.machine.device)

@@ -20,7 +20,8 @@ from vitok_core.config import GenerateJob, SamplingConfig
 from vitok_core.context import Machine, Parent, Paths
 from vitok_core.diffusion import generate as module
 from vitok_core.diffusion.generate import classes_of
-from vitok_core.errors import Stopped
+from vitok_core.errors import Stopped, UserError
+from vitok_core.models.dit import Dit
 
 SCORES = {"gFD[efficientnet-lite0]", "gFD[efficientnet-lite0-112]", "gIS[efficientnet-lite0]"}
 
@@ -189,3 +190,14 @@ def test_a_generator_without_classes(tmp_path: Path, drawn: list[torch.Tensor]) 
 def test_threads_are_the_jobs(tmp_path: Path, chain: Chain, drawn: list[torch.Tensor]) -> None:
     jobs.generate(job(sampling={"samples": 2}), chain.context(tmp_path, machine=Machine(threads=1)))
     assert torch.get_num_threads() == 1
+
+
+def test_samples_that_are_no_numbers_are_not_scored_as_black(
+    chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(model: Dit, labels: torch.Tensor, *_: object) -> torch.Tensor:
+        return torch.full((len(labels), *model.code_shape), torch.nan)
+
+    monkeypatch.setattr(module, "sample", broken)
+    with pytest.raises(UserError, match="no numbers"):
+        jobs.generate(job(), chain.context(tmp_path))
