@@ -24,6 +24,7 @@ TORCH_FREE = {
     "vitok_core.judging",
     "vitok_core.kinds",
     "vitok_core.tokenizers",
+    "vitok_core.training.schedule",
     "vitok_core.used",
     "vitok_core.variants",
     "vitok_core.plugins",
