@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         figures,
         fits,
         frames,
+        guidance,
         measurements,
         metrics,
         page,
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
     from analysis.frames import Results
 
 __all__ = [
-    "claims", "figures", "fits", "frames", "load", "load_published", "measurements", "metrics",
-    "page", "predict", "published", "report", "selection", "stats", "tables",
+    "claims", "figures", "fits", "frames", "guidance", "load", "load_published", "measurements",
+    "metrics", "page", "predict", "published", "report", "selection", "stats", "tables",
 ]  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""Trained minus PCA floor: what training adds to the best linear code of the same p and c.
+"""Trained minus PCA floor: what training adds to the best linear code of the same p and c. And
+trained minus the codecs that were scored at equal E.
 
 At toy scale PCA of patches alone shows most of the log E law, so a metric says little before its
 distance from the floor is known. Differences are taken on the scale of the metric's fit (log2 for
@@ -44,6 +45,18 @@ class AgainstFloor:
         }
 
 
+@dataclass(frozen=True)
+class AgainstCodec(AgainstFloor):
+    """The same of a codec whose code, or budget, has the configuration's E."""
+
+    codec: str  # as `measurements.codec`
+    unbeaten: tuple[str, ...]  # configurations at which training does not win: `p16 c4`
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**super().record(), "codec": self.codec, "unbeaten": list(self.unbeaten)}
+
+
 def differences(measurements: pl.DataFrame) -> pl.DataFrame:
     """One row per configuration, metric and data set that has a trained mean and a floor.
 
@@ -52,12 +65,16 @@ def differences(measurements: pl.DataFrame) -> pl.DataFrame:
     direction (rates) are not compared.
     """
     means = configuration_means(measurements)
-    keys = [*_KEYS, "config_id", "E"]
-    floor = means.filter(pl.col("series") == "floor").select(
-        *keys, floor="value", floor_scaled="scaled"
-    )
+    floor = means.filter(pl.col("series") == "floor")
+    return _differences(means, floor, "config_id").drop("rival")
+
+
+def _differences(means: pl.DataFrame, rivals: pl.DataFrame, *told: str) -> pl.DataFrame:
+    """Trained means minus those rivals' of the same E and of the columns that `told` names."""
+    keys = [*_KEYS, "E", *told]
+    rivals = rivals.select(*keys, floor="value", floor_scaled="scaled", rival="codec")
     both = means.filter(pl.col("series") == "trained").join(
-        floor, on=keys, how="inner", maintain_order="left"
+        rivals, on=keys, how="inner", maintain_order="left"
     )
     better = {name: metric(name).better for name in both["metric"].unique()}
     sign = pl.col("metric").replace_strict(better, return_dtype=pl.Int64) if better else pl.lit(0)
@@ -65,7 +82,7 @@ def differences(measurements: pl.DataFrame) -> pl.DataFrame:
     return both.filter(sign != 0).select(
         *_KEYS, "config_id", "p", "q", "c", "L", "E", "n_seeds",
         pl.col("value").alias("trained"), "floor", difference.alias("difference"),
-        (difference * sign > 0).alias("better"),
+        (difference * sign > 0).alias("better"), "rival",
     )  # fmt: skip
 
 
@@ -76,3 +93,29 @@ def against_floor(measurements: pl.DataFrame) -> list[AgainstFloor]:
         high=pl.col("difference").max(),
     )  # fmt: skip
     return [AgainstFloor(panel=row.pop("metric"), **row) for row in table.iter_rows(named=True)]
+
+
+def against_codecs(measurements: pl.DataFrame) -> list[AgainstCodec]:
+    """Per metric, protocol, data set and codec: where a trained configuration of the same E wins.
+
+    Args:
+        measurements: trained ones and baselines.
+    """
+    means = configuration_means(measurements)
+    table = _differences(
+        means, means.filter(pl.col("codec").is_not_null() & pl.col("E").is_not_null())
+    )
+    stride = pl.when(pl.col("q") > 1).then(pl.format(" q{}", "q")).otherwise(pl.lit(""))
+    table = table.sort("p", "q", "c", "config_id", maintain_order=True)
+    name = pl.format("p{}{} c{}", "p", stride, "c")
+    rows = table.group_by(*_KEYS, "rival", maintain_order=True).agg(
+        n=pl.len(), better=pl.col("better").sum(), low=pl.col("difference").min(),
+        high=pl.col("difference").max(), unbeaten=name.filter(~pl.col("better")),
+    )  # fmt: skip
+    return [
+        AgainstCodec(
+            panel=row.pop("metric"), codec=row.pop("rival"), unbeaten=tuple(row.pop("unbeaten")),
+            **row,
+        )
+        for row in rows.iter_rows(named=True)
+    ]  # fmt: skip

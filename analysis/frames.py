@@ -122,7 +122,7 @@ class Results:
         numbers one metric then comes from several figures, unless `figures` names some.
 
         Args:
-            kind: `reconstruct`, `generate` or `floor`.
+            kind: `reconstruct`, `generate`, `floor` or `probe`.
             metrics: names to keep; None: all.
             dataset, cfg_scale, generator: keep the numbers of this one.
             eval_length: keep what was scored at so many tokens; of ours only masked codes are.

@@ -100,7 +100,8 @@ def _planned(results: Results, kind: str) -> pl.DataFrame:
     members = results.records.members().join(jobs, on="job_id", maintain_order="left")
     if members.is_empty():
         return results.measurements.filter(source="db", kind=kind)
-    dataset = pl.col("config").str.json_path_match("$.dataset")
+    named = [pl.col("config").str.json_path_match(f"$.{key}") for key in ("dataset", "reference")]
+    dataset = pl.coalesce(named)
     blank = {name: pl.lit(None, dtype=dtype) for name, dtype in POINT_METRICS.items()}
     rows = members.with_columns(
         **{name: value for name, value in blank.items() if name not in members.columns},

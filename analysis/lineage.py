@@ -14,9 +14,16 @@ from typing import Any
 
 import polars as pl
 
-from vitok_core.config import FinetuneConfig, GanConfig, LossConfig, Science, TokenizerConfig
+from vitok_core.config import (
+    FinetuneConfig,
+    GanConfig,
+    GeneratorTrainConfig,
+    LossConfig,
+    Science,
+    TokenizerConfig,
+)
 from vitok_core.cost import tower_parameters
-from vitok_core.variants import SIZES, Tower
+from vitok_core.variants import DIT_SIZES, SIZES, Tower
 
 SCHEMA = {
     "job_id": pl.String, "tokenizer": pl.String, "form": pl.String,
@@ -27,6 +34,8 @@ SCHEMA = {
 }  # fmt: skip
 
 _FORM = TokenizerConfig.model_fields["variant"].default
+
+_BATCH = 256  # a generator's, in the paper
 
 Json = Mapping[str, Any]
 
@@ -86,7 +95,7 @@ def _facts(
     nearest = known[trains[0]]
     stage = 2 if nearest.kind == "finetune" else 1
     gan, disc_lr, full = _tuning(nearest.config) if stage == 2 else (0.0, None, False)
-    if stage == 2 and known[job].kind == "reconstruct" and own[0] is None:
+    if stage == 2 and known[job].kind in ("reconstruct", "probe") and own[0] is None:
         own = (nearest.config.get("finetune", {}).get("steps"), *own[1:])
     return (
         job,
@@ -116,18 +125,51 @@ def _default(config: type[Science], name: str) -> Any:
     return config.model_fields[name].default
 
 
-def generator_label(config: Json) -> str:
-    """A generator by its model and its training: `DiT-L, 500000 steps`."""
-    model = config.get("generator", {}).get("model", "DiT")
-    steps = config.get("train", {}).get("steps")
-    return str(model) if steps is None else f"{model}, {steps} steps"
+def generator_label(config: Json, data: str | None = None) -> str:
+    """A generator by its model and its training: `DiT-L, 500000 steps`.
+
+    What else differs from the paper's way stands after it: `DiT-S, flow, 100000 steps, lr 0.0002`.
+
+    Args:
+        data: what it learned from, where that is other data than its tokenizer's.
+    """
+    generator: Json = config.get("generator", {})
+    train: Json = config.get("train", {})
+    others = [_in_words(*each) for each in generator.items() if each[0] != "model"]
+    steps = [f"{train['steps']} steps"] if "steps" in train else []
+    rate, batch = train.get("base_lr"), train.get("batch", _BATCH)
+    lr = [f"lr {rate:g}"] if rate and rate != _default(GeneratorTrainConfig, "base_lr") else []
+    size = [f"batch {batch}"] if batch != _BATCH else []
+    on = [f"on {data}"] if data else []
+    return ", ".join([_model(generator.get("model")), *others, *steps, *size, *lr, *on])
+
+
+def _model(config: Json | None) -> str:
+    if config is None:
+        return "DiT"
+    tower = Tower.model_validate(dict(config))
+    known = (name for name, size in DIT_SIZES.items() if size == tower)
+    return next(known, f"DiT {tower.width}x{tower.blocks}")
+
+
+def _in_words(field: str, value: Any) -> str:
+    """A generator's field that differs from its default."""
+    if isinstance(value, str):
+        return value if field == "objective" else f"{field} {value}"
+    words = {"learned_sigma": "learned sigma", "classes": "no classes"}
+    return words.get(field, f"{field.replace('_', ' ')} {value}")
 
 
 def _generator(line: Sequence[str], known: Mapping[str, _Job]) -> str | None:
     """The nearest one; None of what no generator made."""
-    found = (known[each] for each in line if known[each].kind == "generator")
-    nearest = next(found, None)
-    return None if nearest is None else generator_label(nearest.config)
+    nearest = next((known[each] for each in line if known[each].kind == "generator"), None)
+    if nearest is None:
+        return None
+    learned = next((known[each] for each in line if known[each].kind == "latents"), None)
+    root = next((known[each] for each in line if known[each].kind == "tokenizer"), None)
+    data = None if learned is None else learned.config.get("dataset")
+    own = None if root is None else root.config.get("data", {}).get("name")
+    return generator_label(nearest.config, data if data != own else None)
 
 
 def _line(job: str, parents: Mapping[str, list[str]]) -> list[str]:

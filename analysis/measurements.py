@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import polars as pl
 
+from analysis.baselines import KIND, of_codecs
 from analysis.lineage import lineage, tower_millions
 from analysis.metrics import order
 from vitok_core.data.sources import DATASETS
 
 SCHEMA = {
     "source": pl.String,  # db, published
-    "series": pl.String,  # trained, floor
-    "kind": pl.String,  # reconstruct, floor, generate
+    "series": pl.String,  # trained, floor, baseline
+    "kind": pl.String,  # reconstruct, floor, baseline, generate, probe
     "point_id": pl.String,
     "config_id": pl.String,  # points that differ in the seed alone share it
     "seed": pl.Int64,  # null: the floor has none, the paper names none
@@ -49,8 +50,12 @@ SCHEMA = {
     "protocol": pl.String,
     "value": pl.Float64,
     "figure": pl.String,  # the paper's; null: our own
+    "codec": pl.String,  # what a baseline scored: JPEG 8 bits/value, SD-VAE, …; null: no baseline
 }
-SERIES = {"reconstruct": "trained", "floor": "floor", "generate": "trained"}
+SERIES = {
+    "reconstruct": "trained", "floor": "floor", "baseline": "baseline", "generate": "trained",
+    "probe": "trained",
+}  # fmt: skip
 
 # Splits on which a recipe was trained or chosen: their scores are not evidence for a report.
 _SEEN = {"train", "tune"}
@@ -62,7 +67,7 @@ def from_store(
     """Our own measurements, columns SCHEMA, sorted; values as they are, null and infinite too.
 
     A row stands for each point that a job belongs to (see `distinct`); a floor, which has no seed,
-    once for each configuration.
+    once for each configuration; a baseline, which has no point, once.
     """
     rows = (
         point_metrics.drop("stage", "step")  # as the lineage has them: with the last step's number
@@ -87,11 +92,18 @@ def from_store(
         encoder_params_m=pl.coalesce("encoder_params_m", _by_name("encoder")),
         decoder_params_m=pl.coalesce("decoder_params_m", _by_name("decoder")),
         figure=pl.lit(None, dtype=pl.String),
-    ).with_columns(
+    )
+    # Of a floor those of its patches: a latent code on them may be shorter.
+    tubelets = (pl.col("resolution") // pl.col("p")) ** 2 * (pl.col("frames") // pl.col("q"))
+    rows = rows.with_columns(L=pl.when(floor).then(tubelets).otherwise("L")).with_columns(
+        E=pl.when(floor).then(pl.col("L") * pl.col("c")).otherwise("E")
+    )
+    rows = of_codecs(rows, jobs).with_columns(
         pixels_per_channel=3.0 * pl.col("frames") * pl.col("resolution") ** 2 / pl.col("E")
     )
+    trained = ~pl.col("kind").is_in(["floor", KIND])
     rows = rows.with_columns(
-        pl.when(~floor).then(name).alias(name)
+        pl.when(trained).then(name).alias(name)
         for name in ("stage", "loss", "gan_weight", "disc_lr", "full_finetune", "step")
     )
     rows = tidy(rows)
@@ -111,8 +123,8 @@ def tidy(rows: pl.DataFrame) -> pl.DataFrame:
         rows.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
         .sort(
             pl.col("metric").cast(pl.Enum(names)), pl.col("dataset").is_in(seen), "dataset",
-            "generator", "cfg_scale", "protocol", pl.col("series") == "floor", "variant", "p", "q",
-            "c", "E", "encoder_params_m", "decoder_params_m", "config_id", "seed", "step",
+            "generator", "cfg_scale", "protocol", pl.col("series") == "floor", "codec", "variant",
+            "p", "q", "c", "E", "encoder_params_m", "decoder_params_m", "config_id", "seed", "step",
             "point_id",
         )
     )  # fmt: skip

@@ -19,7 +19,14 @@ from analysis.stats.ols import NoFit
 ABSURD = 1e100
 
 # What no error can make of these families.
-_LIMITS = {"ssim": (-1.0, 1.0), "is": (1.0, np.inf)}
+_LIMITS = {
+    "ssim": (-1.0, 1.0),
+    "ms-ssim": (0.0, 1.0),
+    "is": (1.0, np.inf),
+    "precision": (0.0, 1.0),
+    "recall": (0.0, 1.0),
+    "probe": (0.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -76,11 +83,25 @@ _RULES: tuple[tuple[str, str, str, int, str], ...] = (
     (r"[rg]F(ID|D)\b", "frechet", "log2", -1, "log2"),
     (r"[rg]FVD\b", "fvd", "log2", -1, "log2"),
     (r"[rg]K(ID|VD|D)\b", "kernel", "identity", -1, ""),
+    (r"[rg]CMMD\b", "cmmd", "identity", -1, ""),
     (r"[rg]IS\b", "is", "identity", 1, ""),
+    (r"[rg]Precision\b", "precision", "identity", 1, ""),
+    (r"[rg]Recall\b", "recall", "identity", 1, ""),
     (r"rSSIM\b", "ssim", "identity", 1, ""),
     (r"rPSNR\b", "psnr", "identity", 1, "dB"),
-    (r"LPIPS\b", "lpips", "identity", -1, ""),
+    (r"rMS-SSIM\b", "ms-ssim", "identity", 1, ""),
+    (r"LPIPS\b|rPD\b", "lpips", "identity", -1, ""),
+    # Of the code itself: what it carries is a price or a property, not a quality.
+    (r"kl_bits_per_pixel\b", "other", "identity", 0, "bit/px"),
+    (r"(active_channels|effective_rank|high_frequency_share)\b", "other", "identity", 0, ""),
+    (r"probe_accuracy\b", "probe", "identity", 1, ""),
+    (r"(shift|flip)_error\b", "equivariance", "identity", -1, ""),
 )
+
+_FAMILIES = (
+    "frechet", "fvd", "is", "ssim", "psnr", "kernel", "cmmd", "precision", "recall", "lpips",
+    "ms-ssim", "other", "probe", "equivariance",
+)  # fmt: skip
 
 
 def metric(name: str) -> Metric:
@@ -103,6 +124,5 @@ def choose(family: str, names: Iterable[str]) -> str | None:
 
 def order(name: str) -> tuple[int, bool, int, str]:
     """Sort key: the paper's order of panels, standard names first."""
-    families = ["frechet", "fvd", "is", "ssim", "psnr", "kernel", "lpips", "other"]
     chosen = metric(name)
-    return families.index(chosen.family), chosen.offline, len(name), name
+    return _FAMILIES.index(chosen.family), chosen.offline, len(name), name

@@ -13,8 +13,15 @@ import polars as pl
 from analysis.configurations import KEYS
 from analysis.figures import FIGURES, Figure, Request, find
 from analysis.fits import LINEAR, Line, LineFit, fit_lines
-from analysis.floor import AgainstFloor, against_floor, differences
+from analysis.floor import (
+    AgainstCodec,
+    AgainstFloor,
+    against_codecs,
+    against_floor,
+    differences,
+)
 from analysis.frames import Results
+from analysis.guidance import guidance
 from analysis.writing import Unwritable, put
 from vitok_core.errors import UserError
 
@@ -62,6 +69,8 @@ class Overview:
     fits: list[LineFit]
     floor: list[AgainstFloor]
     differences: pl.DataFrame
+    codecs: list[AgainstCodec]
+    guidance: pl.DataFrame
     notes: tuple[str, ...]
 
     def record(self) -> dict[str, Any]:
@@ -71,6 +80,8 @@ class Overview:
             "fits": [fit.record() for fit in self.fits],
             "floor": [one.record() for one in self.floor],
             "floor_points": points,
+            "codecs": [one.record() for one in self.codecs],
+            "guidance": self.guidance.to_dicts(),
             "notes": list(self.notes),
         }
 
@@ -150,21 +161,27 @@ def overview(results: Results, *, datasets: Sequence[str] = ()) -> Overview:
     """Fit every metric on every data set (or on those named): a line over log2 E for
     reconstructions, a quadratic for generations; of the paper's, those that its figures draw, and
     one for each variant where a figure compares variants."""
-    from analysis.selection import select
+    from analysis.selection import select, usable
 
     kinds = results.measurements["kind"].unique()
     fits: list[LineFit] = []
     notes: list[str] = []
-    floors = results.measurements.clear()
+    floors = sampled = codecs = results.measurements.clear()
     if "generate" not in kinds or "reconstruct" in kinds or "floor" in kinds:
         seen = select(results, datasets=datasets)
         floors, notes = seen.frame, list(seen.notes)
+        codecs, left_out = usable(results.measurements.filter(series="baseline"))
+        notes += left_out
         fits += _lines(seen.distinct, LINEAR)
     if "generate" in kinds:
         made = select(results, kind="generate")
         notes += made.notes
+        sampled = made.distinct
         fits += _lines(made.distinct, Line("quadratic"))
-    return Overview(fits, against_floor(floors), differences(floors), tuple(notes))
+    rivals = against_codecs(pl.concat([floors, codecs]))
+    return Overview(
+        fits, against_floor(floors), differences(floors), rivals, guidance(sampled), tuple(notes)
+    )
 
 
 def _lines(measurements: pl.DataFrame, wanted: Line) -> list[LineFit]:

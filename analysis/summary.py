@@ -9,7 +9,7 @@ import polars as pl
 
 from analysis.figures.words import group_name, number
 from analysis.fits import LineFit
-from analysis.floor import AgainstFloor
+from analysis.floor import AgainstCodec, AgainstFloor
 from analysis.metrics import metric
 
 _SERIES = {"trained": "trained", "floor": "PCA floor"}
@@ -51,6 +51,28 @@ def floor_table(floors: Sequence[AgainstFloor]) -> str:
     return "Trained minus PCA floor, by configuration\n" + _aligned(header, rows, left={0, 1, 5})
 
 
+def codec_table(rivals: Sequence[AgainstCodec]) -> str:
+    """At how many configurations training beats a codec of the same E, and where it does not."""
+    if not rivals:
+        return ""
+    header = ["data set", "metric", "codec", "better at", "min", "max", "unit", "not beaten at"]
+    rows = [
+        [
+            one.dataset,
+            one.panel + metric(one.panel).arrow,
+            one.codec,
+            f"{one.better} of {one.n}",
+            signed(one.low),
+            signed(one.high),
+            metric(one.panel).unit,
+            ", ".join(one.unbeaten) or "–",
+        ]
+        for one in rivals
+    ]
+    title = "Trained minus codecs at equal E, by configuration"
+    return f"{title}\n{_aligned(header, rows, left={0, 1, 2, 6, 7})}"
+
+
 def point_table(differences: pl.DataFrame) -> str:
     """Trained minus PCA floor at every configuration, one table per data set."""
     tables = []
@@ -66,6 +88,26 @@ def point_table(differences: pl.DataFrame) -> str:
         ]
         title = f"Trained minus PCA floor at every configuration, {dataset}"
         tables.append(f"{title}\n{_aligned(header, body, left=set())}")
+    return "\n\n".join(tables)
+
+
+def guidance_table(found: pl.DataFrame) -> str:
+    """Each configuration at every scale of CFG that it was sampled at, the best one marked."""
+    tables = []
+    keys = ["dataset", "generator", "metric"]
+    for (dataset, generator, name), rows in found.group_by(keys, maintain_order=True):
+        scales = sorted({scale for each in rows["scales"] for scale in each})
+        sizes = ["p", "c", "E"]
+        sizes += [each for each in ("encoder", "decoder") if rows[each].n_unique() > 1]
+        header = [*sizes, *(f"CFG {scale:g}" for scale in scales), "best CFG"]
+        body = []
+        for row in rows.to_dicts():
+            values = dict(zip(row["scales"], row["values"], strict=True))
+            shown = [number(values[scale]) if scale in values else "–" for scale in scales]
+            size = [str(row[each]) for each in sizes]
+            body.append([*size, *shown, f"{row['best_scale']:g}"])
+        of = f"{name}{metric(str(name)).arrow}, {dataset}, {generator or 'paper'}"
+        tables.append(f"Guidance (CFG 1: none): {of}\n{_aligned(header, body, left=set())}")
     return "\n\n".join(tables)
 
 

@@ -14,18 +14,17 @@ import cluster
 import curves
 import ddp
 import fits
+import generator
 import loader
 import loggers
+import metrics
 import models
-import numpy as np
 import page
-import scipy.linalg
 import store
 import torch
 from timing import Row, compare
 from torch import nn
 
-from vitok_core.metrics.frechet import frechet_distance
 from vitok_core.models.tubelets import to_tubelets
 
 HERE = Path(__file__).parent
@@ -73,9 +72,10 @@ def measure() -> Iterator[Row]:
         yield from page.measure(folder)
         yield from loader.measure(folder)
         yield from ddp.measure(folder)
+        yield from generator.measure(folder)
     yield from fits.measure()
     yield _tubelets()
-    yield _frechet()
+    yield from metrics.measure()
     yield from models.measure()
 
 
@@ -111,20 +111,6 @@ def _tubelets() -> Row:
     with torch.inference_mode():
         return compare("embedding, 16 images of 256 px", 9, matmul=ours,
                        Conv3d=lambda: convolution(clips))  # fmt: skip
-
-
-def _frechet() -> Row:
-    generator = np.random.default_rng(0)
-    a, b = (generator.normal(size=(4096, 512)) for _ in range(2))
-    moments = [(x.mean(0), np.cov(x, rowvar=False)) for x in (a, b)]
-
-    def ours() -> object:
-        return frechet_distance(*moments[0], *moments[1])
-
-    def peer() -> object:
-        return scipy.linalg.sqrtm(moments[0][1] @ moments[1][1])
-
-    return compare("Fréchet distance, 512-d", 5, eigh=ours, scipy_sqrtm=peer)
 
 
 if __name__ == "__main__":

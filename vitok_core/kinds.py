@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vitok_core.config import FinetuneJob, FloorJob, ReconstructJob, Science, TokenizerJob
+from vitok_core.config import (
+    BaselineJob,
+    FinetuneJob,
+    FloorJob,
+    GenerateJob,
+    GeneratorJob,
+    LatentsJob,
+    ProbeJob,
+    ReconstructJob,
+    Science,
+    TokenizerJob,
+)
 
 
 @dataclass(frozen=True)
@@ -25,5 +36,10 @@ KINDS: dict[str, Kind] = {
         Kind("finetune", 1, FinetuneJob, "vitok_core.jobs:finetune", several=True),
         Kind("reconstruct", 1, ReconstructJob, "vitok_core.jobs:reconstruct"),
         Kind("floor", 1, FloorJob, "vitok_core.jobs:floor"),
+        Kind("latents", 1, LatentsJob, "vitok_core.jobs:latents"),
+        Kind("generator", 1, GeneratorJob, "vitok_core.jobs:generator", several=True),
+        Kind("generate", 1, GenerateJob, "vitok_core.jobs:generate"),
+        Kind("probe", 1, ProbeJob, "vitok_core.jobs:probe"),
+        Kind("baseline", 1, BaselineJob, "vitok_core.jobs:baseline"),
     )
 }

@@ -160,10 +160,14 @@ def used(config: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     for section in ("loss", "evaluation"):
         for extra in config.get(section, {}).get("extra", ()):
             yield extra["sha256"][:KEY_DIGITS], extra["code"]
+    codec = config.get("codec", {})
+    for code in (codec.get("encode"), codec.get("decode")):
+        if code:
+            yield codec["sha256"][:KEY_DIGITS], code
     data = config.get("data", {})
     for name, version in (
         (data.get("name"), data.get("version", "")),
-        (config.get("dataset"), config.get("version", "")),
+        (config.get("dataset", config.get("reference")), config.get("version", "")),
     ):
         key = re.fullmatch(rf".*\+([0-9a-f]{{{KEY_DIGITS}}})", version)
         if name and key:

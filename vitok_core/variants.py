@@ -36,6 +36,22 @@ SIZES: dict[str, Tower] = {
     "L": Tower(width=1152, blocks=24, heads=16),
 }
 
+# Generators (§2.2). S, B and XL are DiT's own (Peebles & Xie 2023), whose XL the paper's 675 M is.
+# DiT's L (and that of the authors' released code) is 1024 wide and has 458 M parameters; with heads
+# of 64 as in S and B, 960 is the width whose count is the paper's 400 M.
+DIT_SIZES: dict[str, Tower] = {
+    "DiT-S": Tower(width=384, blocks=12, heads=6),
+    "DiT-B": Tower(width=768, blocks=12, heads=12),
+    "DiT-L": Tower(width=960, blocks=24, heads=15),
+    "DiT-XL": Tower(width=1152, blocks=28, heads=16),
+}
+
+
+def gated_width(width: int) -> int:
+    """Hidden width of the feed-forward: 8d/3, up to a multiple of 8 (768 → 2048, 1152 → 3072)."""
+    return 8 * -(-width // 3)
+
+
 _NAME = r"[A-Za-z][A-Za-z0-9]*"
 _PATTERN = re.compile(
     rf"(?P<encoder>{_NAME})-(?P<decoder>{_NAME})/(?:(?P<stride>[0-9]+)x)?(?P<patch>[0-9]+)"

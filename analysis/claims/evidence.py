@@ -18,6 +18,7 @@ from analysis.claims.linear import Labels
 from analysis.claims.protocols import one_protocol
 from analysis.configurations import KEYS, configuration_means
 from analysis.frames import Results, Source
+from analysis.guidance import UNGUIDED
 from analysis.measurements import distinct, final
 from analysis.metrics import Metric, choose, metric
 from analysis.selection import reported
@@ -46,7 +47,8 @@ class Data:
         needs: the experiment in words, for who lacks it.
         kind: reconstruct or generate.
         where: which of our own measurements belong here.
-        cfg: of generations, `all` CFG scales or the `lowest`.
+        cfg: of generations, `all` CFG scales that guide (above 1) or the `lowest` of them, as the
+            paper has no others.
         last_step: of each fine-tuning, the last scores only; of stage 1 they always are.
         two: a column that must take two values at least.
     """
@@ -265,6 +267,8 @@ def _largest(rows: pl.DataFrame, vary: Sequence[str]) -> pl.DataFrame:
 
 
 def _scales(rows: pl.DataFrame, cfg: str) -> pl.DataFrame:
+    scale = pl.col("cfg_scale")
+    rows = rows.filter(scale.is_null() | (scale > UNGUIDED))
     if cfg == "all":
         return rows
-    return rows.filter(pl.col("cfg_scale") == pl.col("cfg_scale").min())
+    return rows.filter(scale == scale.min())

@@ -21,6 +21,7 @@ from analysis.figures.words import caption, data_notes, heading, short_protocols
 from analysis.fits import LineFit, fit_lines
 from analysis.floor import against_floor
 from analysis.frames import Results
+from analysis.guidance import UNGUIDED
 from analysis.measurements import SCHEMA
 from analysis.metrics import choose
 from analysis.selection import Selection, reported, select
@@ -152,10 +153,14 @@ def _in_panels(frame: pl.DataFrame, drawn: dict[tuple[str, str], str]) -> pl.Dat
 
 def _slots(frame: pl.DataFrame) -> pl.DataFrame:
     """The place of each CFG scale on the page: the same scales above one another, where all have
-    room; else each source's own lowest ones from the left."""
+    room; else each source's own lowest ones from the left, those that guide first."""
     scales = frame.select("source", "cfg_scale").unique().sort("source", "cfg_scale")
     every = scales["cfg_scale"].unique().sort()
-    place = pl.col("cfg_scale").rank("dense")
+    guides = pl.col("cfg_scale") > UNGUIDED
+    order = pl.col("cfg_scale") if len(every) <= _CFG_SCALES else (
+        pl.when(guides).then("cfg_scale").otherwise(pl.col("cfg_scale") + pl.col("cfg_scale").max())
+    )  # fmt: skip
+    place = order.rank("dense")
     if len(every) > _CFG_SCALES:
         place = place.over("source")
     return scales.with_columns(slot=place.fill_null(1).cast(pl.Int64)).filter(

@@ -109,7 +109,7 @@ def _data_sets(rows: pl.DataFrame) -> Table:
     return compact(Table("Data sets", columns, [
         [
             Cell(dataset), Cell({"reconstruct": "reconstruction", "generate": "generation",
-                                 "floor": "PCA floor"}.get(kind, kind)),
+                                 "floor": "PCA floor", "baseline": "codecs"}.get(kind, kind)),
             Cell({"db": "ours", "published": "paper"}[source]), *cells((points, metrics, n)),
             Cell("a recipe was trained or chosen on it" if shaped_a_recipe(dataset) else ""),
         ]

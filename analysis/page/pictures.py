@@ -31,8 +31,8 @@ class Picture:
 
     job_id: str
     point_id: str
-    label: str  # the point's slug
-    series: str  # trained, floor
+    label: str  # the point's slug, or the codec
+    series: str  # trained, floor, baseline
     dataset: str
     scores: str
     uri: str
@@ -107,7 +107,8 @@ def _wanted(rows: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
         .join(ledger.jobs.select("job_id", "folder"), on="job_id")
         .join(scores, on="job_id", how="left")
         .sort(
-            pl.col("dataset").is_in(shaped), "dataset", pl.col("series") == "floor", "p", "E",
+            pl.col("dataset").is_in(shaped), "dataset", pl.col("series") != "trained", "series",
+            "codec", "p", "E",
             "config_id", "seed", "job_id", nulls_last=True,
         )
     )  # fmt: skip

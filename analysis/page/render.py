@@ -17,8 +17,10 @@ from analysis.claims import judge
 from analysis.figures.words import metric_notes
 from analysis.fits import LineFit
 from analysis.frames import Results
+from analysis.guidance import guidance
 from analysis.measurements import distinct
 from analysis.page.charts import Pictures, chart_data
+from analysis.page.guided import guidance_table
 from analysis.page.ledger import Ledger
 from analysis.page.lines import fits_table
 from analysis.page.origin import cost, provenance
@@ -97,9 +99,10 @@ def _render(
         claims=claims_table(judged),
         verdicts=counted(judged),
         fits=fits_table(fits),
+        guidance=guidance_table(guidance(rows)),
         provenance=provenance(ledger, results.points) if ledger is not None else [],
         cost=cost(ledger) if ledger is not None else None,
-        data=chart_data(rows, fits, runs.rows, pictures),
+        data=chart_data(rows.filter(pl.col("series") != "baseline"), fits, runs.rows, pictures),
     )
 
 

@@ -77,6 +77,7 @@ def _named(rows: pl.DataFrame) -> pl.DataFrame:
         seed=None,
         job_id=None,
         generator=None,
+        codec=None,
         encoder_params_m=pl.col("encoder").replace_strict(SIZES_M),
         decoder_params_m=pl.col("decoder").replace_strict(SIZES_M),
         pixels_per_channel=3.0 * pl.col("frames") * pl.col("resolution") ** 2 / pl.col("E"),

@@ -96,7 +96,9 @@ def _over(seeds: Sequence[int]) -> str:
 def _check(spec: Spec, results: Results, datasets: Sequence[str]) -> None:
     known = [one.dataset for one in measured(spec)] if "published" in results.sources else []
     if "db" in results.sources:
-        rows = results.measurements.filter(pl.col("source") == "db", pl.col("kind") == spec.kind)
+        rows = results.measurements.filter(
+            pl.col("source") == "db", pl.col("kind").is_in(spec.kinds)
+        )
         known += rows["dataset"].unique().to_list()
     check_datasets(pl.Series(known, dtype=pl.String), datasets)
 

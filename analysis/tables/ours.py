@@ -20,9 +20,10 @@ from vitok_core.variants import Variant
 
 # What a row is; seeds and data sets are what it is not.
 _ROW = (
-    "frames", "resolution", "variant", "p", "q", "c", "L", "encoder_params_m", "decoder_params_m",
-    "encoder", "decoder", "stage", "loss", "gan_weight", "disc_lr", "full_finetune", "step",
-    "cfg_scale", "config_id", "params_m", "gflops",
+    "codec", "frames", "resolution", "variant", "p", "q", "c", "L",
+    "encoder_params_m", "decoder_params_m", "encoder", "decoder", "stage", "loss",
+    "gan_weight", "disc_lr", "full_finetune", "step", "cfg_scale", "E",
+    "config_id", "params_m", "gflops",
 )  # fmt: skip
 # Decimals of the paper's tables.
 _DECIMALS = {"frechet": 2, "fvd": 2, "is": 1, "ssim": 3, "psnr": 2}
@@ -76,7 +77,7 @@ def _measured(
 ) -> tuple[pl.DataFrame, list[str]]:
     """Our usable measurements of this table that have a direction, each job's once."""
     own = replace(results, sources=("db",)).measurements
-    rows = own.filter(pl.col("kind") == spec.kind, spec.where, final())
+    rows = own.filter(pl.col("kind").is_in(spec.kinds), spec.where, final())
     known = rows["dataset"].unique().sort().to_list()
     named = [name for name in known if name in datasets]
     if "all" not in datasets:
@@ -177,7 +178,8 @@ def _leads(spec: Spec, number: dict[str, Any], label: str) -> dict[str, Cell]:
 
 def _labels(spec: Spec, heads: Sequence[dict[str, Any]]) -> list[str]:
     """A name per row: `S-B/16 c16`, and what else tells it from the others."""
-    telling = [name for name in _DETAILS if len({head[name] for head in heads}) > 1]
+    own = [head for head in heads if head["codec"] is None]
+    telling = [name for name in _DETAILS if len({head[name] for head in own}) > 1]
     labels = [_label(spec, head, telling) for head in heads]
     configs: dict[str, set[str]] = {}
     for label, head in zip(labels, heads, strict=True):
@@ -189,6 +191,8 @@ def _labels(spec: Spec, heads: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _label(spec: Spec, row: dict[str, Any], telling: Sequence[str]) -> str:
+    if row["codec"] is not None:
+        return str(row["config_id"]).removesuffix(f", {spec.resolution}p")
     name = str(Variant(row["encoder"], row["decoder"], row["p"], row["q"]))
     parts = [f"{name} c{row['c']}"]
     if row["variant"] != "simple":

@@ -43,5 +43,11 @@ class Spec:
     # What else a row of ours must be, and columns that `leads` name and measurements lack.
     prepare: Callable[[pl.DataFrame, Results], pl.DataFrame] | None = None
     label: str = ""  # a column whose value stands before the label
+    baselines: bool = False  # whether codecs and others' tokenizers have rows here
     second_stage: bool = False  # the printed tokenizers are fine-tuned adversarially
     notes: tuple[str, ...] = ()  # about the printed rows
+
+    @property
+    def kinds(self) -> list[str]:
+        """Of the jobs whose scores it shows."""
+        return [self.kind, *(["baseline"] if self.baselines else [])]

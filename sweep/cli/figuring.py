@@ -68,7 +68,13 @@ def overview(loaded: Loaded, datasets: Sequence[str], as_json: bool) -> None:
     """Print every fit, and the list of figures."""
     from analysis.figures import FIGURES
     from analysis.report import overview as overview_of
-    from analysis.summary import fit_table, floor_table, point_table
+    from analysis.summary import (
+        codec_table,
+        fit_table,
+        floor_table,
+        guidance_table,
+        point_table,
+    )
 
     seen = overview_of(loaded, datasets=datasets)
     _tell(seen.notes)
@@ -78,7 +84,13 @@ def overview(loaded: Loaded, datasets: Sequence[str], as_json: bool) -> None:
         ]
         print_json({**seen.record(), "figures": figures})
         return
-    blocks = [fit_table(seen.fits), floor_table(seen.floor), point_table(seen.differences)]
+    blocks = [
+        fit_table(seen.fits),
+        floor_table(seen.floor),
+        point_table(seen.differences),
+        codec_table(seen.codecs),
+        guidance_table(seen.guidance),
+    ]
     print("\n\n".join(block for block in blocks if block), end="\n\n")
     print("Figures (--figure ID)")
     width = max(map(len, FIGURES))

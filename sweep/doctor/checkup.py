@@ -18,8 +18,8 @@ from sweep.doctor.versions import versions
 from sweep.layout import Root
 from sweep.site import Site
 from sweep.sitefile import DEFAULT
+from vitok_core.config import EvaluationConfig
 from vitok_core.errors import UserError
-from vitok_core.metrics.networks import NETWORKS
 
 # What it is about, seconds to wait for it, and the check.
 _Asked = tuple[str, float, Callable[[], Sequence[Finding]]]
@@ -48,9 +48,8 @@ def examine(results: Path, db: str | None, option: Path | None) -> list[Finding]
         checks.append(("results on nodes", PATIENCE, partial(disk.shared, results)))
     for name in site.data:
         checks.append((f"data {name}", PATIENCE, partial(inputs.data_set, name, site)))
-    # What no package brings is needed by few: it is asked for where the site file names it.
-    packaged = [network.name for network in NETWORKS.values() if network.package]
-    for name in dict.fromkeys((*site.weights, *packaged)):
+    # What only some sweeps need is asked for where the site file names it.
+    for name in dict.fromkeys((*site.weights, *EvaluationConfig().networks)):
         checks.append((f"weights {name}", _LONG, partial(inputs.weights, name, site)))
     checks.append(("GPUs", PATIENCE + 1, partial(gpus.gpus, on_cluster)))
     return [*found, *_side_by_side(checks)]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from sweep.doctor.finding import Finding, ok, problem, told
 from sweep.site import Site
+from vitok_core.baselines.table import KNOWN, missing
+from vitok_core.config import CodecConfig
 from vitok_core.data import sources
 from vitok_core.metrics import networks
 
@@ -25,7 +27,10 @@ def weights(name: str, site: Site) -> list[Finding]:
         lack = networks.missing(name, site.weights)
         where = networks.weights_path(network, site.weights)
         return [told(check, lack) if lack else ok(check, f"{where}, sha256 as pinned")]
+    if name in KNOWN:
+        lack = missing(CodecConfig(name=name, kind=KNOWN[name].kind), site.weights)
+        return [told(check, lack) if lack else ok(check, f"{site.weights[name]}, a codec")]
     path = Path(site.weights[name])
-    if not path.is_file():
+    if not path.exists():
         return [problem(check, f"{path} does not exist", f"set weights.{name} in the site file")]
-    return [ok(check, f"{path}, of a network that this release does not know")]
+    return [ok(check, f"{path}, of a network or codec that this release does not know")]

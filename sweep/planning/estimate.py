@@ -5,8 +5,9 @@ pass three times (forward, and a backward of twice that); a frozen perceptual ne
 forwards (original and reconstruction) and one backward of the same size (to its input alone).
 Stage 2 with a frozen encoder counts the encoder's forward once and the decoder three times; its
 discriminator eight forwards: on the reconstruction with a backward to its input for the tokenizer
-(2), and on both images with their backwards for itself (3 each). The optimizer, data loading, the
-R1 penalty and activation checkpointing's second forward are not counted.
+(2), and on both images with their backwards for itself (3 each). A generator's step is its forward
+pass three times: the latents are cached. The optimizer, data loading, the R1 penalty and activation
+checkpointing's second forward are not counted.
 
 Device-hours are an order of magnitude to plan by, not a promise: FLOPs / (peak × utilisation), on
 one device (a job on 8 devices takes an eighth of it in wall time). Where a rehearsal of true shapes
@@ -19,12 +20,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sweep.spec.problems import nearest
+from vitok_core.baselines import table
 from vitok_core.config import (
+    BaselineJob,
     DataConfig,
     EvaluationConfig,
     FinetuneJob,
     FloorJob,
+    GenerateJob,
+    GeneratorConfig,
+    GeneratorJob,
+    LatentsJob,
     LossConfig,
+    ProbeJob,
     ReconstructJob,
     TokenizerConfig,
     TokenizerJob,
@@ -34,9 +42,11 @@ from vitok_core.cost import (
     decoder_macs,
     discriminator_macs,
     encoder_macs,
+    generator_macs,
     vgg16_macs,
 )
 from vitok_core.errors import UserError
+from vitok_core.metrics.networks import NETWORKS, VIDEO_FRAMES
 
 _BACKWARD = 2  # a backward pass in forwards: gradients of inputs and of weights
 _PERCEPTUAL_PASSES = 3  # two forwards and one backward, which needs no gradients of weights
@@ -117,14 +127,18 @@ _WHOLE_SET = {
     "imagenet1k-val": 50_000,
     "imagenet1k-train": 1_281_167,
     "coco2017-val": 5_000,
-    "photos-tune": 272,  # 16 crops per photo
+    "kinetics700-train": 536_000,
+    "photos-train": 816,  # 16 crops per photo
+    "photos-tune": 272,
     "photos-heldout": 256,
 }
 _OTHER_SET = 1_000
 
-# One forward pass on one image of so many pixels a side, in multiply-accumulates. In scoring only
-# reconstructions are counted: the originals' features are shared by all jobs of a results root.
-_NETWORK_MACS = {"efficientnet-lite0": 0.407e9}
+# Seconds of one core for a picture, and more for each of its pixels: measured at 64 and 256 px, on
+# the core of the profile below.
+_CODEC_SECONDS = {"jpeg": (9e-3, 0.5e-6), "webp": (16e-3, 1.05e-6)}
+
+# Pixels a side of the image that a perceptual network's count is of.
 _NETWORK_INPUT = 224
 
 
@@ -166,7 +180,7 @@ def reconstruct_flops(job: ReconstructJob, macs: int) -> float:
     """
     return (
         2.0
-        * (macs + _scoring_macs(job.evaluation, job.frames))
+        * (macs + _comparing_macs(job.evaluation, job.resolution, job.frames))
         * samples(job.evaluation, job.dataset)
     )
 
@@ -177,8 +191,58 @@ def floor_flops(job: FloorJob) -> float:
     values = 3 * job.stride * job.patch**2
     tokens = (job.data.frames // job.stride) * (job.data.resolution // job.patch) ** 2
     per_sample = 2 * values * job.channels * tokens + values * values * tokens
-    scoring = _scoring_macs(job.evaluation, job.data.frames)
+    scoring = _comparing_macs(job.evaluation, job.data.resolution, job.data.frames)
     return 2.0 * (per_sample + scoring) * samples(job.evaluation, job.dataset)
+
+
+def probe_flops(job: ProbeJob, macs: int) -> float:
+    """True FLOPs of encoding a data set as it is, shifted and mirrored; `macs`: the encoder's."""
+    return 2.0 * 3 * macs * samples(job, job.dataset)
+
+
+def baseline_flops(job: BaselineJob) -> float:
+    """True FLOPs of a pretrained tokenizer and of scoring. What was not counted (codecs of the
+    user's own) is left out; JPEG and WebP have `codec_hours`."""
+    scoring = _comparing_macs(job.evaluation, job.resolution, job.frames)
+    per_sample = (table.macs(job) or 0) + scoring
+    return 2.0 * per_sample * samples(job.evaluation, job.dataset)
+
+
+def codec_hours(job: BaselineJob) -> float:
+    """Hours of one CPU core in which JPEG and WebP find the files that fit."""
+    fixed, per_pixel = _CODEC_SECONDS.get(job.codec.kind, (0.0, 0.0))
+    pictures = job.frames * samples(job.evaluation, job.dataset)
+    return pictures * (fixed + per_pixel * job.resolution**2) / 3600
+
+
+def latents_flops(job: LatentsJob, macs: int) -> float:
+    """True FLOPs of encoding a data set; `macs`: of one sample's encoder."""
+    n = samples(job, job.dataset)
+    return 2.0 * macs * n * (2 if job.flip else 1)
+
+
+def generator_flops(job: GeneratorJob, shape: Shape) -> float:
+    """True FLOPs of a generator's whole training on codes of that shape."""
+    macs = _generator_macs(job.generator, shape) * (1 + _BACKWARD)
+    return 2.0 * macs * job.train.batch * job.train.steps
+
+
+def generate_flops(job: GenerateJob, generator: GeneratorConfig, shape: Shape, macs: int) -> float:
+    """True FLOPs of drawing, decoding and scoring; guidance takes two forward passes a step.
+
+    Args:
+        macs: of one sample's decoder.
+    """
+    passes = 1 if job.cfg in (0, 1) else 2
+    passes *= 2 if job.sampling.solver == "heun" else 1
+    drawing = job.sampling.steps * passes * _generator_macs(generator, shape)
+    scoring = _scoring_macs(job.evaluation, job.frames)
+    return 2.0 * (drawing + macs + scoring) * job.sampling.samples
+
+
+def _generator_macs(config: GeneratorConfig, shape: Shape) -> int:
+    sigma = config.learned_sigma
+    return generator_macs(config.model, shape.tokens, shape.channels, learned_sigma=sigma)
 
 
 def device_hours(flops: float, on: Device, precision: str, training: bool) -> float:
@@ -191,19 +255,31 @@ def _perceptual_macs(loss: LossConfig, data: DataConfig) -> float:
     """One sample's frames through the loss's network, which takes them at their own size."""
     if loss.perceptual is None:
         return 0.0
-    if loss.perceptual == "lpips-vgg":
-        return vgg16_macs(data.resolution, data.frames)
-    macs = _NETWORK_MACS[loss.perceptual]
-    return macs * (data.resolution / _NETWORK_INPUT) ** 2 * data.frames
+    return _distance_macs(loss.perceptual, data.resolution, data.frames)
+
+
+def _distance_macs(name: str, resolution: int, frames: int) -> float:
+    if name == "lpips-vgg":
+        return vgg16_macs(resolution, frames)
+    return NETWORKS[name].macs * (resolution / _NETWORK_INPUT) ** 2 * frames
 
 
 def _scoring_macs(evaluation: EvaluationConfig, frames: int) -> float:
-    return sum(_NETWORK_MACS[name] * frames for name in evaluation.networks)
+    """Of one sample. Originals are not counted: their features are shared by all jobs of a root."""
+    images = sum(NETWORKS[name].macs * frames for name in evaluation.networks)
+    clips = sum(NETWORKS[name].macs * (frames // VIDEO_FRAMES) for name in evaluation.video)
+    return images + clips
 
 
-def samples(evaluation: EvaluationConfig, dataset: str) -> int:
-    """How many images or clips an evaluation scores."""
-    return evaluation.samples or _WHOLE_SET.get(dataset, _OTHER_SET)
+def _comparing_macs(evaluation: EvaluationConfig, resolution: int, frames: int) -> float:
+    """The same, and what perceptual distances see: the reconstruction and its original."""
+    pairs = sum(_distance_macs(name, resolution, 2 * frames) for name in evaluation.perceptual)
+    return _scoring_macs(evaluation, frames) + pairs
+
+
+def samples(given: EvaluationConfig | LatentsJob | ProbeJob, dataset: str) -> int:
+    """How many images or clips of a data set a job looks at."""
+    return given.samples or _WHOLE_SET.get(dataset, _OTHER_SET)
 
 
 def macs_of(tokenizer: TokenizerConfig, shape: Shape) -> Macs:

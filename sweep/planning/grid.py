@@ -14,15 +14,7 @@ from typing import Any
 
 from sweep.spec.problems import Mark
 from sweep.spec.stages import Stage
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A checked value and where it was written."""
-
-    value: Any
-    mark: Mark
-
+from sweep.spec.values import Given
 
 Values = Mapping[str, Given]  # by dotted path
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vitok_core.config import Science
@@ -59,6 +59,19 @@ def job_id_of_json(kind: str, revision: int, config: str, parents: Sequence[str]
     return _digest(
         f'{{"config":{config},"kind":"{kind}","parents":[{listed}],"revision":{revision}}}'
     )
+
+
+def train_id(
+    kind: str, parts: Mapping[str, str | None], seed: int, parents: Sequence[str] = ()
+) -> str:
+    """The id of a training job from the canonical JSON of its sections."""
+    text = object_json({**parts, "seed": str(seed) if seed else None})
+    return job_id_of_json(kind, KINDS[kind].revision, text, parents)
+
+
+def with_seed(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """A canonical configuration with its seed, which is left out where it is 0."""
+    return dict(sorted({**config, **({"seed": seed} if seed else {})}.items()))
 
 
 def point_id(train: Sequence[str], seed: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.planning.points import Draft
-from sweep.spec.fields import ALIASES, SIZE, STAGE2, TOWERS, fields
+from sweep.spec.fields import ALIASES, GENERATION, SIZE, STAGE2, TOWERS, fields
 from sweep.spec.problems import nearest, shown
 from sweep.spec.scalars import parse_number, scalar
 from vitok_core.errors import UserError
@@ -99,6 +99,10 @@ def _reader(key: str) -> _Read:
     def read(draft: Draft) -> Any:
         if section == "evaluation":
             value = draft.evaluation.model
+        elif section in GENERATION:
+            value = draft.of_generators(section)
+            if value is None:
+                return None
         elif section not in STAGE2:
             value = getattr(draft.job, section)
         elif draft.finetuned is not None:

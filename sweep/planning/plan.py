@@ -8,7 +8,8 @@ looked for, hashed and counted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from pydantic import BaseModel
@@ -19,21 +20,26 @@ from sweep.planning.counting import counted
 from sweep.planning.estimate import (
     UNCOUNTED,
     Device,
+    baseline_flops,
+    codec_hours,
     device,
     device_hours,
     finetune_flops,
     floor_flops,
+    probe_flops,
     reconstruct_flops,
     train_flops,
 )
+from sweep.planning.generating import Generations, Parent
 from sweep.planning.points import Draft, drafts
 from sweep.planning.scored import lengths, steps
-from sweep.planning.slugs import code_slug, scored_slug
+from sweep.planning.slugs import baseline_slug, code_slug, scored_slug
 from sweep.spec import document
 from sweep.spec import read as spec
+from sweep.spec.codecs import Codec
 from sweep.spec.read import Spec
 from sweep.spec.stages import Stage
-from vitok_core.config import FloorJob, ReconstructJob, TrainConfig
+from vitok_core.config import BaselineJob, FloorJob, ProbeJob, ReconstructJob, TrainConfig
 from vitok_core.data.sources import data_set
 from vitok_core.kinds import KINDS
 from vitok_core.training.schedule import gan_weight
@@ -64,12 +70,18 @@ def plan_file(
 def _plan(sweep: Spec, made: list[Draft], keep: str | None, name: str) -> Plan:
     jobs = _Jobs(sweep, device(name))
     chosen, notes = counted(only.select(made, keep))
-    points = tuple(jobs.point(draft) for draft in chosen)
+    points: dict[str, Point] = {}
+    for draft in chosen:
+        point = jobs.point(draft)
+        if point.id in points:  # another generator on the same tokenizer
+            together = dict.fromkeys((*points[point.id].jobs, *point.jobs))
+            point = replace(points[point.id], jobs=tuple(together))
+        points[point.id] = point
     return Plan(
         sweep=sweep.name,
         file=sweep.file,
         document=sweep.document,
-        points=points,
+        points=tuple(points.values()),
         jobs=tuple(jobs.planned.values()),
         device=name,
         notes=(*notes, *_unseen_gans(chosen)),
@@ -97,15 +109,6 @@ def _default_device(sweep: Spec) -> str:
     return "h100" if any(each.gpus for each in sweep.resources.values()) else "cpu-core"
 
 
-@dataclass(frozen=True)
-class _Parent:
-    """A train job that later stages build on; `slug` is its point's, as far as it is trained."""
-
-    id: str
-    slug: str
-    train: TrainConfig
-
-
 class _Jobs:
     """Collects the jobs of points. Equal jobs are one job; its first point's resources hold."""
 
@@ -115,6 +118,7 @@ class _Jobs:
         self._profile = profile
         self._scored: dict[tuple[Any, ...], tuple[ReconstructJob, dict[str, Any], str]] = {}
         self._floors: dict[tuple[Any, ...], str] = {}
+        self._generations = Generations(self._add)
         swept = [*sweep.axes, *sweep.zipped]
         paths = [axis.path for axis in swept] + [p for e in sweep.include for p in e.values]
         self._own_resources = any(path.startswith("resources.") for path in paths)
@@ -142,52 +146,64 @@ class _Jobs:
             params_m=None if trained.parameters is None else trained.parameters / 1e6,
             gflops=None if trained.macs is None else trained.macs.both / 1e9,
             jobs=self._jobs(draft),
-            config=_seeded({**trained.config, **tuned}, draft),
+            config=identity.with_seed({**trained.config, **tuned}, draft.seed),
         )
 
     def _jobs(self, draft: Draft) -> tuple[str, ...]:
         ids: list[str] = []
-        parent: _Parent | None = None
+        parent: Parent | None = None
         for stage in draft.stages:
             if stage.name == "train":
                 parent = self._tokenizer(draft) if parent is None else self._finetune(draft, parent)
                 ids.append(parent.id)
+            elif stage.name == "generate":
+                assert parent is not None  # sweep.spec.stages has refused that
+                ids += self._generations.of(draft, stage, parent)
             elif stage.name == "reconstruct":
                 assert parent is not None  # sweep.spec.stages has refused that
                 ids += self._reconstructions(draft, stage, parent)
+            elif stage.name == "probe":
+                assert parent is not None  # as above
+                ids += [self._probe(draft, parent, name) for name in stage.arguments]
+            elif stage.name == "baseline":
+                pairs = product(stage.codecs, stage.arguments)
+                ids += [self._baseline(draft, *each) for each in pairs]
             else:
                 ids += [self._floor(draft, name) for name in stage.arguments]
         return tuple(dict.fromkeys(ids))
 
-    def _tokenizer(self, draft: Draft) -> _Parent:
+    def _tokenizer(self, draft: Draft) -> Parent:
         trained, train = draft.trained, draft.job.train
-        key = _train_id("tokenizer", trained.parts, draft.seed, ())
+        key = identity.train_id("tokenizer", trained.parts, draft.seed)
         if key not in self.planned:
-            slug, config = f"tokenizer-{draft.stage1_slug}", _seeded(trained.config, draft)
+            slug = f"tokenizer-{draft.stage1_slug}"
+            config = identity.with_seed(trained.config, draft.seed)
             flops = train_flops(draft.job, (trained.macs or UNCOUNTED).both)
             self._add(key, "tokenizer", slug, config, (), draft, train, flops, flops)
-        return _Parent(key, draft.stage1_slug, train)
+        return Parent(key, draft.stage1_slug, train)
 
-    def _finetune(self, draft: Draft, tokenizer: _Parent) -> _Parent:
+    def _finetune(self, draft: Draft, tokenizer: Parent) -> Parent:
         tuned = draft.finetuned
         assert tuned is not None  # a stage 2 has its sections
         train = tuned.job.finetune
         parents = (tokenizer.id,)
-        key = _train_id("finetune", tuned.parts, draft.seed, parents)
+        key = identity.train_id("finetune", tuned.parts, draft.seed, parents)
         if key not in self.planned:
-            slug, config = f"finetune-{draft.slug}", _seeded(tuned.config, draft)
+            slug, config = f"finetune-{draft.slug}", identity.with_seed(tuned.config, draft.seed)
             flops = finetune_flops(tuned.job, draft.trained.macs or UNCOUNTED)
             self._add(key, "finetune", slug, config, parents, draft, train, flops, flops)
-        return _Parent(key, draft.slug, train)
+        # A stage 2 of the decoder leaves the code as it is: what learned it need not learn it anew.
+        encoder = tokenizer if tuned.job.finetune.scope == "decoder" else None
+        return Parent(key, draft.slug, train, encoder)
 
-    def _reconstructions(self, draft: Draft, stage: Stage, parent: _Parent) -> Iterator[str]:
+    def _reconstructions(self, draft: Draft, stage: Stage, parent: Parent) -> Iterator[str]:
         for dataset in stage.arguments:
             for length in lengths(stage, draft.trained):
                 for step in steps(stage, parent.train):
                     yield self._reconstruct(draft, parent, dataset, length, step)
 
     def _reconstruct(
-        self, draft: Draft, parent: _Parent, dataset: str, length: int | None, step: int | None
+        self, draft: Draft, parent: Parent, dataset: str, length: int | None, step: int | None
     ) -> str:
         cached = (dataset, length, step, id(draft.data), id(draft.evaluation))
         if cached not in self._scored:
@@ -213,6 +229,25 @@ class _Jobs:
             self._add(key, "reconstruct", slug, config, (parent.id,), draft, train, 0.0, flops)
         return key
 
+    def _probe(self, draft: Draft, parent: Parent, dataset: str) -> str:
+        # It asks the code alone, which a stage 2 of the decoder leaves as it is.
+        parent, data = parent.encoder or parent, draft.job.data
+        job = ProbeJob(
+            dataset=dataset,
+            version=data_set(dataset).version,
+            resolution=data.resolution,
+            frames=data.frames,
+            fps=data.fps,
+            samples=draft.evaluation.model.samples,
+        )
+        key = identity.job_id("probe", job, (parent.id,))
+        if key not in self.planned:
+            slug, config = f"probe-{parent.slug}-{dataset}", identity.scientific(job)
+            flops = probe_flops(job, (draft.trained.macs or UNCOUNTED).encoder)
+            parents, train = (parent.id,), draft.job.train
+            self._add(key, "probe", slug, config, parents, draft, train, 0.0, flops)
+        return key
+
     def _floor(self, draft: Draft, dataset: str) -> str:
         shape = draft.trained.shape
         size = (shape.patch, shape.stride, shape.channels)
@@ -235,6 +270,27 @@ class _Jobs:
             self._add(key, "floor", slug, config, (), draft, draft.job.train, 0.0, floor_flops(job))
         return key
 
+    def _baseline(self, draft: Draft, codec: Codec, dataset: str) -> str:
+        """Points share it, save for the budgets that codes of their size give."""
+        data = draft.job.data
+        job = BaselineJob(
+            codec=codec.config(draft.trained.shape.code),
+            dataset=dataset,
+            version=data_set(dataset).version,
+            resolution=data.resolution,
+            frames=data.frames,
+            fps=data.fps,
+            evaluation=draft.evaluation.model,
+        )
+        key = identity.job_id("baseline", job)
+        if key not in self.planned:
+            slug, config = f"baseline-{baseline_slug(job)}", identity.scientific(job)
+            flops = baseline_flops(job)
+            hours = codec_hours(job) / self._resources("baseline", draft).threads
+            train = draft.job.train
+            self._add(key, "baseline", slug, config, (), draft, train, 0.0, flops, hours)
+        return key
+
     def _add(
         self,
         key: str,
@@ -246,7 +302,10 @@ class _Jobs:
         train: TrainConfig,
         training: float,
         flops: float,
+        hours: float = 0.0,
     ) -> None:
+        if key in self.planned:
+            return
         self.planned[key] = PlannedJob(
             id=key,
             kind=kind,
@@ -257,7 +316,7 @@ class _Jobs:
             resources=self._resources(kind, draft),
             point=draft.id,
             train_flops=training,
-            device_hours=device_hours(flops, self._profile, train.precision, training > 0),
+            device_hours=device_hours(flops, self._profile, train.precision, training > 0) + hours,
         )
 
     def _resources(self, kind: str, draft: Draft) -> Resources:
@@ -273,18 +332,6 @@ class _Jobs:
                 if path.startswith(prefix)
             }
         return shared.model_copy(update=own) if own else shared
-
-
-def _seeded(config: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
-    seed = {"seed": draft.seed} if draft.seed else {}
-    return dict(sorted({**config, **seed}.items()))
-
-
-def _train_id(
-    kind: str, parts: Mapping[str, str | None], seed: int, parents: tuple[str, ...]
-) -> str:
-    text = identity.object_json({**parts, "seed": str(seed) if seed else None})
-    return identity.job_id_of_json(kind, KINDS[kind].revision, text, parents)
 
 
 def full_config(kind: str, config: Mapping[str, Any]) -> BaseModel:

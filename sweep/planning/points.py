@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.planning import identity
+from sweep.planning.generating import Generator, generators
 from sweep.planning.grid import Excluder, Row, rows
 from sweep.planning.scored import check_scored
 from sweep.planning.sections import FINETUNED, MISSING, TRAINED, Fault, Faulty, Section, Sections
 from sweep.planning.training import Finetuned, Trained, Trainings
-from sweep.spec.fields import tower_name
+from sweep.spec.fields import GENERATION, tower_name
 from sweep.spec.problems import Mark, Problems, shown
 from sweep.spec.read import Spec
 from sweep.spec.stages import Stage
@@ -28,6 +29,7 @@ class Draft:
     stages: tuple[Stage, ...]
     trained: Trained
     finetuned: Finetuned | None
+    generators: tuple[Generator, ...]
     data: Section
     evaluation: Section
     id: str
@@ -45,6 +47,12 @@ class Draft:
     def stage1_slug(self) -> str:
         """What its tokenizer is called, whatever stage 2 makes of it."""
         return f"{self.trained.slug}-s{self.seed}"
+
+    def of_generators(self, section: str) -> Any:
+        """A section of its generators, where they have but one; None where it trains none."""
+        names = {"generator_train": "train"}
+        found = [getattr(each, names.get(section, section)).model for each in self.generators]
+        return found[0] if found and all(each == found[0] for each in found) else None
 
     @property
     def seed(self) -> int:
@@ -104,16 +112,18 @@ def _shown(value: Any, spec: Spec) -> str:
 
 
 def _refuse_repeats(made: list[Draft], grid: str, problems: Problems) -> None:
-    seen: dict[str, Draft] = {}
+    # One tokenizer may have several generators.
+    seen: dict[tuple[object, ...], Draft] = {}
     told: set[tuple[Mark, bool]] = set()
     for draft in made:
-        first = seen.setdefault(draft.id, draft)
+        key = (draft.id, *(each.identity for each in draft.generators))
+        first = seen.setdefault(key, draft)
         row = draft.row
         if first is draft or (row.mark, row.included) in told:
             continue
         told.add((row.mark, row.included))  # one is told of: the others are of the same making
         where = f"include ({first.row.mark})" if first.row.included else "the grid"
-        trained = {*TRAINED, *FINETUNED}
+        trained = {*TRAINED, *FINETUNED, *(GENERATION if draft.generators else ())}
         idle = [path for path in row.values if path.partition(".")[0] not in trained]
         why = f": {', '.join(idle)} makes no other tokenizer" if idle else ""
         message = f"repeats the point {draft.slug} of {where}{why}"
@@ -142,6 +152,7 @@ class _Maker:
         finetuned = self._trainings.stage2(sections)
         stages = row.stages or self._spec.stages
         check_scored(stages, trained, finetuned)
+        made = generators(self._sections, row, stages, trained.job.data.name)
         tokenizer = trained.job.tokenizer
         encoder, decoder, variant = self._name(
             tokenizer.encoder, tokenizer.decoder, tokenizer.patch, tokenizer.stride
@@ -153,6 +164,7 @@ class _Maker:
             stages=stages,
             trained=trained,
             finetuned=finetuned,
+            generators=made,
             data=sections["data"],
             evaluation=sections["evaluation"],
             id=identity.point_id(trains, row.seed),

@@ -6,11 +6,13 @@ One line for each thing that is missing, with how to set it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from sweep.model import Plan, PlannedJob
 from sweep.site import Site
 from vitok_core import judging
-from vitok_core.config import EvaluationConfig, GanConfig
+from vitok_core.baselines import table
+from vitok_core.config import BaselineJob, CodecConfig, EvaluationConfig, GanConfig
 from vitok_core.data import sources
 from vitok_core.kinds import KINDS
 from vitok_core.metrics import networks
@@ -19,6 +21,7 @@ _VIDEO_REMEDY = "set data.frames=1, or name videos: " + ", ".join(
     name for name, entry in sources.DATASETS.items() if entry.media == "videos"
 )
 _LEAST_RESOLUTION = 11  # pixels: SSIM's Gaussian window
+_MS_SSIM_RESOLUTION = 161  # of which the coarsest of five scales holds that window
 
 
 def missing(plan: Plan, site: Site) -> list[str]:
@@ -26,6 +29,7 @@ def missing(plan: Plan, site: Site) -> list[str]:
     lines = [sources.missing(name, site.data) for name in data_sets(plan)]
     named = perceptual_networks(plan) + feature_networks(plan)
     lines += [networks.missing(name, site.weights) for name in named]
+    lines += [table.missing(codec, site.weights) for codec in codecs(plan)]
     return list(dict.fromkeys(line for line in [*lines, *faults(plan)] if line))
 
 
@@ -53,18 +57,19 @@ def _processes(job: PlannedJob) -> Iterator[str]:
             f"{place}.{field}: {getattr(given, field)}: {job.kind} jobs run as one process; set "
             f"{place}.{field}=1"
         )
-    batch = _batch(job)
-    if batch is not None and batch % given.world:
+    section, batch = _batch(job)
+    if batch % given.world:
         yield (
-            f"train.batch: {batch} does not divide by the {given.world} processes of {place} "
+            f"{section}.batch: {batch} does not divide by the {given.world} processes of {place} "
             f"({given.nodes} nodes × {given.per_node}); change one of them"
         )
 
 
-def _batch(job: PlannedJob) -> int | None:
-    """The global batch of a training job."""
-    train = job.config.get("train") or job.config.get("finetune") or {}
-    return train.get("batch")
+def _batch(job: PlannedJob) -> tuple[str, int]:
+    """The section that gives a training job's global batch, and the batch; 0: there is none."""
+    section = "finetune" if job.kind == "finetune" else "train"
+    named = "generator_train" if job.kind == "generator" else section
+    return named, job.config.get(section, {}).get("batch", 0)
 
 
 def _uncounted_gpus(job: PlannedJob) -> str | None:
@@ -108,19 +113,77 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
         for name in _data_sets(job):
             if sources.data_set(name).media != "videos":
                 yield f"data.frames: {shape['frames']}: {name} holds images; {_VIDEO_REMEDY}"
-    if "dataset" not in job.config:
+    yield from _statistics(job)
+    if job.kind == "probe" and sources.data_set(job.config["dataset"]).layout == "flat":
+        yield (
+            f"stages.probe: {job.config['dataset']} is one flat folder without classes, and a "
+            "probe tells classes apart; name another data set"
+        )
+    if not _scores(job):
         return
+    yield from _unscored(job, shape["resolution"], shape.get("frames", 1))
+    if "codec" in job.config:
+        reason = table.fault(BaselineJob(**job.config))
+        if reason is not None:
+            yield f"data.{reason}" if reason.startswith("resolution") else reason
     evaluation = EvaluationConfig.model_validate(job.config.get("evaluation", {}))
     if evaluation.networks and evaluation.samples == shape.get("frames", 1) == 1:
         yield (
             "evaluation.samples: 1: a Fréchet distance needs at least 2 images; or set "
             "evaluation.networks: []"
         )
-    if shape["resolution"] < _LEAST_RESOLUTION:
+    if evaluation.networks and job.config.get("sampling", {}).get("samples") == 1:
+        yield "sampling.samples: 1: a Fréchet distance needs at least 2 images"
+    if shape["resolution"] < _LEAST_RESOLUTION and job.kind != "generate":
         yield (
             f"data.resolution: {shape['resolution']}: SSIM's window needs images of at least "
             f"{_LEAST_RESOLUTION} px"
         )
+
+
+def _statistics(job: PlannedJob) -> Iterator[str]:
+    """What statistics cannot do that stand for a data set, or for a set of references."""
+    reference = job.config.get("reference")
+    for name in _data_sets(job):
+        if sources.data_set(name).kind != "statistics":
+            continue
+        if name != reference:
+            yield f"data set {name}: holds statistics and no images; it is for references"
+            continue
+        evaluation = EvaluationConfig.model_validate(job.config.get("evaluation", {}))
+        alien = [each for each in evaluation.networks if not networks.NETWORKS[each].standard]
+        for field, asked in (
+            ("networks", alien),
+            ("scores", evaluation.scores),
+            ("video", evaluation.video),
+        ):
+            if asked:
+                yield (
+                    f"evaluation.{field}: {', '.join(asked)}: the reference {name} holds "
+                    "statistics of inception-2015 alone; leave it out, or name a reference of "
+                    "images"
+                )
+
+
+def _unscored(job: PlannedJob, resolution: int, frames: int) -> Iterator[str]:
+    """Metrics that images or clips are too small for."""
+    evaluation = job.config.get("evaluation", {})
+    if evaluation.get("ms_ssim") and resolution < _MS_SSIM_RESOLUTION:
+        yield (
+            f"evaluation.ms_ssim: its five scales need images of {_MS_SSIM_RESOLUTION} px or more, "
+            f"data.resolution is {resolution}; leave it out"
+        )
+    for name in evaluation.get("video", ()):
+        if frames < networks.VIDEO_FRAMES:
+            yield (
+                f"evaluation.video: {name} looks at clips of {networks.VIDEO_FRAMES} frames, "
+                f"data.frames is {frames}; leave it out, or raise data.frames"
+            )
+
+
+def _scores(job: PlannedJob) -> bool:
+    """Whether it evaluates: some kinds only read their data set."""
+    return "evaluation" in KINDS[job.kind].config.model_fields
 
 
 def data_sets(plan: Plan) -> list[str]:
@@ -131,14 +194,22 @@ def data_sets(plan: Plan) -> list[str]:
 def _data_sets(job: PlannedJob) -> Iterator[str]:
     if "data" in job.config:
         yield job.config["data"]["name"]
-    if "dataset" in job.config:
-        yield job.config["dataset"]
+    for field in ("dataset", "reference"):
+        if field in job.config:
+            yield job.config[field]
 
 
 def perceptual_networks(plan: Plan) -> list[str]:
-    """The networks of the plan's losses."""
+    """The networks of the plan's losses and of its perceptual scores."""
     found = (job.config.get("loss", {}).get("perceptual") for job in plan.jobs)
-    return list(dict.fromkeys(name for name in found if name))
+    scored = (job.config.get("evaluation", {}).get("perceptual", ()) for job in plan.jobs)
+    return list(dict.fromkeys([*(name for name in found if name), *chain(*scored)]))
+
+
+def codecs(plan: Plan) -> list[CodecConfig]:
+    """The codecs of the plan's baselines."""
+    found = (CodecConfig(**job.config["codec"]) for job in plan.jobs if "codec" in job.config)
+    return list(dict.fromkeys(found))
 
 
 def feature_networks(plan: Plan) -> list[str]:
@@ -146,7 +217,8 @@ def feature_networks(plan: Plan) -> list[str]:
     default = EvaluationConfig(samples=None).networks
     names: dict[str, None] = {}
     for job in plan.jobs:
-        if "dataset" in job.config:
+        if _scores(job):
             evaluation = job.config.get("evaluation", {})
             names |= dict.fromkeys(evaluation.get("networks", default))
+            names |= dict.fromkeys(evaluation.get("video", ()))
     return list(names)

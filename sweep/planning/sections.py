@@ -14,11 +14,20 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from sweep.planning import identity
-from sweep.planning.grid import Given, Row
-from sweep.spec.fields import SECTIONS, STAGE2, TOWERS, field, tower_of
+from sweep.planning.grid import Row
+from sweep.spec.fields import (
+    GENERATION,
+    GENERATOR,
+    SECTIONS,
+    STAGE2,
+    TOWERS,
+    field,
+    tower_of,
+)
 from sweep.spec.problems import Mark
 from sweep.spec.read import IDLE, Spec
-from sweep.spec.stages import trains
+from sweep.spec.stages import Stage, idle_sections
+from sweep.spec.values import Given
 from vitok_core import plugins
 from vitok_core.config import FinetuneJob, TokenizerJob
 from vitok_core.data.sources import data_set, data_set_names
@@ -26,6 +35,7 @@ from vitok_core.data.sources import data_set, data_set_names
 TRAINED = ("tokenizer", "data", "loss", "train")  # the sections of a tokenizer job
 FINETUNED = ("tokenizer", "data", "loss", *STAGE2)  # of a finetune job
 MISSING = "missing"
+_TWICE = "is swept, and given in `generate: {model: …}` as well; leave it out there"
 
 
 @dataclass(frozen=True)
@@ -58,22 +68,34 @@ class Sections:
         self._sources: dict[str, str] = {}  # hashes by package
 
     def of(self, row: Row) -> dict[str, Section | list[Fault]]:
-        """Each section of a row, or what is wrong with it; stage 2's only where it is trained."""
-        own: dict[str, list[tuple[str, Given]]] = {name: [] for name in SECTIONS}
-        for path, given in row.values.items():
-            section = path.partition(".")[0]
-            if section in own:
-                own[section].append((path, given))
+        """Each section of a row, or what is wrong with it, but for those of its generators; stage
+        2's only where it is trained."""
+        own = _own(row)
         stages = row.stages or self._spec.stages
-        if not stages or trains(stages, "stage2"):  # none: they could not be read
-            return {name: self._section(name, own[name], row) for name in SECTIONS}
-        found = {n: self._section(n, own[n], row) for n in SECTIONS if n not in STAGE2}
-        idle: dict[str, Section | list[Fault]] = {
-            name: [(given.mark, path, IDLE) for path, given in own[name]]
-            for name in STAGE2
+        idle = idle_sections(stages) if stages else ()  # none: they could not be read
+        found = {
+            name: self._section(name, own[name], row)
+            for name in SECTIONS
+            if name not in idle and name not in GENERATION
+        }
+        faults: dict[str, Section | list[Fault]] = {
+            name: [(given.mark, path, IDLE[name]) for path, given in own[name]]
+            for name in idle
             if own[name]
         }
-        return {**found, **idle}
+        return {**found, **faults}
+
+    def of_generator(self, row: Row, stage: Stage) -> dict[str, Section | list[Fault]]:
+        """The sections of the generators of one `generate` stage, or what is wrong with them."""
+        own = _own(row)
+        model = stage.generation.model if stage.generation else None
+        if model is not None:
+            swept = [(given.mark, path, _TWICE) for path, given in own["generator"]
+                     if path == GENERATOR]  # fmt: skip
+            if swept:
+                return {"generator": swept}
+            own["generator"].append((GENERATOR, model))
+        return {name: self._section(name, own[name], row) for name in GENERATION}
 
     def _section(self, name: str, own: list[tuple[str, Given]], row: Row) -> Section | list[Fault]:
         key = (name, *(id(given) for _, given in own))
@@ -155,6 +177,16 @@ class Sections:
         return faults
 
 
+def _own(row: Row) -> dict[str, list[tuple[str, Given]]]:
+    """What the row itself says, by section."""
+    own: dict[str, list[tuple[str, Given]]] = {name: [] for name in SECTIONS}
+    for path, given in row.values.items():
+        section = path.partition(".")[0]
+        if section in own:
+            own[section].append((path, given))
+    return own
+
+
 def said(item: Mapping[str, Any]) -> str:
     """What one of our validators said, without pydantic's wrapping."""
     return str(item["msg"]).removeprefix("Value error, ")
@@ -168,6 +200,8 @@ def _is_default(name: str, model: BaseModel) -> bool:
 def _expected(path: str) -> str:
     if path in TOWERS:
         return "a size such as S, or give tokenizer.size: S-B"
+    if path == GENERATOR:
+        return "a size such as DiT-L, here or in `generate: {model: DiT-L, …}`"
     if path == "data.name":
         return f"a data set ({', '.join(data_set_names())})"
     return field(path).expectation

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from sweep.spec.fields import tower_name
-from vitok_core.config import FinetuneJob, GanConfig, ReconstructJob, TokenizerConfig
+from vitok_core.config import (
+    BaselineJob,
+    CodecConfig,
+    FinetuneJob,
+    GanConfig,
+    GeneratorConfig,
+    ReconstructJob,
+    TokenizerConfig,
+)
 from vitok_core.cost import Shape
-from vitok_core.variants import Tower
+from vitok_core.variants import DIT_SIZES, SIZES, Tower
 
 
 def code_slug(shape: Shape) -> str:
@@ -47,6 +56,35 @@ def scored_slug(job: ReconstructJob) -> str:
     return f"{job.dataset}{length}{step}"
 
 
-def _tower_slug(tower: Tower) -> str:
-    name = tower_name(tower)
+def baseline_slug(job: BaselineJob) -> str:
+    """The codec, its budget, size and data set: `jpeg-E4096-256p-coco2017-val`, of other bits than
+    8 a value `jpeg-E4096x16-…`, `webp-0.5bpp-…`, `sd-vae-16x256p-…`."""
+    codec = job.codec
+    parts = [codec.name]
+    if codec.values is not None:
+        other = codec.bits_per_value != CodecConfig.model_fields["bits_per_value"].default
+        parts.append(f"E{codec.values}" + (f"x{codec.bits_per_value:g}" if other else ""))
+    if codec.bits_per_pixel is not None:
+        parts.append(f"{codec.bits_per_pixel:g}bpp")
+    frames = f"{job.frames}x" if job.frames > 1 else ""
+    return "-".join([*parts, f"{frames}{job.resolution}p", job.dataset])
+
+
+def generator_slug(generator: GeneratorConfig, data: str | None = None) -> str:
+    """`DiT-L`, of another objective `DiT-L-flow`; what it learned from, where that is other data
+    than its tokenizer's."""
+    parts = [_tower_slug(generator.model, DIT_SIZES)]
+    if generator.objective != "noise":
+        parts.append(generator.objective)
+    if generator.learned_sigma:
+        parts.append("sigma")
+    if generator.normalize == "none":
+        parts.append("raw")
+    if generator.classes == 1:
+        parts.append("unconditional")
+    return "-".join([*parts, *([data] if data else [])])
+
+
+def _tower_slug(tower: Tower, sizes: Mapping[str, Tower] = SIZES) -> str:
+    name = tower_name(tower, sizes)
     return f"{tower.width}x{tower.blocks}" if name.startswith("w") else name

@@ -15,7 +15,17 @@ from sweep.model import Plan, PlannedJob, Resources
 from sweep.planning.estimate import Device, device, samples
 from sweep.planning.identity import canonical_json
 from sweep.planning.plan import full_config
-from vitok_core.config import FinetuneJob, FloorJob, ReconstructJob, TokenizerJob
+from vitok_core.config import (
+    BaselineJob,
+    FinetuneJob,
+    FloorJob,
+    GenerateJob,
+    GeneratorJob,
+    LatentsJob,
+    ProbeJob,
+    ReconstructJob,
+    TokenizerJob,
+)
 
 # What a job computes per sample does not depend on these.
 _IDLE: Mapping[str, frozenset[str]] = {
@@ -24,9 +34,10 @@ _IDLE: Mapping[str, frozenset[str]] = {
     ),
     "gan": frozenset({"start", "ramp", "disc_lr", "disc_warmup"}),
     "evaluation": frozenset({"samples"}),
+    "sampling": frozenset({"samples", "classes"}),
 }
 _SECTIONS = {"finetune": _IDLE["train"], **_IDLE}
-_DROPPED = frozenset({"seed", "step"})
+_DROPPED = frozenset({"seed", "step", "samples"})
 _SHARING = (
     "nodes", "gpus", "processes", "threads", "workers", "micro_batch", "compile",
     "checkpoint_activations",
@@ -102,12 +113,15 @@ def _working(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _samples(job: PlannedJob) -> int:
     config = full_config(job.kind, job.config)
-    if isinstance(config, TokenizerJob):
+    if isinstance(config, TokenizerJob | GeneratorJob):
         return config.train.batch * config.train.steps
     if isinstance(config, FinetuneJob):
         return config.finetune.batch * config.finetune.steps
-    assert isinstance(config, ReconstructJob | FloorJob)
-    return samples(config.evaluation, config.dataset)
+    if isinstance(config, GenerateJob):
+        return config.sampling.samples
+    assert isinstance(config, ReconstructJob | FloorJob | BaselineJob | ProbeJob | LatentsJob)
+    asked = config if isinstance(config, ProbeJob | LatentsJob) else config.evaluation
+    return samples(asked, config.dataset)
 
 
 def _devices(given: Resources) -> int:

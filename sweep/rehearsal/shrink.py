@@ -13,14 +13,21 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from sweep.planning.estimate import shape_of
+from vitok_core.baselines.table import side_factor
 from vitok_core.config import (
+    BaselineJob,
     DataConfig,
     EvaluationConfig,
     FinetuneConfig,
     FinetuneJob,
     FloorJob,
     GanConfig,
+    GenerateJob,
+    GeneratorJob,
+    LatentsJob,
+    ProbeJob,
     ReconstructJob,
+    SamplingConfig,
     Science,
     TokenizerConfig,
     TokenizerJob,
@@ -37,9 +44,10 @@ _SIDE = 32  # pixels: the perceptual networks halve it five times
 _LEAST_PATCHES = 2  # a side, and in time
 _WIDTH, _HEADS = 32, 2
 _BATCH = 4  # the discriminator compares clips in groups of four
-_SAMPLES = 4
+_SAMPLES = 4  # precision and recall need as many
 _REAL_SAMPLES = 192  # three batches of a scoring
 _DISCRIMINATOR = 8  # channels
+_SAMPLER_STEPS, _REAL_SAMPLER_STEPS = 3, 10
 
 
 @dataclass(frozen=True)
@@ -65,8 +73,18 @@ class Shrinking:
         if isinstance(config, ReconstructJob):
             assert trained is not None  # it has a parent that trains
             return self._reconstruction(config, trained), None
+        if isinstance(config, ProbeJob):
+            assert trained is not None  # as above
+            return self._probe(config, trained), None
         if isinstance(config, FloorJob):
             return self._floor(config), None
+        if isinstance(config, LatentsJob | GenerateJob):
+            assert trained is not None  # as above
+            return self._of_codes(config, trained), trained
+        if isinstance(config, GeneratorJob):
+            return self._generator(config), trained
+        if isinstance(config, BaselineJob):
+            return self._baseline(config), None
         raise TypeError(f"no rule for a rehearsal of {type(config).__name__}")
 
     def _training(self, config: TokenizerJob | FinetuneJob) -> tuple[Science, Trained]:
@@ -91,9 +109,44 @@ class Shrinking:
             step=None if config.step is None else 1,
         )
 
+    def _probe(self, config: ProbeJob, trained: Trained) -> ProbeJob:
+        shape = trained.shape
+        samples = self._samples(config.samples)
+        return replaced(config, resolution=shape.resolution, frames=shape.frames, samples=samples)
+
     def _floor(self, config: FloorJob) -> FloorJob:
         data = self._data(config.data, config.patch, config.stride)
         return replaced(config, data=data, evaluation=self._evaluation(config.evaluation))
+
+    def _of_codes(self, config: LatentsJob | GenerateJob, trained: Trained) -> Science:
+        size = {"resolution": trained.shape.resolution, "frames": trained.shape.frames}
+        if isinstance(config, LatentsJob):
+            # Several batches of a generator, and a class or two.
+            most = 4 * _SAMPLES if self.small else _REAL_SAMPLES
+            return replaced(config, **size, samples=min(config.samples or most, most))
+        sampling, evaluation = self._sampling(config.sampling), self._evaluation(config.evaluation)
+        return replaced(config, **size, sampling=sampling, evaluation=evaluation, seed=0)
+
+    def _generator(self, config: GeneratorJob) -> GeneratorJob:
+        generator = config.generator
+        if self.small:
+            generator = replaced(generator, model=_small_tower(generator.model, 0))
+        return replaced(config, generator=generator, train=self._train(config.train), seed=0)
+
+    def _sampling(self, sampling: SamplingConfig) -> SamplingConfig:
+        most = (_SAMPLES, _SAMPLER_STEPS) if self.small else (_REAL_SAMPLES, _REAL_SAMPLER_STEPS)
+        samples, steps = min(sampling.samples, most[0]), min(sampling.steps, most[1])
+        return replaced(sampling, samples=samples, steps=steps)
+
+    def _baseline(self, config: BaselineJob) -> BaselineJob:
+        """The budget stays: it is then ample, and bisection asks for as many files."""
+        evaluation = self._evaluation(config.evaluation)
+        if not self.small:
+            return replaced(config, evaluation=evaluation)
+        factor = side_factor(config.codec)
+        side = min(config.resolution, -(-_SIDE // factor) * factor)
+        frames = min(_LEAST_PATCHES, config.frames)
+        return replaced(config, resolution=side, frames=frames, evaluation=evaluation)
 
     def _train(self, train: T) -> T:
         batch = min(train.batch, _BATCH) if self.small else train.batch
@@ -106,8 +159,13 @@ class Shrinking:
         return replaced(gan, start=0, ramp=0, disc_warmup=0, width=width)
 
     def _evaluation(self, evaluation: EvaluationConfig) -> EvaluationConfig:
+        scored = replaced(evaluation, samples=self._samples(evaluation.samples))
+        # Small clips and images are too small for these two, and their number for ten splits.
+        return replaced(scored, video=(), ms_ssim=False, splits=1) if self.small else scored
+
+    def _samples(self, samples: int | None) -> int:
         most = _SAMPLES if self.small else _REAL_SAMPLES
-        return replaced(evaluation, samples=min(evaluation.samples or most, most))
+        return min(samples or most, most)
 
     def _data(self, data: DataConfig, patch: int, stride: int) -> DataConfig:
         """The smallest clips of whole tubelets that every network takes."""

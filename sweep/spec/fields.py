@@ -23,13 +23,16 @@ from vitok_core.config import (
     EvaluationConfig,
     FinetuneConfig,
     GanConfig,
+    GeneratorConfig,
+    GeneratorTrainConfig,
     LossConfig,
+    SamplingConfig,
     TokenizerConfig,
     TrainConfig,
 )
 from vitok_core.data.sources import DATASETS, data_set_names
 from vitok_core.kinds import KINDS
-from vitok_core.variants import SIZES, Tower
+from vitok_core.variants import DIT_SIZES, SIZES, Tower
 
 SECTIONS: Mapping[str, type[BaseModel]] = {
     "tokenizer": TokenizerConfig,
@@ -39,8 +42,13 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "gan": GanConfig,
     "finetune": FinetuneConfig,
     "evaluation": EvaluationConfig,
+    "generator": GeneratorConfig,
+    "generator_train": GeneratorTrainConfig,
+    "sampling": SamplingConfig,
 }
 STAGE2 = ("gan", "finetune")  # sections that matter only where stage 2 is trained
+GENERATION = ("generator", "generator_train", "sampling")  # only where there are generators
+GENERATOR = "generator.model"
 RESOURCE_KINDS = ("default", *KINDS)
 TOWERS = ("tokenizer.encoder", "tokenizer.decoder")
 SIZE = "tokenizer.size"
@@ -67,6 +75,8 @@ ALIASES: Mapping[str, str] = {
     "disc_lr": "gan.disc_lr",
     "scope": "finetune.scope",
     "ema": "finetune.ema",
+    "dit": GENERATOR,
+    "objective": "generator.objective",
 }
 
 
@@ -139,6 +149,11 @@ def _tower(value: Any, sizes: Sizes) -> Tower:
     )
 
 
+def _dit(value: Any, sizes: Sizes) -> Tower:
+    """A generator's size: one of DiT's, or of the file's own; a tokenizer's S is another."""
+    return _tower(value, {**DIT_SIZES, **{n: t for n, t in sizes.items() if n not in SIZES}})
+
+
 def tower_of(value: Mapping[str, Any]) -> Tower:
     """A tower from {width, blocks, heads}; ValueError says what is wrong with it."""
     wrong = [
@@ -185,6 +200,7 @@ def check_data_set(value: Any, sizes: Sizes | None = None) -> str:
 _SPECIAL: Mapping[str, Callable[[Any, Sizes], Any]] = {
     SIZE: _size,
     **dict.fromkeys(TOWERS, _tower),
+    GENERATOR: _dit,
     "data.name": check_data_set,
     own.CLASS: lambda value, _: own.check_class(value),
     own.LOSSES: lambda value, _: own.check_losses(value),

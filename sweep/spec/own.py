@@ -19,7 +19,9 @@ METRICS = "evaluation.extra"
 # Names that ours have: `loss_<name>` is a learning curve, and a metric's name its column.
 _TAKEN: Mapping[Kind, str] = {
     "loss": r"rec|kl|perceptual|gan",
-    "metric": r"[rg](PSNR|SSIM|FID|IS|FVD|FD)(\[.*)?|LPIPS|kl_bits_per_pixel|active_channels",
+    "metric": r"[rg](PSNR|SSIM|MS-SSIM|FID|IS|FVD|FD|PD)(\[.*)?|LPIPS|kl_bits_per_pixel|"
+    r"active_channels|effective_rank|high_frequency_share|probe_accuracy|(shift|flip)_error|"
+    r"bits_per_pixel|code_values",
 }
 
 
@@ -29,7 +31,7 @@ def check_class(value: Any) -> str | None:
         return None
     if not isinstance(value, str):
         raise ValueError(f"expected module:Class, such as mylab.tok:Build, got {shown(value)}")
-    _checked(value)
+    source_of(value)
     return value
 
 
@@ -81,10 +83,11 @@ def _named(kind: Kind, name: Any) -> tuple[Plugin, str]:
     if name not in known:
         hint = nearest(name, known) or f"; no installed package offers one ({plugins.GROUPS[kind]})"
         raise ValueError(f"unknown {kind} '{name}'{hint}")
-    return known[name], _checked(known[name].code, f"{kind} {name}: ")
+    return known[name], source_of(known[name].code, f"{kind} {name}: ")
 
 
-def _checked(code: str, what: str = "") -> str:
+def source_of(code: str, what: str = "") -> str:
+    """The hash of `module:attribute`'s package; ValueError where it is not there."""
     try:
         plugins.check(code)
         return plugins.source_sha256(plugins.top_of(code))

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sweep.model import Resources
-from sweep.planning.grid import Axis, Entry, Exclusion, Given, Values
+from sweep.planning.grid import Axis, Entry, Exclusion, Values
 from sweep.spec import sweeping
 from sweep.spec.document import Document
 from sweep.spec.fields import (
+    GENERATION,
     RESOURCE_KINDS,
     SECTIONS,
     SIZE,
@@ -28,7 +29,8 @@ from sweep.spec.fields import (
 )
 from sweep.spec.problems import Mark, Problems, nearest, shown
 from sweep.spec.reader import Reader, mapping
-from sweep.spec.stages import Stage, read_stages, trains
+from sweep.spec.stages import Stage, idle_sections, read_stages
+from sweep.spec.values import Given
 from sweep.spec.yamlfile import Node
 from vitok_core.kinds import KINDS
 from vitok_core.variants import SIZES, Tower
@@ -36,7 +38,12 @@ from vitok_core.variants import SIZES, Tower
 GRID_KEYS = ("axes", "zip", "include", "exclude", "seeds")
 TOP_KEYS = ("extends", "sizes", *SECTIONS, *GRID_KEYS, "stages", "resources")
 MOST_POINTS = 100_000
-IDLE = "is of stage 2, which these points do not run; add `- train: stage2` to their stages"
+_STAGE2 = "is of stage 2, which these points do not run; add `- train: stage2` to their stages"
+_GENERATE = (
+    "is of generators, which these points do not train; add `- generate: {model: DiT-L, cfg: 1.5}` "
+    "to their stages"
+)
+IDLE = {**dict.fromkeys(STAGE2, _STAGE2), **dict.fromkeys(GENERATION, _GENERATE)}
 
 
 @dataclass(frozen=True)
@@ -59,10 +66,10 @@ class Spec:
     resources: Mapping[str, Resources]
 
     @property
-    def trains_stage2(self) -> bool:
-        """Whether any point does."""
-        several = (self.stages, *(entry.stages or () for entry in self.include))
-        return any(trains(stages, "stage2") for stages in several)
+    def idle(self) -> frozenset[str]:
+        """The sections that no point has a use for."""
+        several = (self.stages, *(entry.stages or self.stages for entry in self.include))
+        return frozenset.intersection(*(frozenset(idle_sections(each)) for each in several))
 
 
 def read(document: Document) -> Spec:
@@ -90,7 +97,7 @@ def examine(document: Document) -> tuple[Spec, Problems]:
     include = sweeping.read_include(root.get("include"), reader)
     exclude = sweeping.read_exclude(root.get("exclude"), reader)
     seeds = sweeping.read_seeds(root.get("seeds"), "seeds", problems) or (0,)
-    stages = _stages(root.get("stages"), document, problems)
+    stages = _stages(root.get("stages"), document, problems, sizes)
     resources = _resources(root.get("resources"), reader)
     small = _limit(axes, zipped, include, seeds, root, problems)
     spec = Spec(
@@ -109,9 +116,9 @@ def examine(document: Document) -> tuple[Spec, Problems]:
         stages=stages,
         resources=resources,
     )
-    if stages and not spec.trains_stage2:
+    if stages:
         _refuse_idle(spec, root["stages"].mark, problems)
-    resolved = {} if problems else _resolved(document, spec.trains_stage2)
+    resolved = {} if problems else _resolved(document, spec.idle)
     return replace(spec, document=resolved), problems
 
 
@@ -159,12 +166,14 @@ def _sections(root: Mapping[str, Node], reader: Reader) -> tuple[dict[str, Given
     return values, given
 
 
-def _stages(node: Node | None, document: Document, problems: Problems) -> tuple[Stage, ...]:
+def _stages(
+    node: Node | None, document: Document, problems: Problems, sizes: Mapping[str, Tower]
+) -> tuple[Stage, ...]:
     if node is None:
         message = "missing: expected a list such as [train: stage1, reconstruct: [photos-tune]]"
         problems.add(document.mark, "stages", message)
         return ()
-    return read_stages(node, "stages", problems)
+    return read_stages(node, "stages", problems, sizes)
 
 
 def _resources(node: Node | None, reader: Reader) -> Mapping[str, Resources]:
@@ -190,15 +199,17 @@ def _resources(node: Node | None, reader: Reader) -> Mapping[str, Resources]:
 
 
 def _refuse_idle(spec: Spec, stages: Mark, problems: Problems) -> None:
-    """Refuse what the file itself says of a stage 2 that no point trains; a protocol may say it.
+    """Refuse what the file itself says of trainings that no point runs; a protocol may say it.
 
     Stages of the command line may leave out what the file describes.
     """
     file = spec.file if stages.place == spec.file else None
+    idle = spec.idle
     for path, given in spec.values.items():
         written = given.mark.place == file or given.mark.place.startswith("--set ")
-        if path.partition(".")[0] in STAGE2 and written:
-            problems.add(given.mark, path, IDLE)
+        section = path.partition(".")[0]
+        if section in idle and written:
+            problems.add(given.mark, path, IDLE[section])
 
 
 def _limit(
@@ -223,15 +234,15 @@ def _limit(
     return points <= MOST_POINTS
 
 
-def _resolved(document: Document, stage2: bool) -> dict[str, Any]:
+def _resolved(document: Document, idle: frozenset[str]) -> dict[str, Any]:
     """The merged document with the defaults of every section filled in; reads back as itself.
 
-    Without what a protocol says of a stage 2 that no point trains.
+    Without what a protocol says of trainings that no point runs.
     """
     plain = document.root.plain()
     resolved: dict[str, Any] = {}
     for key in TOP_KEYS:
-        if key in STAGE2 and not stage2:
+        if key in idle:
             continue
         if key in SECTIONS:
             resolved[key] = dict(plain.get(key, {}))

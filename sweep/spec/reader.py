@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sweep.planning.grid import Given, Values
+from sweep.planning.grid import Values
 from sweep.spec.fields import SIZE, TOWERS, Size, field
 from sweep.spec.problems import Mark, Problems, shown
+from sweep.spec.values import Given
 from sweep.spec.yamlfile import Node
 from vitok_core.variants import Tower
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.spec.fields import RESOURCE_KINDS, SECTIONS, SIZE, TOWERS, fields
+from sweep.spec.codecs import KEYS, OWN_KINDS, adapter_of
+from sweep.spec.fields import GENERATOR, RESOURCE_KINDS, SECTIONS, SIZE, TOWERS, fields
 from sweep.spec.own import CLASS, LOSSES, METRICS
 from sweep.spec.scalars import LARGEST
 from sweep.spec.stages import NUMBERS, ON_DATA, TRAINED
 from sweep.spec.sweeping import LARGEST_SEED
 from vitok_core import plugins
+from vitok_core.baselines import table
+from vitok_core.config import CodecConfig
 from vitok_core.data.sources import data_set_names
-from vitok_core.variants import SIZES, Tower
+from vitok_core.variants import DIT_SIZES, SIZES, Tower
 
 Schema = dict[str, Any]
 
@@ -127,6 +130,8 @@ def _value(path: str) -> Schema:
     elif path in TOWERS:
         named = {"type": "string", "pattern": f"^{_NAME}$", "examples": list(SIZES)}
         schema = {"anyOf": [named, _ref("tower"), {"type": "null"}]}
+    elif path == GENERATOR:
+        schema = _generator_size()
     elif path == "data.name":
         schema = {"enum": list(data_set_names())}
     elif path == CLASS:
@@ -146,6 +151,11 @@ def _value(path: str) -> Schema:
         default = each.default
         schema["default"] = list(default) if isinstance(default, tuple) else default
     return schema
+
+
+def _generator_size() -> Schema:
+    named = {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9-]*$", "examples": list(DIT_SIZES)}
+    return {"anyOf": [named, _ref("tower")]}
 
 
 def _with_shorthands(schema: Mapping[str, Any]) -> Schema:
@@ -197,4 +207,44 @@ def _stages() -> Schema:
          "required": [name]}
         for name in ON_DATA
     ]  # fmt: skip
-    return _list({"anyOf": [{**train, "required": ["train"]}, *on_data]}, "run in this order")
+    codecs: Schema = {"anyOf": [_codec(), _list(_codec())]}
+    baseline = {**_object({"codecs": codecs, "data": data}), "required": ["codecs", "data"]}
+    on_data.append({**_object({"baseline": baseline}), "required": ["baseline"]})
+    stages = [{**train, "required": ["train"]}, *on_data, _generation(data_set)]
+    return _list({"anyOf": stages}, "run in this order")
+
+
+def _codec() -> Schema:
+    """A name of the table, or a mapping: of one of them with its options, or of one's own."""
+    fields = {name: _of_codec(name) for name in KEYS}
+    fields["kind"] = {"enum": list(OWN_KINDS)}
+    named: Schema = {"enum": table.names()}
+    bicubic: Schema = {"type": "string", "pattern": r"^bicubic-[0-9]+$"}
+    return {"anyOf": [named, bicubic, {**_object(fields), "required": ["name"]}]}
+
+
+def _of_codec(name: str) -> Schema:
+    schema: Schema = adapter_of(name).json_schema()
+    if name == "version":
+        schema = {"type": ["string", "integer"]}
+    description = CodecConfig.model_fields[name].description or ""
+    return {**_with_shorthands(schema), "description": description}
+
+
+def _generation(data_set: Schema) -> Schema:
+    scale: Schema = {
+        "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _NUMBER}]
+    }
+    scales: Schema = {"anyOf": [scale, _list({"anyOf": [scale, _RANGE]}), _RANGE]}
+    entry = _object(
+        {
+            "model": {**_generator_size(), "description": "the generator's size"},
+            "cfg": {**scales, "description": "guidance scales, a job each; 1: none"},
+            "data": {**data_set, "description": "what it learns from; default: the tokenizer's"},
+            "reference": {
+                **data_set,
+                "description": "what samples are compared with; default: the same",
+            },
+        }
+    )
+    return {**_object({"generate": {**entry, "required": ["cfg"]}}), "required": ["generate"]}

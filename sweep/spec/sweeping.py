@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.planning.grid import Axis, Entry, Exclusion, Given, Values
+from sweep.planning.grid import Axis, Entry, Exclusion, Values
 from sweep.spec.fields import SIZE, TOWERS, field, fields, unknown_field
 from sweep.spec.lists import items_of
 from sweep.spec.problems import Mark, Problems, shown
 from sweep.spec.reader import Reader
 from sweep.spec.scalars import looks_like_range
 from sweep.spec.stages import Stage, read_stages
+from sweep.spec.values import Given
 from sweep.spec.yamlfile import Node
 
 LARGEST_SEED = 2**31 - 1
@@ -97,7 +98,7 @@ def read_include(node: Node | None, reader: Reader) -> tuple[Entry, ...]:
         marks: dict[str, Mark] = {}
         for path, value in entry.value.items():
             if path == "stages":
-                stages = read_stages(value, f"{place}: stages", reader.problems)
+                stages = read_stages(value, f"{place}: stages", reader.problems, reader.sizes)
             elif path == "seeds":
                 seeds = read_seeds(value, f"{place}: seeds", reader.problems)
             elif known_path(path, place, value.mark, reader.problems):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sweep.spec.problems import nearest_name
+from sweep.spec.problems import Mark, nearest_name
 from sweep.spec.scalars import LARGEST, parse_number
 
 _WORDS = {"on": True, "yes": True, "off": False, "no": False}
@@ -19,6 +20,14 @@ _YAML_TYPES = {
     "object": "a mapping",
     "null": "null",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A checked value and where it was written."""
+
+    value: Any
+    mark: Mark
 
 
 def describe(schema: Mapping[str, Any]) -> str:

@@ -47,9 +47,10 @@ def _evaluation(config: Mapping[str, Any]) -> Row:
     """
     data = config.get("data")
     nested: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
-    shape = nested if "dataset" not in config or "resolution" not in config else config
+    dataset = config.get("dataset", config.get("reference"))
+    shape = nested if dataset is None or "resolution" not in config else config
     return (
-        maybe(line, config.get("dataset", nested.get("name"))),
+        maybe(line, dataset or nested.get("name")),
         maybe(real, config.get("cfg_scale", config.get("cfg"))),
         maybe(whole, config.get("resolution", shape.get("resolution"))),
         maybe(whole, config.get("frames", shape.get("frames"))),

@@ -74,7 +74,7 @@ def _sheets(
     made = [draw_sheet(root / f"sheet-{n}.png", n) for n in range(different)]
     rows = []
     for job, kind, folder, dataset in jobs:
-        if kind in ("reconstruct", "floor") and dataset == "photos-heldout" and made:
+        if kind in ("reconstruct", "floor", "baseline") and dataset == "photos-heldout" and made:
             target = root / folder / "artifacts" / "sheet.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(made[len(rows) % different], target)

@@ -20,6 +20,7 @@ from analysis.selection import select
 from analysis.summary import fit_table
 from analysis.tables import table
 from vitok_core.errors import UserError
+from vitok_core.variants import DIT_SIZES
 
 METRIC = "gFD[efficientnet-lite0]"
 NAMES = ("DiT-S, 1000 steps", "DiT-L, 1000 steps")
@@ -40,7 +41,8 @@ def made() -> Results:
     )
     jobs, edges = [], []
     for index, name in enumerate(("DiT-S", "DiT-L")):
-        config = {"generator": {"model": name}, "train": {"steps": 1000}}
+        model = DIT_SIZES[name].model_dump()
+        config = {"generator": {"model": model}, "train": {"steps": 1000}}
         for job in found.edges["job_id"].to_list():
             if job.startswith(f"generate-{index}-"):
                 # As though every generator had a seed of its own.

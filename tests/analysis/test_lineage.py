@@ -10,8 +10,15 @@ import pytest
 
 from analysis.frames import EDGES, JOBS
 from analysis.lineage import generator_label, lineage, loss_label, tower_millions
-from vitok_core.config import FinetuneJob, ReconstructJob, TokenizerJob
-from vitok_core.variants import SIZES
+from vitok_core.config import (
+    FinetuneJob,
+    GenerateJob,
+    GeneratorJob,
+    LatentsJob,
+    ReconstructJob,
+    TokenizerJob,
+)
+from vitok_core.variants import DIT_SIZES, SIZES
 
 TOKENIZER = TokenizerJob.model_validate({
     "tokenizer": {"encoder": SIZES["S"], "decoder": SIZES["B"], "patch": 16, "channels": 16},
@@ -25,6 +32,12 @@ FINETUNE = FinetuneJob.model_validate({
     "loss": TOKENIZER.loss,
     "finetune": {"steps": 10, "batch": 2, "milestones": [4]},
 })  # fmt: skip
+LATENTS = LatentsJob(dataset="imagenet1k-train", resolution=256)
+GENERATOR = GeneratorJob.model_validate({
+    "generator": {"model": DIT_SIZES["DiT-S"]},
+    "train": {"steps": 90, "batch": 256},
+})  # fmt: skip
+GENERATE = GenerateJob(cfg=1.5, reference="imagenet1k-val", resolution=256)
 RECONSTRUCT = ReconstructJob(dataset="imagenet1k-val", resolution=512)
 
 
@@ -63,9 +76,9 @@ def test_all_that_follows_a_tokenizer_shares_it() -> None:
             "f": ("finetune", short(FINETUNE)),
             "r": ("reconstruct", {}),
             "m": ("reconstruct", {"step": 4}),
-            "l": ("latents", {}),
-            "d": ("generator", {"generator": {"model": "DiT-S"}, "train": {"steps": 90}}),
-            "g": ("generate", {"cfg_scale": 1.5}),
+            "l": ("latents", short(LATENTS)),
+            "d": ("generator", short(GENERATOR)),
+            "g": ("generate", short(GENERATE)),
         },
         *[("f", "t"), ("r", "f"), ("m", "f"), ("l", "t"), ("d", "l"), ("g", "d"), ("g", "t")],
     )
@@ -73,6 +86,7 @@ def test_all_that_follows_a_tokenizer_shares_it() -> None:
     assert [found[job]["stage"] for job in "trg"] == [1, 2, 1]
     made = {job: each["generator"] for job, each in found.items()}
     assert made == dict.fromkeys("tfrml") | dict.fromkeys("dg", "DiT-S, 90 steps")
+    assert (found["g"]["job_resolution"], found["g"]["job_frames"]) == (256, None)
     assert found["r"]["loss"] == "L2+LP+GAN"
     assert [found[job]["step"] for job in "trmg"] == [None, 10, 4, None]
     assert (found["r"]["gan_weight"], found["r"]["disc_lr"]) == (0.05, 2e-5)
@@ -111,10 +125,64 @@ def test_stage_2_by_its_own_configuration(
 
 
 def test_a_generator_is_known_whatever_its_seed() -> None:
-    assert generator_label({"generator": {"model": "DiT-L"}, "seed": 3}) == "DiT-L"
-    longer = {"generator": {"model": "DiT-L"}, "train": {"steps": 500_000}, "seed": 1}
+    large = {"model": DIT_SIZES["DiT-L"].model_dump()}
+    assert generator_label({"generator": large, "seed": 3}) == "DiT-L"
+    longer = {"generator": large, "train": {"steps": 500_000}, "seed": 1}
     assert generator_label(longer) == generator_label(longer | {"seed": 2})
     assert generator_label(longer) == "DiT-L, 500000 steps"
+
+
+@pytest.mark.parametrize(
+    ("generator", "train", "label"),
+    [
+        ({}, {}, "DiT-S, 90 steps"),
+        ({"objective": "flow"}, {}, "DiT-S, flow, 90 steps"),
+        ({"learned_sigma": True, "normalize": "none"}, {},
+         "DiT-S, learned sigma, normalize none, 90 steps"),
+        ({"classes": 1, "label_dropout": 0.2}, {},
+         "DiT-S, label dropout 0.2, no classes, 90 steps"),
+        ({}, {"batch": 64, "base_lr": 2e-4}, "DiT-S, 90 steps, batch 64, lr 0.0002"),
+        ({"model": {"width": 64, "blocks": 3, "heads": 2}}, {}, "DiT 64x3, 90 steps"),
+    ],
+)  # fmt: skip
+def test_what_differs_from_the_papers_generators_is_said(
+    generator: dict[str, Any], train: dict[str, Any], label: str
+) -> None:
+    job = GENERATOR.model_dump()
+    config = GeneratorJob.model_validate(
+        {"generator": job["generator"] | generator, "train": job["train"] | train}
+    )
+    assert generator_label(short(config)) == label
+
+
+def test_a_generator_says_which_data_it_learned_from_where_it_is_not_its_tokenizers() -> None:
+    other = LatentsJob(dataset="imagenet1k-val", resolution=256)
+    found = facts(
+        {
+            "t": ("tokenizer", short(TOKENIZER)),
+            "l": ("latents", short(other)),
+            "d": ("generator", short(GENERATOR)),
+        },
+        ("d", "l"),
+        ("l", "t"),
+    )
+    assert found["d"]["generator"] == "DiT-S, 90 steps, on imagenet1k-val"
+
+
+def test_samples_that_stage_2_decodes_are_of_stage_2() -> None:
+    """Its decoder alone was trained on, so the generator learned stage 1's code."""
+    found = facts(
+        {
+            "t": ("tokenizer", short(TOKENIZER)),
+            "f": ("finetune", short(FINETUNE)),
+            "l": ("latents", short(LATENTS)),
+            "d": ("generator", short(GENERATOR)),
+            "g": ("generate", short(GENERATE)),
+        },
+        *[("f", "t"), ("l", "t"), ("d", "l"), ("g", "d"), ("g", "f")],
+    )["g"]
+    assert (found["tokenizer"], found["stage"], found["loss"]) == ("t", 2, "L2+LP+GAN")
+    assert found["generator"] == "DiT-S, 90 steps"
 
 
 def test_a_floor_has_none() -> None:

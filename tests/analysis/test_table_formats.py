@@ -32,6 +32,9 @@ among rows of the same protocol.
 | Cosmos-CI†    |          – |      – |            2.02 |        **31.74** |            0.700 |         5.6 |    **31.74** |        0.703 |
 | ViTok S-B/16† |      129.0 |   34.8 |            0.50 |            24.36 |            0.747 |        3.94 |        24.45 |        0.759 |
 | ViTok S-L/16† |      426.8 |  113.4 |        **0.46** |            24.74 |            0.758 |    **3.87** |        24.82 |        0.771 |
+
+- Note: the printed cost of SD-VAE is not its public configuration's, 83.7 M and 448.3 GFLOPs: \
+docs/baselines.md
 """  # noqa: E501
 
 

@@ -57,7 +57,7 @@ def copy_packages(target: Path) -> Path:
 def stub_functions() -> dict[str, Callable[..., None]]:
     """The stub job functions by kind, for this process."""
     names = runpy.run_path(str(HERE / "stubs" / "jobs.py"))
-    return {kind: names[kind] for kind in KINDS}
+    return {kind: names[kind] for kind in KINDS if kind in names}
 
 
 def resources(**fields: Any) -> Resources:

@@ -196,7 +196,8 @@ def test_all_frees_only_what_crashes_left(lab: Lab) -> None:
     for step in (1, 2):
         checkpoint(lab, "a", 1, f"step-00000000{step}.pt")
     lab.write("a", 1, line("started", attempt=1, code="ran"), line("failed", message="x"))
-    for place in (lab.root.path / "cache", lab.folder("a").artifacts, lab.root.launches):
+    artifacts = lab.folder("a").artifacts
+    for place in (lab.root.path / "cache", artifacts, artifacts / "latents", lab.root.launches):
         place.mkdir(parents=True, exist_ok=True)
         for name, t in ((".old.1.tmp", OLD), (".new.2.tmp", time.time())):
             (place / name).write_bytes(b"x")
@@ -209,7 +210,7 @@ def test_all_frees_only_what_crashes_left(lab: Lab) -> None:
     found = look(lab, Keep.ALL)
     assert names(found, lab) == {
         "cache/.old.1.tmp", "launches/.old.1.tmp", "jobs/p16-c4-a/artifacts/.old.1.tmp",
-        "code/unused",
+        "jobs/p16-c4-a/artifacts/latents/.old.1.tmp", "code/unused",
     }  # fmt: skip
     delete(lab.root, found)
     assert {path.name for path in lab.root.code.iterdir()} == {"ran", "new", code_identity()}

@@ -274,7 +274,7 @@ def test_the_sites_shell_lines_are_recorded_nowhere(bench: Bench) -> None:
     """They may hold secrets, and a results root is for all to read."""
     bench.behave(all={"steps": 10_000, "pause": 0.05})
     site = bench.root.path.parent / "site.yaml"
-    secret = "resources: {default: {setup: [export SECRET=marker], container: run marker}}\n"
+    secret = "resources: {default: {setup: [export SECRET=s3cr3t], container: run s3cr3t}}\n"
     site.write_text(secret)
     bench.start("launch", bench.sweep(), "--scheduler", "local", VITOK_SITE=str(site))
     wait_until(lambda: bench.trace("began"), 120)
@@ -282,7 +282,7 @@ def test_the_sites_shell_lines_are_recorded_nowhere(bench: Bench) -> None:
     assert {"entry.json", "1.json", "1.jsonl"} <= {path.name for path in files}
     for path in files:
         with suppress(FileNotFoundError):  # a temporary file, which was renamed meanwhile
-            assert b"marker" not in path.read_bytes(), path
+            assert b"s3cr3t" not in path.read_bytes(), path
 
 
 def test_a_submission_that_cannot_be_started_costs_only_itself(bench: Bench) -> None:

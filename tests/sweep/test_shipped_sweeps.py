@@ -209,7 +209,9 @@ include:
 exclude: [{tokenizer.patch: [8, 16], seed: 1}, {tokenizer.channels: 4..64 x2}]
 seeds: 0..2
 stages: [{train: stage1}, {reconstruct: photos-tune}, {floor: [photos-tune]}, {train: stage2},
-  {reconstruct: {data: photos-tune, lengths: 8..64 x2, steps: [1k, 2e3]}}]
+  {reconstruct: {data: photos-tune, lengths: 8..64 x2, steps: [1k, 2e3]}},
+  {generate: {model: DiT-S, cfg: [1, 1.5..3 x2], data: photos-train, reference: photos-tune}},
+  {generate: {model: {width: 64, blocks: 1, heads: 2}, cfg: 4}}]
 resources: {default: {threads: 1}, tokenizer: {checkpoint_every: 1k}}
 """
 
@@ -227,7 +229,8 @@ SEEN_BY_EDITORS = [
     "unknown_data_set", "redefined_size", "size_without_heads", "size_name", "tower_key",
     "half_a_size", "empty_axes", "empty_axis", "axis_is_a_number", "axes_are_a_list", "axis_alias",
     "axis_typo", "include_is_a_mapping", "include_typo", "exclude_unknown", "repeated_seed",
-    "seed_is_text", "negative_seed", "empty_stages", "unknown_stage", "stage_of_a_later_release",
+    "seed_is_text", "negative_seed", "empty_stages", "unknown_stage", "generate_lacks_cfg",
+    "generate_key", "generate_scale", "generate_is_a_list", "generate_data_set",
     "train_unknown", "reconstruct_key", "reconstruct_lacks_data", "lengths_are_text",
     "stage_is_text", "stage_data_set", "stage_without_data", "resources_kind",
     "resources_field", "resources_value", "extends_number",

@@ -78,6 +78,24 @@ def test_mistakes_have_a_place(tmp_path: Path, text: str, message: str) -> None:
     assert f"site.yaml:{message}" in str(caught.value)
 
 
+def test_networks_and_statistics_are_missed_before_anything_is_submitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    text = (
+        SMALL + "  - reconstruct: photos-tune\nevaluation: {networks: [inception-2015, vitok-v1]}\n"
+    )
+    lines = missing(plan_file(write(tmp_path, text)), Site())
+    assert [line.split(":")[0] for line in lines] == ["network inception-2015", "network vitok-v1"]
+    assert all("fetch https://" in line and "weights." in line for line in lines)
+    plan = plan_file(write(tmp_path, SMALL + "  - reconstruct: adm-imagenet256\n"))
+    path, no_images = missing(plan, Site())
+    assert path.startswith("data set adm-imagenet256: its path is not set; fetch https://")
+    assert no_images == (
+        "data set adm-imagenet256: holds statistics and no images; it is for references"
+    )
+
+
 def test_all_mistakes_of_a_site_file_at_once(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         site.load(Path(write(tmp_path, "device: x\nscheduler: y\nz: 1\n", "site.yaml")))

@@ -118,6 +118,8 @@ def open_source(
     chosen = data_set(name)
     if (reason := missing(name, paths)) is not None:
         raise MissingData(reason)
+    if chosen.kind == "statistics":
+        raise UserError(f"data set {name}: holds statistics and no images; it is for references")
     if chosen.kind == "photos":
         from vitok_core.data.photos import Photos
 

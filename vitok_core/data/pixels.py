@@ -34,3 +34,10 @@ def as_images(samples: torch.Tensor) -> torch.Tensor:
     if samples.ndim == 4:
         return samples
     return samples.transpose(1, 2).flatten(0, 1)
+
+
+def as_shaped(images: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
+    """Frames (b·t, 3, h, w), clip by clip, in the shape of `samples`: undoes `as_images`."""
+    if samples.ndim == 4:
+        return images.contiguous()
+    return images.reshape(len(samples), -1, *images.shape[1:]).transpose(1, 2).contiguous()

@@ -16,7 +16,7 @@ from vitok_core.data.counter import uniforms
 from vitok_core.data.crops import RESIZE, ClipCutter, Cut, cutter
 from vitok_core.data.images import CorruptImage, ImageSource, Pixels, VideoSource
 from vitok_core.data.order import epoch_order
-from vitok_core.data.samples import Batch, Crops, Example, stacked
+from vitok_core.data.samples import Batch, Crops, Example, TrainSamples, stacked
 from vitok_core.data.skips import Skips
 from vitok_core.errors import UserError
 
@@ -222,7 +222,7 @@ def step_indices(step: int, batch_size: int, rank: int = 0, world: int = 1) -> r
 
 
 def loader(
-    crops: TrainCrops,
+    data: TrainSamples,
     batch_size: int,
     steps: range,
     workers: int = 0,
@@ -235,7 +235,7 @@ def loader(
     live as long as the iteration, each makes whole batches, two ahead; a process that uses CUDA
     gets them in pinned memory.
     """
-    batches = _Batches(crops, batch_size, steps, rank, world)
+    batches = _Batches(data, batch_size, steps, rank, world)
     made: Iterable[_Made] = (batches[k] for k in range(len(steps)))
     if workers:
         pin = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
@@ -244,7 +244,7 @@ def loader(
         if isinstance(found, CorruptImage):
             raise found
         batch, corrupt = found
-        crops.account(len(batch.samples), corrupt, step + 1)
+        data.account(len(batch.samples), corrupt, step + 1)
         yield batch
 
 
@@ -255,15 +255,15 @@ class _Batches(Dataset[_Made]):
     """The batches of a run's steps by number; a failure is a value, to be raised as it is."""
 
     def __init__(
-        self, crops: TrainCrops, batch_size: int, steps: range, rank: int, world: int
+        self, data: TrainSamples, batch_size: int, steps: range, rank: int, world: int
     ) -> None:
-        self.crops, self.steps, self.share = crops, steps, (batch_size, rank, world)
+        self.data, self.steps, self.share = data, steps, (batch_size, rank, world)
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def __getitem__(self, k: int) -> _Made:
         try:
-            return self.crops.batch(step_indices(self.steps[k], *self.share))
+            return self.data.batch(step_indices(self.steps[k], *self.share))
         except CorruptImage as error:
             return error

@@ -1,13 +1,14 @@
 """What a sampler gives: samples by index, one by one or in batches.
 
-Samples of one frame are images (3, r, r), of more than one clips (3, t, r, r).
+Samples of one frame are images (3, r, r), of more than one clips (3, t, r, r). A generator's are
+codes (l, c).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -24,11 +25,27 @@ class Example(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Samples (b, 3, r, r) or (b, 3, t, r, r) uint8, labels (b,), global sample indices (b,)."""
+    """Samples (b, 3, r, r) or (b, 3, t, r, r) uint8, or codes (b, l, c) float32, with their labels
+    (b,) and global sample indices (b,)."""
 
     samples: torch.Tensor
     labels: torch.Tensor
     indices: torch.Tensor
+
+    def part(self, rows: slice, device: torch.device) -> Batch:
+        """Some of its rows, the samples and labels on `device`."""
+        samples, labels = (each[rows].to(device, non_blocking=True) for each in self[:2])
+        return Batch(samples, labels, self.indices[rows])
+
+
+class TrainSamples(Protocol):
+    """An endless stream of training samples by global index, as the loop sees it."""
+
+    def batch(self, indices: Sequence[int]) -> tuple[Batch, list[str]]:
+        """The samples of these indices, and what is wrong with each corrupt file among theirs."""
+
+    def account(self, samples: int, corrupt: Sequence[str], step: int) -> None:
+        """Tell of a step's corrupt files; raises where they are too many."""
 
 
 class Crops(ABC):

@@ -29,6 +29,7 @@ _FLAT = {
     "images": f"one flat folder of {_PICTURES} (000000000139.jpg, ...)",
     "videos": f"one flat folder of {_FILMS}",
 }
+_ADM = "https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches/imagenet"
 _OR_SHARDS = "or to WebDataset shards (a folder of *.tar, or a pattern: /data/{0000..0127}.tar)"
 
 
@@ -44,7 +45,8 @@ class DataSet:
         name: what a sweep file says and the site file maps to a path.
         version: part of a job's identity; rises when the registered content changes.
         kind: `photos` stand in the package, `scenes` in another one, `synthetic` are drawn when
-            asked for; `folder` is a folder or shards that the site file names; a `plugin` is
+            asked for; `folder` is a folder or shards that the site file names; `statistics` have
+            no samples, only a file of their Inception features' mean and covariance; a `plugin` is
             opened by somebody else's package.
         split: which part of the collection it is.
         layout: how files lie under the folder.
@@ -54,11 +56,16 @@ class DataSet:
 
     name: str
     version: str
-    kind: Literal["photos", "scenes", "synthetic", "folder", "plugin"]
+    kind: Literal["photos", "scenes", "synthetic", "folder", "statistics", "plugin"]
     split: str
-    layout: Literal["embedded", "class-folders", "flat"]
+    layout: Literal["embedded", "class-folders", "flat", "npz"]
     description: str
     media: Media = "images"
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether its samples have classes, as far as it is known before it is opened."""
+        return self.layout != "flat"
 
     @property
     def expected(self) -> str:
@@ -85,6 +92,14 @@ def _folder(
     media: Media = "images",
 ) -> DataSet:
     return DataSet(name, "1", "folder", split, layout, description, media)
+
+
+def _adm(size: int) -> DataSet:
+    description = (
+        f"statistics of ImageNet-1k's training images at {size} px, for gFID against the "
+        f"literature: ADM's VIRTUAL_imagenet{size}_labeled.npz"
+    )
+    return DataSet(f"adm-imagenet{size}", "1", "statistics", "train", "npz", description)
 
 
 _SYNTHETIC = "drawn shapes that move; a function of the index, for tests and rehearsals"
@@ -126,6 +141,8 @@ DATASETS: Mapping[str, DataSet] = {
             "the paper's private videos: Shutterstock, 30M videos of 24 fps",
             "videos",
         ),
+        _adm(256),
+        _adm(512),
     )
 }
 
@@ -181,9 +198,20 @@ def missing(name: str, paths: Mapping[str, str]) -> str | None:
         return _films_missing(name)
     if chosen.kind == "synthetic":
         return None
+    if chosen.kind == "statistics":
+        return _statistics_missing(name, paths.get(name, ""))
     remedy = f"set data.{name} in the site file to a folder with {chosen.expected}, {_OR_SHARDS}"
     fault = _path_fault(chosen, paths.get(name, ""))
     return f"data set {name}: {fault}; {remedy}" if fault else None
+
+
+def _statistics_missing(name: str, path: str) -> str | None:
+    if path and Path(path).expanduser().is_file():
+        return None
+    fault = f"{Path(path).expanduser()} does not exist" if path else "its path is not set"
+    size = name.removeprefix("adm-imagenet")
+    file = f"{_ADM}/{size}/VIRTUAL_imagenet{size}_labeled.npz"
+    return f"data set {name}: {fault}; fetch {file} and set data.{name} in the site file to it"
 
 
 def _plugin_missing(plugin: plugins.Plugin) -> str | None:
@@ -243,7 +271,8 @@ def fingerprint(name: str, paths: Mapping[str, str]) -> str:
     """A SHA-256 (64 hexadecimal digits) of what the data set holds.
 
     Photos and scenes: over the split's list and the files' SHA-256. Folders and shards: over the
-    names, in order, and sizes in bytes, which costs one `stat` per file, not a read. A plugin's
+    names, in order, and sizes in bytes, which costs one `stat` per file, not a read. Statistics:
+    over the file. A plugin's
     data set is opened and looked at.
     """
     chosen = data_set(name)
@@ -261,6 +290,9 @@ def _contents(chosen: DataSet, paths: Mapping[str, str]) -> Iterator[str]:
             yield f"{scene.file} {scene.first} {scene.last} {toyscenes.FILMS[scene.file]}"
     elif chosen.kind == "folder":
         yield from _files(chosen, paths[chosen.name])
+    elif chosen.kind == "statistics":
+        with Path(paths[chosen.name]).expanduser().open("rb") as file:
+            yield hashlib.file_digest(file, "sha256").hexdigest()
     elif chosen.kind == "plugin":
         from vitok_core.data.plugged import contents
 

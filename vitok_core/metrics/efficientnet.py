@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from vitok_core.metrics.features import Outputs
+from vitok_core.metrics.resize import bicubic
 
 INPUT = 224  # pixels
 WIDTH = 1280
@@ -26,16 +29,12 @@ _MAP_BLOCKS = (0, 2, 4, 10, 15)  # the last ones at 1/2, 1/4, 1/8, 1/16 and 1/32
 _BATCH_NORM_EPS = 1e-3
 
 
-class Outputs(NamedTuple):
-    """What the network says of a batch of b images, float32."""
-
-    features: Tensor  # (b, 1280)
-    stage: Tensor  # (b, 112)
-    logits: Tensor  # (b, 1000)
-
-
 class EfficientNetLite0(nn.Module):
     """The network with folded weights; evaluation only."""
+
+    layers: ClassVar[Mapping[str, int]] = {"": WIDTH, str(STAGE_WIDTH): STAGE_WIDTH}
+    classes = CLASSES
+    prepared = f"{INPUT}px bicubic, 8-bit"
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -48,12 +47,17 @@ class EfficientNetLite0(nn.Module):
         )
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
+    def prepare(self, images: Tensor) -> Tensor:
+        """Images (b, 3, h, w) uint8 at the network's size, in [0, 255]."""
+        return bicubic(images, INPUT)
+
     @torch.inference_mode()
     def forward(self, images: Tensor) -> Outputs:
-        """Look at uint8-valued images (b, 3, 224, 224) in [0, 255], any float or integer type."""
+        """Look at images (b, 3, 224, 224) in [0, 255], any float or integer type."""
         *_, stage, last = self.maps(images)
         features = F.relu6(_apply(self.head, last)).mean((2, 3))
-        return Outputs(features, stage.mean((2, 3)), self.classifier(features))
+        layers = {"": features, str(STAGE_WIDTH): stage.mean((2, 3))}
+        return Outputs(layers, self.classifier(features))
 
     def maps(self, images: Tensor) -> list[Tensor]:
         """Feature maps (b, k, h/s, w/s) at strides s = 2, 4, 8, 16, 32, k = 16, 24, 40, 112, 320.

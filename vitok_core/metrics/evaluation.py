@@ -8,12 +8,11 @@ from torch import Tensor
 from vitok_core.config import ReconstructJob
 from vitok_core.context import Context
 from vitok_core.data.images import MissingData, open_source
-from vitok_core.data.pixels import as_clips, as_samples, to_model, to_uint8
+from vitok_core.data.pixels import as_clips, as_samples, to_model
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.data.sources import check_version, fingerprint, missing
-from vitok_core.errors import UserError
-from vitok_core.metrics.rate import ACTIVE_PROTOCOL, KL_PROTOCOL, Rate
-from vitok_core.metrics.scoring import Rebuild, score
+from vitok_core.metrics.rate import Rate
+from vitok_core.metrics.scoring import Rebuild, eight_bits, score
 from vitok_core.metrics.sheet import write_sheet
 from vitok_core.models.tubelets import grid_of
 from vitok_core.training.trained import load_model
@@ -31,23 +30,19 @@ def reconstruct(config: ReconstructJob, context: Context) -> None:
     model = load_model(parent.folder, config.step).to(device)
     size, p, q = config.resolution, model.config.patch, model.config.stride
     kept = model.kept_length(config.length, grid_of(config.frames, size, size, q, p))
-    rate = Rate(model.config.channels, config.frames * config.resolution**2)
+    on_grid = model.config.latents is None
+    rate = Rate(model.config.channels, config.frames * config.resolution**2, on_grid)
 
     @torch.inference_mode()
     def rebuild(samples: Tensor) -> Tensor:
         posterior = model.encode(as_clips(to_model(samples.to(device)))).keep(kept)
         rate.add(posterior)
-        rebuilt = as_samples(model.rebuild(posterior.mean, posterior.grid, kept))
-        if not bool(rebuilt.isfinite().all()):  # as 8 bits it would be scored as black
-            raise UserError("the tokenizer's reconstruction is not finite: nothing to score")
-        return to_uint8(rebuilt).cpu()
+        return as_samples(model.rebuild(posterior.mean, posterior.grid, kept)).float().cpu()
 
     crops, bits = evaluation_crops(config.dataset, config.version, config, context)
     source = f"{config.dataset}@{config.version}"
     score(crops, rebuild, source, bits, config.evaluation, context)
-    measured = f"{source}: {crops.protocol}"
-    context.result("kl_bits_per_pixel", rate.bits_per_pixel, f"{KL_PROTOCOL}; {measured}")
-    context.result("active_channels", rate.active_channels, f"{ACTIVE_PROTOCOL}; {measured}")
+    rate.report(f"{source}: {crops.protocol}", context)
     sheet(crops, rebuild, context)
 
 
@@ -80,7 +75,7 @@ def sheet(crops: EvalCrops, rebuild: Rebuild, context: Context) -> None:
     context.artifacts.mkdir(parents=True, exist_ok=True)
     path = context.artifacts / "sheet.png"
     samples = crops.samples(range(min(8, len(crops))))
-    originals, rebuilt = (as_clips(each) for each in (samples, rebuild(samples)))
+    originals, rebuilt = (as_clips(each) for each in (samples, eight_bits(rebuild(samples))))
     middle = crops.frames // 2
     write_sheet(path, originals[:, :, middle], rebuilt[:, :, middle])
     context.artifact(path, "sheet")

@@ -1,4 +1,8 @@
-"""Distances between sets of features, and the IS-like score of their logits. All in float64."""
+"""The Fréchet distance between two sets of features, of which each is taken for a Gaussian.
+
+All in float64. Sets with no more samples than features are worked with in the samples' own span:
+exact for their rank-deficient covariances, and faster.
+"""
 
 from __future__ import annotations
 
@@ -9,102 +13,132 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+_LEAST_BLOCK = 256  # rows
+
 
 class Moments:
     """Mean and covariance of features that arrive in batches: memory does not grow with N.
 
-    Batches are merged by Chan's update, which keeps the precision of a two-pass computation.
+    Rows are merged in blocks of a fixed size by Chan's update, which keeps the precision of a
+    two-pass computation; the batches in which they arrive change no bit.
     """
 
     def __init__(self, width: int) -> None:
-        self.n = 0
-        self.mean = np.zeros(width)
-        self._scatter = np.zeros((width, width))
+        self.width = width
+        self._block = max(width, _LEAST_BLOCK)
+        self._rows: list[Array] = []  # not yet merged; together less than a block
+        self._waiting = 0
+        self._merged = 0
+        self._mean = np.zeros(width)
+        self._scatter: Array | None = None
+
+    @property
+    def n(self) -> int:
+        """How many samples there were."""
+        return self._merged + self._waiting
 
     def add(self, features: NDArray[np.floating]) -> None:
         """Take in features (b, width)."""
-        batch = np.asarray(features, dtype=np.float64)
-        if len(batch) == 0:
-            return
+        rows = np.array(features, dtype=np.float64)
+        while len(rows):
+            room = self._block - self._waiting
+            self._rows.append(rows[:room])
+            self._waiting += len(rows[:room])
+            rows = rows[room:]
+            if self._waiting == self._block:
+                self._merged, self._mean, self._scatter = self._together()
+                self._rows, self._waiting = [], 0
+
+    def _together(self) -> tuple[int, Array, Array]:
+        """Number, mean and scatter with the waiting rows merged in."""
+        scatter = np.zeros((self.width, self.width)) if self._scatter is None else self._scatter
+        if not self._waiting:
+            return self._merged, self._mean, scatter
+        batch = np.concatenate(self._rows)
         mean = batch.mean(0)
-        total = self.n + len(batch)
-        shift = mean - self.mean
+        total = self._merged + len(batch)
+        shift = mean - self._mean
         # The shift between the means enters the scatter as one more centred row.
-        rows = np.vstack([batch - mean, shift * np.sqrt(self.n * len(batch) / total)])
-        self._scatter += rows.T @ rows
-        self.mean = self.mean + shift * (len(batch) / total)
-        self.n = total
+        rows = np.vstack([batch - mean, shift * np.sqrt(self._merged * len(batch) / total)])
+        return total, self._mean + shift * (len(batch) / total), scatter + rows.T @ rows
+
+    @property
+    def mean(self) -> Array:
+        """(width,)"""
+        return self._together()[1]
 
     @property
     def covariance(self) -> Array:
-        """Unbiased covariance (width, width); needs two features or more."""
-        if self.n < 2:
-            raise ValueError(f"a covariance needs two samples or more, not {self.n}")
-        return self._scatter / (self.n - 1)
+        """Unbiased covariance (width, width); needs two samples or more."""
+        n, _, scatter = self._together()
+        return scatter / (_enough(n) - 1)
+
+    @property
+    def gaussian(self) -> Gaussian:
+        """The Gaussian of these moments."""
+        if self._merged or self._waiting > self.width:
+            n, mean, scatter = self._together()
+            return Gaussian.of(mean, scatter / (_enough(n) - 1))
+        rows = np.concatenate([np.zeros((0, self.width)), *self._rows])
+        mean = rows.mean(0) if len(rows) else self._mean
+        return Gaussian(mean, (rows - mean).T / np.sqrt(_enough(len(rows)) - 1))
+
+
+def _enough(n: int) -> int:
+    if n < 2:
+        raise ValueError(f"a covariance needs two samples or more, not {n}")
+    return n
 
 
 @dataclass(frozen=True)
-class Reference:
-    """The Gaussian of a reference set, with the root of its covariance taken once.
+class Gaussian:
+    """A Gaussian by its mean and a root of its covariance.
 
     Args:
         mean: (d,).
-        root: (d, r) with root · rootᵀ = covariance; r is its rank, at most N - 1.
+        root: (d, r) with root · rootᵀ = covariance.
     """
 
     mean: Array
     root: Array
 
     @classmethod
-    def of(cls, mean: Array, covariance: Array) -> Reference:
-        """Root by eigendecomposition; directions below float64's resolution are dropped."""
+    def of(cls, mean: Array, covariance: Array) -> Gaussian:
+        """Root by Cholesky; of a singular covariance by its eigenvectors, without the directions
+        below float64's resolution."""
+        resolution = len(mean) * np.finfo(np.float64).eps
+        try:
+            root = np.asarray(np.linalg.cholesky(covariance), np.float64)
+            pivots = np.square(np.diagonal(root))
+            if pivots.min() > resolution * pivots.max():
+                return cls(mean, root)
+        except np.linalg.LinAlgError:
+            pass
         values, vectors = np.linalg.eigh(covariance)
-        kept = values > max(float(values[-1]), 0.0) * len(values) * np.finfo(np.float64).eps
-        return cls(mean, np.ascontiguousarray(vectors[:, kept] * np.sqrt(values[kept])))
+        kept = values > max(float(values[-1]), 0.0) * resolution
+        root = np.asarray(vectors[:, kept] * np.sqrt(values[kept]), np.float64, "C")
+        return cls(mean, root)
 
-    def distance(self, mean: Array, covariance: Array) -> float:
-        """Squared Fréchet distance to another Gaussian: |μa − μb|² + tr(A + B − 2 (AB)^½).
+    def distance(self, other: Gaussian) -> float:
+        """Squared Fréchet distance: |μa − μb|² + tr(A + B − 2 (AB)^½).
 
-        tr (AB)^½ is the sum of the square roots of the eigenvalues of the symmetric A^½ B A^½:
-        exact for rank-deficient covariances too, where a general matrix square root of AB is not.
+        With A = R·Rᵀ and B = S·Sᵀ, tr (AB)^½ is the sum of the singular values of Rᵀ·S.
         """
-        inner = self.root.T @ covariance @ self.root
-        cross = np.sqrt(np.linalg.eigvalsh(inner).clip(min=0.0)).sum()
-        shift = self.mean - mean
-        spread = np.square(self.root).sum() + np.trace(covariance)
+        shift = self.mean - other.mean
+        spread = np.square(self.root).sum() + np.square(other.root).sum()
+        cross = _nuclear_norm(self.root.T @ other.root, len(self.mean))
         # Rounding may go below zero; unlike `max`, `maximum` lets a NaN through.
         return float(np.maximum(0.0, shift @ shift + spread - 2.0 * cross))
 
 
+def _nuclear_norm(product: Array, width: int) -> float:
+    """Sum of the singular values. By eigenvalues of the symmetric square where both roots are
+    whole, at half the time; where they are not, its rounding would outgrow the small values."""
+    if min(product.shape) < width:
+        return float(np.linalg.svd(product, compute_uv=False).sum())
+    return float(np.sqrt(np.linalg.eigvalsh(product @ product.T).clip(min=0.0)).sum())
+
+
 def frechet_distance(mean_a: Array, cov_a: Array, mean_b: Array, cov_b: Array) -> float:
     """Squared Fréchet distance of two Gaussians given by means (d,) and covariances (d, d)."""
-    return Reference.of(mean_a, cov_a).distance(mean_b, cov_b)
-
-
-class ClassifierScore:
-    """exp(mean KL(p(y|x) ‖ p(y))) over one split, from logits that arrive in batches.
-
-    The Inception Score's formula on another classifier: comparable within one network only.
-    """
-
-    def __init__(self, classes: int) -> None:
-        self.n = 0
-        self._marginal = np.zeros(classes)
-        self._negentropy = 0.0
-
-    def add(self, logits: NDArray[np.floating]) -> None:
-        """Take in logits (b, classes)."""
-        x = np.asarray(logits, dtype=np.float64)
-        log_p = x - x.max(1, keepdims=True)
-        log_p -= np.log(np.exp(log_p).sum(1, keepdims=True))
-        p = np.exp(log_p)
-        self.n += len(x)
-        self._marginal += p.sum(0)
-        self._negentropy += float((p * log_p).sum())
-
-    @property
-    def value(self) -> float:
-        """Between 1 and the number of classes."""
-        marginal = self._marginal / self.n
-        positive = marginal[marginal > 0]
-        return float(np.exp(self._negentropy / self.n - (positive * np.log(positive)).sum()))
+    return Gaussian.of(mean_a, cov_a).distance(Gaussian.of(mean_b, cov_b))

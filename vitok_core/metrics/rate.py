@@ -1,47 +1,191 @@
-"""What the code really carries, whatever its nominal E: its rate and its active channels."""
+"""What the code really carries, whatever its nominal E: its rate, its rank, its spectra."""
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from vitok_core.context import Context
+from vitok_core.files import replace_atomically
+from vitok_core.metrics.frechet import Moments
 from vitok_core.models.posterior import Posterior
+from vitok_core.models.tubelets import Grid
 
 # A channel is active when the variance of its posterior mean over data and tokens exceeds this
 # (Burda et al. 2016, "Importance Weighted Autoencoders", §4).
 ACTIVE_VARIANCE = 0.01
+# Radial frequency from 0 (mean) to 1 (a checkerboard); the upper half counts as high.
+HIGH_FREQUENCY = 0.5
+BANDS = 16
+# Share of a constant's power that the transform's rounding leaves elsewhere; float32 codes that do
+# vary are far above it.
+_NO_POWER = 1e-20
 
 KL_PROTOCOL = "KL(q(z|x) || N(0,1)) per image in bits / (T H W), posterior as trained"
 ACTIVE_PROTOCOL = f"channels with var of posterior mean > {ACTIVE_VARIANCE} over images and tokens"
+RANK_PROTOCOL = (
+    "exp entropy of the shares of the eigenvalues of the posterior mean's covariance over images "
+    "and tokens (Roy & Vetterli 2007)"
+)
+FREQUENCY_PROTOCOL = (
+    "share of the posterior mean's variance within a frame, by an orthonormal 2D DCT-II over the "
+    f"tokens' grid, at radial frequencies of {HIGH_FREQUENCY} and more of the highest"
+)
+
+Array = NDArray[np.float64]
 
 
 class Rate:
-    """Gathers a tokenizer's rate over a set, posterior by posterior, in float64."""
+    """Gathers a code's statistics over a set, posterior by posterior, in float64.
 
-    def __init__(self, channels: int, pixels: int) -> None:
-        self.pixels = pixels  # T·H·W of one sample
+    Args:
+        channels: c.
+        pixels: T·H·W of one sample.
+        spatial: whether the tokens stand on the tubelets' grid; latent tokens do not.
+    """
+
+    def __init__(self, channels: int, pixels: int, spatial: bool = True) -> None:
+        self.pixels = pixels
+        self._c, self._on_grid = channels, spatial
         self._images = 0
-        self._tokens = 0
-        self._nats = 0.0
-        self._moments = torch.zeros(2, channels, dtype=torch.float64)
+        self._nats = np.zeros(channels)
+        self._noise = np.zeros(channels)  # sums of posterior variances
+        self._moments = Moments(channels)
+        self._spatial: _Spatial | None = None
 
     def add(self, posterior: Posterior) -> None:
         """Take in the posteriors of one batch, (b, l, c); of each the tokens that it keeps."""
-        mean: Tensor = posterior.mean[posterior.mask].double().cpu()  # (b·kept, c)
+        mask = posterior.mask
         self._images += len(posterior.mean)
-        self._tokens += len(mean)
-        self._nats += float(posterior.kl().double().sum())
-        self._moments += torch.stack([mean.sum(0), mean.square().sum(0)])
+        self._nats += posterior.kl().double().sum((0, 1)).cpu().numpy()
+        self._noise += posterior.logvar[mask].double().exp().sum(0).cpu().numpy()
+        self._moments.add(posterior.mean[mask].double().cpu().numpy())
+        if self._on_grid and _whole(posterior) and min(posterior.grid[1:]) > 1:
+            self._spatial = self._spatial or _Spatial(posterior.grid)
+            self._spatial.add(posterior.mean)
 
     @property
     def bits_per_pixel(self) -> float:
         """KL in bits per pixel; an upper bound on what the code tells of the image."""
-        return self._nats / math.log(2) / (self._images * self.pixels)
+        return float(self._nats.sum()) / math.log(2) / (self._images * self.pixels)
 
     @property
     def active_channels(self) -> int:
         """How many of the c channels vary over images and tokens."""
-        mean, square = self._moments / self._tokens
-        return int((square - mean.square() > ACTIVE_VARIANCE).sum())
+        return int((self._covariance.diagonal() > ACTIVE_VARIANCE).sum())
+
+    @property
+    def _covariance(self) -> Array:
+        """Of all tokens there are, not of what they are drawn from: one token varies by nothing."""
+        n = self._moments.n
+        return self._moments.covariance * ((n - 1) / n) if n > 1 else np.zeros((self._c, self._c))
+
+    @property
+    def eigenvalues(self) -> Array:
+        """Of the posterior mean's covariance over images and tokens, (c,), largest first."""
+        return np.linalg.eigvalsh(self._covariance)[::-1].clip(min=0.0)
+
+    @property
+    def effective_rank(self) -> float:
+        """Between 1 and c: how many directions of a token carry its variance."""
+        return effective_rank(self.eigenvalues)
+
+    @property
+    def high_frequency_share(self) -> float | None:
+        """Between 0 and 1; None where the code's tokens stand on no grid, or on too small a one."""
+        return None if self._spatial is None else self._spatial.high_share
+
+    def report(self, measured: str, context: Context) -> None:
+        """All of it as results, and `artifacts/spectrum.json`.
+
+        Args:
+            measured: the data set and its crops, for protocols.
+        """
+        context.result("kl_bits_per_pixel", self.bits_per_pixel, f"{KL_PROTOCOL}; {measured}")
+        context.result("active_channels", self.active_channels, f"{ACTIVE_PROTOCOL}; {measured}")
+        context.result("effective_rank", self.effective_rank, f"{RANK_PROTOCOL}; {measured}")
+        high = self.high_frequency_share
+        if high is not None:
+            context.result("high_frequency_share", high, f"{FREQUENCY_PROTOCOL}; {measured}")
+        path = context.artifacts / "spectrum.json"
+        self._write_spectrum(path)
+        context.artifact(path, "spectrum")
+
+    def _write_spectrum(self, path: Path) -> None:
+        """Per channel in the code's order; spectra from the largest eigenvalue and from the lowest
+        frequency on."""
+        tokens = self._moments.n
+        spectrum = {
+            "tokens": tokens,
+            "mean": self._moments.mean.tolist(),
+            "variance": self._covariance.diagonal().tolist(),
+            "posterior_variance": (self._noise / tokens).tolist(),
+            "kl_nats": (self._nats / tokens).tolist(),
+            "eigenvalues": self.eigenvalues.tolist(),
+            "frequencies": None if self._spatial is None else self._spatial.bands(),
+        }
+        text = json.dumps(spectrum, indent=1) + "\n"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_atomically(path, lambda file: file.write(text.encode()))
+
+
+def effective_rank(eigenvalues: Array) -> float:
+    """exp of the entropy of the eigenvalues' shares, from 1 to their number; of zeros, 1."""
+    positive = eigenvalues[eigenvalues > 0]
+    shares = positive / positive.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def _whole(posterior: Posterior) -> bool:
+    return posterior.kept is None or bool(posterior.mask.all())
+
+
+class _Spatial:
+    """The power of a code's frames over the frequencies of its grid."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._down, self._across = _dct(grid.h), _dct(grid.w)
+        self._grid = grid
+        self._power = torch.zeros(grid.h, grid.w, dtype=torch.float64)
+        self._frames = 0
+        v = torch.arange(grid.h, dtype=torch.float64) / (grid.h - 1)
+        u = torch.arange(grid.w, dtype=torch.float64) / (grid.w - 1)
+        self._radius = ((v[:, None].square() + u.square()) / 2).sqrt()
+
+    def add(self, mean: Tensor) -> None:
+        """Take in posterior means (b, l, c)."""
+        grid = self._grid
+        z = mean.double().cpu().reshape(-1, *grid, mean.shape[2])
+        waves = torch.einsum("vh,bthwc,uw->btvuc", self._down, z, self._across)
+        self._power += waves.square().sum((0, 1, 4))
+        self._frames += z.shape[0] * z.shape[1]
+
+    @property
+    def high_share(self) -> float:
+        within = float(self._power.sum() - self._power[0, 0])  # without each frame's mean
+        if within <= _NO_POWER * float(self._power[0, 0]):
+            return 0.0
+        return float(self._power[self._radius >= HIGH_FREQUENCY].sum()) / within
+
+    def bands(self) -> list[dict[str, float]]:
+        """Mean power of a coefficient, summed over channels, by bands of radial frequency."""
+        band = (self._radius * BANDS).long().clamp(max=BANDS - 1)
+        return [
+            {"from": k / BANDS, "power": float(self._power[band == k].mean()) / self._frames}
+            for k in range(BANDS)
+            if bool((band == k).any())
+        ]
+
+
+def _dct(n: int) -> Tensor:
+    """The orthonormal DCT-II as a matrix (n, n), a frequency per row."""
+    k = torch.arange(n, dtype=torch.float64)
+    matrix = torch.cos(math.pi / n * k[:, None] * (k + 0.5)) * math.sqrt(2 / n)
+    matrix[0] /= math.sqrt(2)
+    return matrix

@@ -1,32 +1,33 @@
-"""One way to score reconstructions, for trained tokenizers and for the PCA floor alike.
+"""The one way to score: reconstructions, and generated samples, with the same networks.
 
-Results: `rPSNR` (dB), `rSSIM`, per feature network `rFD[name]`, `rFD[name-112]`, `rIS[name]`, and
-users' own metrics under their names.
-The standard names rFID and rIS are reserved for the standard Inception.
+Names of results: `r…` of reconstructions, `g…` of generated samples. Reconstructions have `rPSNR`
+(dB) and `rSSIM`, and users' own metrics under their names; per feature network both kinds have what
+`sets.py` says, per video network what `fvd.py` says. The standard names (FID, KID, IS, FVD, LPIPS)
+are reserved for the standard networks.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from vitok_core.config import EvaluationConfig
 from vitok_core.context import Context
-from vitok_core.data.pixels import as_images
+from vitok_core.data.pixels import as_images, to_uint8
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import Stopped, UserError
-from vitok_core.metrics.efficientnet import STAGE_WIDTH, WIDTH
-from vitok_core.metrics.extra import Extra
-from vitok_core.metrics.features import Extractor, References, Statistics, cached_references
-from vitok_core.metrics.pixels import PSNR_PROTOCOL, SSIM_PROTOCOL, WINDOW, psnr, ssim
+from vitok_core.metrics.comparisons import comparisons
+from vitok_core.metrics.fvd import VideoScores
+from vitok_core.metrics.pixels import MS_SSIM_LEAST, WINDOW
+from vitok_core.metrics.sets import ReferenceSet, SetScores
 
 BATCH = 64  # frames
-Rebuild = Callable[[Tensor], Tensor]  # (b, 3, h, w) or (b, 3, t, h, w) uint8 → the same, rebuilt
 
-_log = logging.getLogger(__name__)
+# (b, 3, h, w) or (b, 3, t, h, w) uint8 → the same, rebuilt: uint8, or floats in [-1, 1], which are
+# then rounded to 8 bits here.
+Rebuild = Callable[[Tensor], Tensor]
 
 
 def score(
@@ -39,46 +40,101 @@ def score(
 ) -> None:
     """Rebuild every crop and report all results through the context.
 
-    Clips are scored frame by frame: every frame counts as an image.
+    Clips are scored frame by frame, every frame counting as an image, and by video networks.
 
     Args:
         source: the data set as `name@version`, for protocols.
         fingerprint: of its bytes, for the cache of reference features.
     """
-    _check_sizes(crops, evaluation)
-    extractors = [Extractor.open(name, context) for name in evaluation.networks]
-    statistics = [Statistics() for _ in extractors]
-    extras = [Extra(each) for each in evaluation.extra]
-    sums = torch.zeros(2, dtype=torch.float64)
-    for done, samples in batches(crops, context):
-        images, rebuilt = as_images(samples), as_images(rebuild(samples))
-        sums += torch.stack([psnr(rebuilt, images).sum(), ssim(rebuilt, images).sum()]).cpu()
-        for extractor, gathered in zip(extractors, statistics, strict=True):
-            gathered.add(extractor.outputs(rebuilt))
-        for extra in extras:
-            extra.add(images, rebuilt)
-        unit = "images" if crops.frames == 1 else "clips"
-        context.progress(done + len(samples), len(crops), unit)
-
-    measured = f"{source}: {crops.protocol}"
-    mean_psnr, mean_ssim = (sums / (len(crops) * crops.frames)).tolist()
-    context.result("rPSNR", mean_psnr, f"{PSNR_PROTOCOL}; {measured}")
-    context.result("rSSIM", mean_ssim, f"{SSIM_PROTOCOL}; {measured}")
-    for extractor, gathered in zip(extractors, statistics, strict=True):
-        references = _references(crops, extractor, f"{measured}; {fingerprint}", context)
-        _report(extractor, gathered, references, measured, context)
-    for extra in extras:
-        extra.report(measured, context)
-
-
-def _check_sizes(crops: EvalCrops, evaluation: EvaluationConfig) -> None:
     if crops.resolution < WINDOW:
         raise UserError(f"resolution: {crops.resolution}: SSIM's window needs {WINDOW} or more")
-    if evaluation.networks and len(crops) * crops.frames < 2:
+    if evaluation.ms_ssim and crops.resolution < MS_SSIM_LEAST:
         raise UserError(
-            "evaluation.samples: 1: a Fréchet distance needs 2 or more; raise it or set "
-            "evaluation.networks: []"
+            f"evaluation.ms_ssim: its five scales need images of {MS_SSIM_LEAST} px or more, "
+            f"the resolution is {crops.resolution}; leave it out"
         )
+    measured = f"{source}: {crops.protocol}"
+    originals = _references(crops, f"{measured}; {fingerprint}", context)
+    sets = SetScores("r", originals.images, originals, evaluation, context)
+    videos = VideoScores("r", crops.frames, len(crops), len(crops), evaluation, context)
+    pairs = comparisons(evaluation, context)
+    for done, samples in batches(crops, context):
+        rebuilt = rebuild(samples)
+        if rebuilt.shape != samples.shape:
+            raise UserError(
+                f"the model gives {tuple(rebuilt.shape)} for originals of {tuple(samples.shape)}; "
+                "a reconstruction has its original's size"
+            )
+        pair = as_images(samples), as_images(eight_bits(rebuilt))
+        for each in pairs:
+            each.add(*pair)
+        sets.add(rebuilt)
+        videos.add(rebuilt)
+        unit = "images" if crops.frames == 1 else "clips"
+        context.progress(done + len(samples), len(crops), unit)
+    for each in pairs:
+        each.report(measured, context)
+    sets.report(measured)
+    videos.report(originals.samples, originals.key, measured)
+
+
+def score_generated(
+    samples: Iterable[Tensor],
+    images: int,
+    how: str,
+    references: EvalCrops | Path,
+    source: str,
+    fingerprint: str,
+    evaluation: EvaluationConfig,
+    context: Context,
+) -> None:
+    """Score generated samples against a reference set and report all results.
+
+    Args:
+        samples: batches of them in a fixed order, (b, 3, h, w) or (b, 3, t, h, w), uint8 or floats
+            in [-1, 1].
+        images: how many they are in all, every frame counted.
+        how: how they were drawn, for protocols.
+        references: the reference set's images, or an ADM-style archive of its statistics.
+        source: its name as `name@version`.
+        fingerprint: of its bytes, for the cache of reference features.
+    """
+    if isinstance(references, Path):
+        if evaluation.video:
+            raise UserError(
+                f"evaluation.video: {references} holds statistics of images; leave it out, or name "
+                "a reference set of clips"
+            )
+        measured = f"{how}; reference {source}: statistics"
+        given = SetScores("g", images, references, evaluation, context)
+        for batch in samples:
+            given.add(batch)
+        given.report(measured)
+        return
+    reference = f"{source}: {references.protocol}"
+    measured, frames = f"{how}; reference {reference}", references.frames
+    originals = _references(references, f"{reference}; {fingerprint}", context)
+    sets = SetScores("g", images, originals, evaluation, context)
+    clips = images // frames, len(references)
+    videos = VideoScores("g", frames, *clips, evaluation, context)
+    for batch in samples:
+        sets.add(batch)
+        videos.add(batch)
+    sets.report(measured)
+    videos.report(originals.samples, originals.key, measured)
+
+
+def eight_bits(samples: Tensor) -> Tensor:
+    """What a viewer would be shown: uint8 as it is, floats in [-1, 1] rounded.
+
+    Raises:
+        UserError: values that are no numbers.
+    """
+    if not samples.is_floating_point():
+        return samples
+    if not bool(samples.isfinite().all()):
+        raise UserError("the model's images hold values that are no numbers: its training diverged")
+    return to_uint8(samples)
 
 
 def batches(crops: EvalCrops, context: Context) -> Iterator[tuple[int, Tensor]]:
@@ -91,40 +147,9 @@ def batches(crops: EvalCrops, context: Context) -> Iterator[tuple[int, Tensor]]:
         yield start, crops.samples(range(start, min(len(crops), start + size)))
 
 
-def _references(crops: EvalCrops, extractor: Extractor, key: str, context: Context) -> References:
-    """Gaussians of the originals' features, cached in the results root."""
+def _references(crops: EvalCrops, key: str, context: Context) -> ReferenceSet:
+    def samples() -> Iterator[Tensor]:
+        for _, batch in batches(crops, context):
+            yield batch
 
-    def compute() -> References:
-        gathered = Statistics()
-        for _, samples in batches(crops, context):
-            gathered.add(extractor.outputs(as_images(samples)))
-        return References.of(gathered)
-
-    # The library's version is part of the key: kernels may differ in the last bits.
-    full = f"{key}; {extractor.protocol}; torch {torch.__version__}; {extractor.device.type}"
-    return cached_references(full, context.cache, compute)
-
-
-def _report(
-    extractor: Extractor,
-    gathered: Statistics,
-    references: References,
-    measured: str,
-    context: Context,
-) -> None:
-    name, n = extractor.network.name, gathered.features.n
-    if n <= WIDTH:
-        _log.warning(
-            "rFD[%s]: %d images for %d-d features: the covariance is rank-deficient and the "
-            "distance biased; rFD[%s-%d] is safer", name, n, WIDTH, name, STAGE_WIDTH,
-        )  # fmt: skip
-    sets = (
-        (f"rFD[{name}]", gathered.features, references.features, WIDTH),
-        (f"rFD[{name}-{STAGE_WIDTH}]", gathered.stage, references.stage, STAGE_WIDTH),
-    )
-    for metric, moments, reference, width in sets:
-        value = reference.distance(moments.mean, moments.covariance)
-        how = f"Frechet distance, {width}-d features of {extractor.protocol}"
-        context.result(metric, value, f"{how}; N={n}; {measured}")
-    how = f"exp mean KL, 1 split, {extractor.protocol}"
-    context.result(f"rIS[{name}]", gathered.score.value, f"{how}; N={n}; {measured}")
+    return ReferenceSet(len(crops) * crops.frames, samples, key)

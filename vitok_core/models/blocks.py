@@ -17,15 +17,10 @@ from torch.utils.checkpoint import checkpoint
 from vitok_core.config import TokenizerConfig
 from vitok_core.models.rope import Rotations, rotate
 from vitok_core.models.tubelets import Grid
-from vitok_core.variants import Tower
+from vitok_core.variants import Tower, gated_width
 
 Gate = Literal["silu", "gelu"]
 _GATES: dict[Gate, Callable[[Tensor], Tensor]] = {"silu": F.silu, "gelu": F.gelu}
-
-
-def gated_width(width: int) -> int:
-    """Hidden width of the feed-forward: 8d/3, up to a multiple of 8 (768 → 2048, 1152 → 3072)."""
-    return 8 * -(-width // 3)
 
 
 class Attention(nn.Module):
@@ -67,7 +62,11 @@ class GatedMLP(nn.Module):
         return cast(Tensor, self.out(self._gate(gate) * up))
 
 
-class Block(nn.Module):
+class CompiledAlone(nn.Module):
+    """What `compile_blocks` compiles by itself."""
+
+
+class Block(CompiledAlone):
     """One pre-norm block; both branches add to the residual stream."""
 
     def __init__(self, width: int, heads: int, gate: Gate = "silu") -> None:
@@ -129,7 +128,7 @@ def compile_blocks(model: nn.Module, backend: Any = "inductor") -> int:
     Blocks of equal shape share one graph, so compiling takes as long for 24 blocks as for one, and
     grids, masks and losses stay outside of it. Names in the `state_dict` do not change.
     """
-    blocks = [module for module in model.modules() if isinstance(module, Block)]
+    blocks = [module for module in model.modules() if isinstance(module, CompiledAlone)]
     for block in blocks:
         block.compile(backend=backend)
     return len(blocks)

@@ -1,4 +1,4 @@
-"""The exponential moving average of the weights that stage 2 trains (§2.3)."""
+"""The exponential moving average of the weights in training (§2.3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 class Ema:
     """Averaged weights, from those at the start on: average ← decay·average + (1 - decay)·weights.
 
-    It starts at the parent's trained weights, so there is no bias to correct. What is frozen is not
+    It starts at trained weights in stage 2, so there is no bias to correct; a generator's starts at
+    untrained ones, as DiT's does, and forgets them over 1/(1 - decay) steps. What is frozen is not
     averaged.
 
     Args:

@@ -1,7 +1,7 @@
 """Trained weights on disk: written by a training, read by every job that follows.
 
 `final.pt` is what a finished training leaves, `milestone-<step>.pt` what it was on the way. Both
-hold `model`, the weights to evaluate: stage 2's averages, where it averages.
+hold `model`, the weights to evaluate: the averages, where a training averages.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from vitok_core.errors import UserError
 from vitok_core.files import replace_atomically
 from vitok_core.training.checkpoint import (
+    Found,
     State,
     config_sha256,
+    load_checkpoint,
     save_checkpoint,
     weights_hash,
 )
@@ -38,6 +41,25 @@ def save_final(run: Run, weights: State, summary: dict[str, str]) -> None:
 def save_milestone(run: Run, weights: State) -> None:
     """Write the weights as they are now; they are kept, and no resume takes them."""
     _save(run, weights, run.context.checkpoints / milestone_name(run.step))
+
+
+def read_final(folder: Path, step: int | None = None) -> Found:
+    """The weights that the job in `folder` left: of several attempts the lowest whole one's counts.
+
+    Args:
+        step: of the milestone to read; None: the final weights.
+
+    Raises:
+        UserError: there are none.
+    """
+    name = NAME if step is None else milestone_name(step)
+    found = folder.glob(f"checkpoints/*/{name}")
+    for path in sorted(found, key=lambda path: (len(path.parent.name), path.parent.name)):
+        try:
+            return Found(path, load_checkpoint(path))
+        except ValueError:
+            continue
+    raise UserError(f"{folder}: no whole {name} below checkpoints/; run this training again")
 
 
 def _save(run: Run, weights: State, path: Path) -> str:

@@ -7,12 +7,13 @@ are updated. What is evaluated is the average of the tokenizer's weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
 
 from vitok_core.config import FinetuneJob
 from vitok_core.context import Context
+from vitok_core.data.samples import Batch
 from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.models.build import build_tokenizer
 from vitok_core.objectives.perceptual import open_perceptual
@@ -50,7 +51,7 @@ class FinetuneStage:
         self.ema = Ema(self.model, config.finetune.ema) if config.finetune.ema else None
         self.adversary = Adversary(config, self.run) if config.gan.weight else None
 
-    def update(self, images: Tensor, indices: Sequence[int]) -> dict[str, float]:
+    def update(self, batch: Batch) -> dict[str, float]:
         """One optimizer step of each."""
         run, config, adversary = self.run, self.run.train, self.adversary
         rate = learning_rate(config, run.config.data.frames, run.step)
@@ -59,7 +60,7 @@ class FinetuneStage:
         self.optimizer.zero_grad(set_to_none=True)
         if adversary:
             adversary.optimizer.zero_grad(set_to_none=True)
-        terms = batch_gradients(run, images, indices, self._backward, self._parameters())
+        terms = batch_gradients(run, batch, self._backward, self._parameters())
         watched = {"loss": terms["loss"], "gradient norm": clip(self.model, config.clip_norm)}
         if adversary:
             watched["discriminator's loss"] = terms["disc_loss"]
@@ -81,8 +82,9 @@ class FinetuneStage:
         if self.adversary:
             yield from self.adversary.model.parameters()
 
-    def _backward(self, x: Tensor, indices: Sequence[int], share: float) -> Mapping[str, Tensor]:
-        output, loss = autoencode(self.run, self.model, self.forward, self.perceptual, x, indices)
+    def _backward(self, batch: Batch, share: float) -> Mapping[str, Tensor]:
+        run, model = self.run, self.model
+        x, output, loss = autoencode(run, model, self.forward, self.perceptual, batch)
         total, terms, adversary = loss.total, loss.terms, self.adversary
         if adversary and adversary.weight > 0:
             term = adversary.tokenizer_loss(output)

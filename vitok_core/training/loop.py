@@ -8,13 +8,11 @@ and resumed ends with the weights of an undisturbed one.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from torch import Tensor
-
 from vitok_core.data.sampler import loader
+from vitok_core.data.samples import Batch
 from vitok_core.errors import Stopped
 from vitok_core.training.checkpoint import (
     Found,
@@ -41,9 +39,8 @@ class Stage(Protocol):
     def run(self) -> Run:
         """Its configuration, data and step count; the loop counts."""
 
-    def update(self, images: Tensor, indices: Sequence[int]) -> dict[str, float]:
-        """One step on a batch, of which this process has the samples (b, 3, h, w) or clips
-        (b, 3, t, h, w), uint8, with the global index of each; returns the named terms of its
+    def update(self, batch: Batch) -> dict[str, float]:
+        """One step on this process's share of the global batch; returns the named terms of its
         learning curves. Raises Diverged with the weights as they were."""
 
     def state(self) -> State:
@@ -76,12 +73,12 @@ def train(stage: Stage) -> None:
     # One pass is one optimizer step.
     meter = _Meter(run)
     batches = loader(
-        run.crops, run.train.batch, range(run.step, total), context.machine.workers,
+        run.data, run.train.batch, range(run.step, total), context.machine.workers,
         run.world.rank, run.world.size,
     )  # fmt: skip
-    for images, _, indices in batches:
+    for batch in batches:
         _stop_if_asked(stage)
-        terms = stage.update(images, indices.tolist())
+        terms = stage.update(batch)
         run.step += 1
         meter.report(terms)
         # Before the step's checkpoint: a run that resumes from that one would pass it over.

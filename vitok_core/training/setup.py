@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from vitok_core.config import FinetuneJob, TokenizerJob, TrainConfig
+from vitok_core.config import FinetuneJob, Science, TokenizerJob, TrainConfig
 from vitok_core.context import Context
 from vitok_core.data.opening import training_crops
 from vitok_core.data.sampler import TrainCrops
+from vitok_core.data.samples import TrainSamples
 from vitok_core.data.skips import Skips
 from vitok_core.data.sources import fingerprint
 from vitok_core.models.autoencoder import AutoEncoder, check_shapes
 from vitok_core.models.blocks import compile_blocks
 from vitok_core.models.build import build_tokenizer
+from vitok_core.models.dit import Dit
 from vitok_core.models.initialise import init_pca, init_standard, pca_rank
 from vitok_core.models.posterior import Posterior
 from vitok_core.models.tokenizer import ViTok
@@ -29,18 +32,18 @@ _log = logging.getLogger(__name__)
 
 # A tokenizer as it is called in training: (clips, noise, kept lengths).
 Forward = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Posterior]]
+Model = TypeVar("Model", AutoEncoder, Dit)
 
 
 @dataclass
 class Run:
     """One training's configuration, data and place, whatever it trains."""
 
-    config: TokenizerJob | FinetuneJob
+    config: Science  # of the job
     train: TrainConfig  # the section of `config` that says how to optimise
     context: Context
     world: World
-    crops: TrainCrops
-    extra: tuple[ExtraTerm, ...] = ()  # the losses of `config.loss.extra`
+    data: TrainSamples
     step: int = 0  # optimizer steps done
 
     @property
@@ -49,22 +52,36 @@ class Run:
         return self.world.device
 
 
-def open_run(
-    config: TokenizerJob | FinetuneJob, train: TrainConfig, context: Context, world: World | None
-) -> Run:
-    """Take the threads, open the data and journal what it holds.
+@dataclass
+class TokenizerRun(Run):
+    """That of a tokenizer, of either stage."""
+
+    config: TokenizerJob | FinetuneJob
+    data: TrainCrops
+    extra: tuple[ExtraTerm, ...] = ()  # the losses of `config.loss.extra`
+
+
+def enter(train: TrainConfig, context: Context, world: World | None) -> World:
+    """Take the threads, and see to it that every process gets an equal share of a batch.
 
     Args:
         world: the processes of the training; None: this one, on the context's device.
     """
-    data = config.data
     world = world or World(torch.device(context.machine.device))
     world.check_batch(train.batch)
     torch.set_num_threads(context.machine.threads)
+    return world
+
+
+def open_run(
+    config: TokenizerJob | FinetuneJob, train: TrainConfig, context: Context, world: World | None
+) -> TokenizerRun:
+    """Open a tokenizer's data and journal what it holds; arguments as of `enter`."""
+    data, world = config.data, enter(train, context, world)
     skips = Skips(context, world.gather, world.size)
     crops = training_crops(data, config.seed, context, skips)
     context.data_fingerprint(data.name, data.version, fingerprint(data.name, context.paths.data))
-    return Run(config, train, context, world, crops, open_extra(config.loss))
+    return TokenizerRun(config, train, context, world, crops, extra=open_extra(config.loss))
 
 
 def _empty_model(config: TokenizerJob) -> AutoEncoder:
@@ -94,7 +111,7 @@ def initial_model(config: TokenizerJob, context: Context) -> AutoEncoder:
     return model
 
 
-def place(model: AutoEncoder, run: Run) -> AutoEncoder:
+def place(model: Model, run: Run) -> Model:
     """The model on the job's device, the same in all processes, with the machine's settings."""
     machine = run.context.machine
     model = model.to(run.device)

@@ -1,25 +1,26 @@
-"""The parts of one optimizer step that both stages share: forward, micro-batches, clip, guard."""
+"""The parts of one optimizer step that trainings share: forward, micro-batches, clip, guard."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from vitok_core.data.counter import noise
 from vitok_core.data.pixels import as_clips, to_model
+from vitok_core.data.samples import Batch
 from vitok_core.errors import UserError
 from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.objectives.perceptual import PerceptualNetwork
 from vitok_core.objectives.reconstruction import Loss, reconstruction_loss
 from vitok_core.training.lengths import kept_lengths
-from vitok_core.training.setup import Forward, Run
+from vitok_core.training.setup import Forward, Run, TokenizerRun
 
 NOISE_STREAM = "posterior noise"
 # Adds the gradient of one micro-batch, times its share of the batch; returns its terms.
-Backward = Callable[[Tensor, Sequence[int], float], Mapping[str, Tensor]]
+Backward = Callable[[Batch, float], Mapping[str, Tensor]]
 
 
 class Diverged(UserError):  # noqa: N818  (named for what happened)
@@ -30,48 +31,49 @@ class Diverged(UserError):  # noqa: N818  (named for what happened)
 
 def batch_gradients(
     run: Run,
-    images: Tensor,
-    indices: Sequence[int],
+    batch: Batch,
     backward: Backward,
     parameters: Iterable[nn.Parameter],
 ) -> dict[str, float]:
     """Gradients of the whole batch, micro-batch by micro-batch; returns the batch's mean terms.
 
     Args:
-        images: (b, 3, h, w) uint8, or clips (b, 3, t, h, w), still where the loader put them: this
-            process's share of the batch.
-        indices: the global sample index of each.
+        batch: this process's share of it, still where the loader put it.
+        backward: is given its parts, on the job's device.
         parameters: whose gradients these are.
     """
     terms: dict[str, Tensor] = {}  # stay where they are: reading one waits for the GPU
-    for part in _micro_batches(len(images), run.context.machine.micro_batch):
-        share = (part.stop - part.start) / len(images)
-        x = as_clips(to_model(images[part].to(run.device, non_blocking=True)))  # (b, 3, t, h, w)
-        for name, value in backward(x, indices[part], share).items():
+    size = len(batch.samples)
+    for rows in _micro_batches(size, run.context.machine.micro_batch):
+        share = (rows.stop - rows.start) / size
+        for name, value in backward(batch.part(rows, run.device), share).items():
             addend = share * value.to(run.device, torch.float64)
             terms[name] = terms[name] + addend if name in terms else addend
     return run.world.average(parameters, terms)
 
 
 def autoencode(
-    run: Run,
+    run: TokenizerRun,
     model: AutoEncoder,
     forward: Forward,
     perceptual: PerceptualNetwork | None,
-    x: Tensor,
-    indices: Sequence[int],
-) -> tuple[Tensor, Loss]:
-    """Reconstruct clips (b, 3, t, h, w) from samples of their posteriors; Eq. 1 but for its GAN.
+    batch: Batch,
+) -> tuple[Tensor, Tensor, Loss]:
+    """Reconstruct a batch from samples of its posteriors; Eq. 1 but for its GAN.
 
     The posterior's noise, and how much of a masked code is kept, are drawn from sample indices.
+
+    Returns:
+        The clips (b, 3, t, h, w), their reconstructions, and the loss.
     """
-    seed, device = run.config.seed, run.device
+    seed, device, indices = run.config.seed, run.device, batch.indices.tolist()
+    x = as_clips(to_model(batch.samples))  # (b, 3, t, h, w)
     draws = noise(seed, NOISE_STREAM, indices, model.code_shape).to(device)  # (b, l, c)
     kept = kept_lengths(model.config.lengths, seed, indices, device)
     with autocast(run):
         output, posterior = forward(x, draws, kept)
         loss = reconstruction_loss(output, x, posterior, run.config.loss, perceptual, run.extra)
-    return output, loss
+    return x, output, loss
 
 
 def autocast(run: Run) -> torch.autocast:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from torch import Tensor
 
 from vitok_core.config import TokenizerJob
 from vitok_core.context import Context
+from vitok_core.data.samples import Batch
 from vitok_core.objectives.perceptual import open_perceptual
 from vitok_core.training.checkpoint import State
 from vitok_core.training.distributed import World, join
@@ -35,22 +36,22 @@ class TokenizerStage:
         self.forward: Forward = self.model
         self.optimizer = make_optimizer(self.model, config.train)
 
-    def update(self, images: Tensor, indices: Sequence[int]) -> dict[str, float]:
+    def update(self, batch: Batch) -> dict[str, float]:
         """One optimizer step."""
         run, config = self.run, self.run.train
         rate = learning_rate(config, run.config.data.frames, run.step)
         set_rate(self.optimizer, rate)
 
         self.optimizer.zero_grad(set_to_none=True)
-        terms = batch_gradients(run, images, indices, self._backward, self.model.parameters())
+        terms = batch_gradients(run, batch, self._backward, self.model.parameters())
         norm = clip(self.model, config.clip_norm)
         guard({"loss": terms["loss"], "gradient norm": norm}, run.step + 1, _REMEDY)
 
         self.optimizer.step()
         return {**terms, "grad_norm": norm, "lr": rate}
 
-    def _backward(self, x: Tensor, indices: Sequence[int], share: float) -> Mapping[str, Tensor]:
-        _, loss = autoencode(self.run, self.model, self.forward, self.perceptual, x, indices)
+    def _backward(self, batch: Batch, share: float) -> Mapping[str, Tensor]:
+        _, _, loss = autoencode(self.run, self.model, self.forward, self.perceptual, batch)
         (share * loss.total).backward()  # type: ignore[no-untyped-call]
         return loss.terms
 

@@ -23,7 +23,7 @@ from vitok_core.files import sync_folder, written_beside
 from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.models.build import build_tokenizer
 from vitok_core.training.checkpoint import State, load_checkpoint, weights_hash
-from vitok_core.training.final import NAME, milestone_name
+from vitok_core.training.final import NAME, read_final
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -90,7 +90,8 @@ def read_trained(place: Path, step: int | None = None) -> Trained:
         return _read_exported(place.parent) if place.name == WEIGHTS else _read_file(place)
     if place.is_file():
         raise UserError(f"{place}: a milestone (step {step}) is found in a job's folder alone")
-    return _lowest(place, NAME if step is None else milestone_name(step))
+    found = read_final(place, step)
+    return _of_state(found.state, found.path)
 
 
 def write_exported(
@@ -160,17 +161,6 @@ def _read_file(path: Path) -> Trained:
             "a milestone"
         )
     return _of_state(state, path)
-
-
-def _lowest(folder: Path, name: str) -> Trained:
-    """The checkpoint of that name of the lowest attempt that has a whole one."""
-    found = folder.glob(f"checkpoints/*/{name}")
-    for path in sorted(found, key=lambda path: (len(path.parent.name), path.parent.name)):
-        try:
-            return _of_state(load_checkpoint(path), path)
-        except ValueError:
-            continue
-    raise UserError(f"{folder}: no whole {name} below checkpoints/; train this tokenizer again")
 
 
 def _of_state(state: State, path: Path) -> Trained:

@@ -96,23 +96,30 @@ def plain(weights: Mapping[str, Tensor], images: Tensor) -> tuple[Tensor, Tensor
     return features, middle, F.linear(features, w["_fc.weight"], w["_fc.bias"])
 
 
+def outputs(network: EfficientNetLite0, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Features, stage and logits."""
+    found = network(images)
+    assert list(found.layers) == ["", "112"]
+    return (*found.layers.values(), found.logits)
+
+
 @torch.inference_mode()
 def test_folding_changes_nothing(path: Path, network: EfficientNetLite0) -> None:
     noise = torch.randint(0, 256, (3, INPUT, INPUT), generator=torch.Generator().manual_seed(0))
     images = torch.stack([noise.to(torch.uint8), centre_crop("koala")])
     expected = plain(torch.load(path, weights_only=True), images)
-    for found, wanted in zip(network(images), expected, strict=True):
+    for found, wanted in zip(outputs(network, images), expected, strict=True):
         assert found.dtype == torch.float32
         torch.testing.assert_close(found.double(), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_shapes_and_inputs(network: EfficientNetLite0) -> None:
     images = torch.stack([centre_crop("panda"), centre_crop("coffee"), centre_crop("bison")])
-    found = network(images)
+    found = outputs(network, images)
     assert [each.shape for each in found] == [(3, WIDTH), (3, STAGE_WIDTH), (3, CLASSES)]
     assert not any(parameter.requires_grad for parameter in network.parameters())
     for whole, again, alone in zip(
-        found, network(images.float()), network(images[1:2]), strict=True
+        found, outputs(network, images.float()), outputs(network, images[1:2]), strict=True
     ):
         torch.testing.assert_close(again, whole)
         torch.testing.assert_close(alone, whole[1:2], rtol=1e-4, atol=1e-4)

@@ -1,19 +1,22 @@
-"""Fréchet distances against scipy and closed forms; moments against numpy; the classifier score."""
+"""Fréchet distances against scipy, its peers and closed forms; moments against numpy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from cleanfid.fid import frechet_distance as clean_fid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.linalg import sqrtm
-from scipy.special import softmax
-from scipy.stats import entropy, ortho_group
+from scipy.stats import ortho_group
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from vitok_core.metrics.frechet import ClassifierScore, Moments, Reference, frechet_distance
+from vitok_core.metrics.frechet import Gaussian, Moments, frechet_distance
 
 Array = NDArray[np.float64]
+MIXING = ortho_group.rvs(64, random_state=10) * np.logspace(0, -2, 64)
 
 
 def gaussian(seed: int, width: int, samples: int) -> tuple[Array, Array]:
@@ -65,7 +68,7 @@ def test_rank_deficient_covariances_have_one_too() -> None:
     cov_a, cov_b = ((turn * s**2) @ turn.T for s in (spread_a, spread_b))
     zero = np.zeros(60)
     expected = np.square(spread_a - spread_b).sum()
-    assert Reference.of(zero, cov_a).root.shape == (60, 12)
+    assert Gaussian.of(zero, cov_a).root.shape == (60, 12)
     assert frechet_distance(zero, cov_a, zero, cov_b) == pytest.approx(expected, rel=1e-6)
     assert frechet_distance(zero, cov_b, zero, cov_a) == pytest.approx(expected, rel=1e-6)
     # Supports without a common direction: nothing cancels.
@@ -78,6 +81,49 @@ def test_fewer_samples_than_dimensions() -> None:
     assert frechet_distance(*a, *b) == pytest.approx(published(*a, *b), rel=1e-4)
     assert frechet_distance(*a, *b) == pytest.approx(frechet_distance(*b, *a), rel=1e-9)
     assert 0 <= frechet_distance(*a, *a) < 1e-6 * np.trace(a[1])
+
+
+@pytest.mark.parametrize(("n", "m"), [(200, 300), (30, 300), (30, 45), (64, 65), (300, 2)])
+def test_it_agrees_with_torch_fidelity_and_clean_fid(n: int, m: int) -> None:
+    """On either side of N = d: the samples' span and the whole space give one value."""
+    x, y = (np.random.default_rng(i).normal(size=(k, 64)) @ MIXING + i for i, k in ((0, n), (1, m)))
+    moments = [Moments(64), Moments(64)]
+    for gathered, samples in zip(moments, (x, y), strict=True):
+        gathered.add(samples)
+    found = moments[0].gaussian.distance(moments[1].gaussian)
+    assert moments[1].gaussian.distance(moments[0].gaussian) == pytest.approx(found, rel=1e-9)
+    mine = [(each.mean(0), np.cov(each, rowvar=False)) for each in (x, y)]
+    assert frechet_distance(*mine[0], *mine[1]) == pytest.approx(found, rel=1e-6)
+    assert clean_fid(*mine[0], *mine[1]) == pytest.approx(found, rel=1e-5)
+    statistics = [fid_features_to_statistics(torch.from_numpy(each)) for each in (x, y)]
+    theirs = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert found == pytest.approx(theirs, rel=1e-6)
+
+
+def test_the_samples_span_is_exact_where_roots_of_matrices_are_not() -> None:
+    """Samples on known axes: the distance is that of their few dimensions."""
+    rng = np.random.default_rng(11)
+    low = [rng.normal(size=(9, 6)) for _ in range(2)]
+    axes = ortho_group.rvs(80, random_state=12)[:6]
+    small, large = ([Moments(6), Moments(6)], [Moments(80), Moments(80)])
+    for i in (0, 1):
+        small[i].add(low[i])
+        large[i].add(low[i] @ axes)
+    expected = small[0].gaussian.distance(small[1].gaussian)
+    assert large[0].gaussian.distance(large[1].gaussian) == pytest.approx(expected, rel=1e-9)
+    # Rounding of what is 0 must not come back as the root of rounding.
+    assert large[0].gaussian.distance(large[0].gaussian) < 1e-12
+
+
+def test_batches_change_no_bit() -> None:
+    x = np.random.default_rng(13).normal(size=(700, 5))
+    found = []
+    for size in (1, 64, 699, 700):
+        moments = Moments(5)
+        for start in range(0, 700, size):
+            moments.add(x[start : start + size])
+        found.append((moments.mean.tobytes(), moments.covariance.tobytes()))
+    assert len(set(found)) == 1
 
 
 def test_point_masses_and_broken_features() -> None:
@@ -117,26 +163,3 @@ def test_one_sample_has_no_covariance() -> None:
     moments.add(np.ones((1, 3)))
     with pytest.raises(ValueError, match="two samples"):
         _ = moments.covariance
-
-
-def scored(*batches: Array) -> float:
-    score = ClassifierScore(batches[0].shape[1])
-    for batch in batches:
-        score.add(batch)
-    return score.value
-
-
-@pytest.mark.parametrize("classes", [2, 10, 1000])
-def test_the_score_at_its_two_ends(classes: int) -> None:
-    assert scored(np.zeros((7, classes))) == pytest.approx(1.0, rel=1e-12)
-    sure = 1e4 * np.eye(classes)  # softmax underflows to exact zeros: 0·log 0 must be 0
-    assert scored(sure, sure) == pytest.approx(classes, rel=1e-9)
-    assert scored(sure[:1], sure[:1]) == pytest.approx(1.0, rel=1e-12)
-
-
-def test_the_score_is_the_published_formula_in_any_batches() -> None:
-    logits = np.random.default_rng(9).normal(size=(50, 12)) * 3 + 400
-    p = softmax(logits, axis=1)
-    expected = np.exp(np.mean([entropy(each, p.mean(0)) for each in p]))
-    assert scored(logits) == pytest.approx(expected, rel=1e-10)
-    assert scored(logits[:1], logits[1:20], logits[20:]) == pytest.approx(expected, rel=1e-10)

@@ -63,6 +63,36 @@ def test_absent_weights_come_with_a_remedy(tmp_path: Path, monkeypatch: pytest.M
         assert remedy in reason
 
 
+def test_standard_weights_are_found_where_others_keep_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    network = NETWORKS["inception-2015"]
+    assert network.sha256.startswith("6726825d")
+    reason = missing("inception-2015", {})
+    assert reason is not None
+    assert "fetch https://github.com/toshas/torch-fidelity/releases/" in reason
+    cache = tmp_path / "hub/checkpoints"
+    cache.mkdir(parents=True)
+    # pytorch-fid's name of the same file, then torch-fidelity's, which goes first.
+    for name in (
+        "pt_inception-2015-12-05-6726825d.pth",
+        "weights-inception-2015-12-05-6726825d.pth",
+    ):
+        (cache / name).write_bytes(b"other")
+        assert weights_path(network, {}) == cache / name
+    assert "expected 6726825d0af5" in str(missing("inception-2015", {}))
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_every_pinned_hash_is_whole_and_its_files_name_agrees(name: str) -> None:
+    network = NETWORKS[name]
+    assert len(bytes.fromhex(network.sha256)) == 32
+    for part in network.file.removesuffix(".pth").split("-"):
+        if len(part) == 8 and not part.isdigit() and set(part) <= set("0123456789abcdef"):
+            assert network.sha256.startswith(part)
+
+
 def test_a_job_refuses_with_the_same_line(tmp_path: Path) -> None:
     paths = Paths(weights={NAME: str(tmp_path / "gone.pth")})
     context = RecordingContext(tmp_path, paths=paths)

@@ -17,10 +17,11 @@ from vitok_core.data.images import open_source
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import Stopped, UserError
 from vitok_core.metrics import features, scoring
-from vitok_core.metrics.efficientnet import Outputs
-from vitok_core.metrics.features import Extractor
+from vitok_core.metrics.classifier import ClassifierScore
+from vitok_core.metrics.features import Extractor, Outputs
 from vitok_core.metrics.networks import NETWORKS
-from vitok_core.metrics.scoring import Rebuild, score
+from vitok_core.metrics.scoring import Rebuild, score, score_generated
+from vitok_core.metrics.sets import bias, named
 
 SAMPLES = 20
 PIXELS = EvaluationConfig(networks=())
@@ -78,14 +79,18 @@ def test_a_perfect_code_has_perfect_scores(crops: EvalCrops, shared: Path) -> No
     assert 1 < found["rIS[efficientnet-lite0]"] <= SAMPLES
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, network in NETWORKS.items() if "features" in network.loaders]
-)
-def test_no_network_has_a_reserved_name(crops: EvalCrops, shared: Path, name: str) -> None:
+def test_only_the_standard_network_has_reserved_names() -> None:
     """Theirs are the standard networks' numbers."""
-    found = scores(crops, lambda images: images, shared, EvaluationConfig(networks=(name,)))
-    assert len(found) > 2
-    assert not found.keys() & {"rFID", "rIS", "LPIPS"}
+    seen = {
+        named(network, kind, "")
+        for network in NETWORKS.values()
+        if "features" in network.loaders and not network.standard
+        for kind in ("FD", "KD", "IS", "Precision", "Recall")
+    }
+    assert all("[" in name for name in seen)
+    standard = [network for network in NETWORKS.values() if network.standard]
+    assert [network.name for network in standard] == ["inception-2015"]
+    assert [named(standard[0], kind, "") for kind in ("FD", "KD", "IS")] == ["FID", "KID", "IS"]
 
 
 def test_more_noise_is_worse_by_every_score(crops: EvalCrops, shared: Path) -> None:
@@ -143,19 +148,29 @@ def test_the_protocols_say_all_that_values_depend_on(crops: EvalCrops, shared: P
 def test_it_warns_where_images_are_fewer_than_dimensions(
     crops: EvalCrops,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     few = EvalCrops(crops.source, 32, 4)
     scores(few, coarse(64), tmp_path)
     (line,) = caplog.messages
     assert "4 images for 1280-d features: the covariance is rank-deficient" in line
+    assert "rFD[efficientnet-lite0-112]" not in line, "4 images are too few for 112-d as well"
+    assert "evaluation.scores: [kid] is safer" in line
+    assert "rIS[efficientnet-lite0]: 4 images a split for 1000 classes: biased downwards" in line
+
+
+def test_where_the_warnings_begin() -> None:
+    network, score = NETWORKS["efficientnet-lite0"], ClassifierScore(10)
     # N images leave N - 1 directions: 4 do not fill 4 dimensions, and do fill 3.
-    for width, warnings in ((4, 1), (3, 0)):
-        caplog.clear()
-        monkeypatch.setattr(scoring, "WIDTH", width)
-        scores(few, coarse(64), tmp_path)
-        assert len(caplog.messages) == warnings
+    few = bias(network, {"": 4, "112": 3}, None, 4, "g")
+    assert few is not None
+    assert "gFD[efficientnet-lite0]: 4 images for 4-d" in few
+    assert "gFD[efficientnet-lite0-112] is safer" in few
+    assert bias(network, {"": 3, "112": 2}, None, 4, "g") is None
+    assert bias(network, {"": 3}, score, 10, "r") is None
+    assert bias(network, {"": 3}, score, 9, "r") is not None
+    splits = ClassifierScore(10, 90, splits=10)
+    assert "9 images a split" in str(bias(network, {"": 3}, splits, 90, "r"))
 
 
 def test_originals_are_looked_at_once_per_data(
@@ -215,3 +230,87 @@ def test_absent_weights_are_noticed_before_the_work(crops: EvalCrops, tmp_path: 
     with pytest.raises(UserError, match=r"gone\.pth does not exist"):
         score(crops, coarse(2), "d", "f", EvaluationConfig(), context)
     assert context.progressed == []
+
+
+def test_generated_samples_are_scored_against_a_reference_set(
+    crops: EvalCrops, shared: Path
+) -> None:
+    images = crops.samples(range(SAMPLES)).flip(0)
+    evaluation = EvaluationConfig(scores=("kid", "precision_recall"))
+
+    def generated(samples: Tensor) -> dict[str, tuple[float, str]]:
+        context = RecordingContext(shared)
+        batches = iter(samples.split(7))
+        score_generated(
+            batches, len(samples), "how", crops, "photos-tune@1", "f00d", evaluation, context
+        )
+        return {name: (value, protocol) for name, value, protocol in context.results}
+
+    found = generated(images)
+    assert list(found) == [
+        f"g{kind}[efficientnet-lite0{layer}]"
+        for layer in ("", "-112")
+        for kind in ("FD", "KD", "Precision", "Recall")
+    ] + ["gIS[efficientnet-lite0]"]
+    values = {name: value for name, (value, _) in found.items()}
+    for layer in ("", "-112"):
+        assert values[f"gFD[efficientnet-lite0{layer}]"] == pytest.approx(0.0, abs=1e-6)
+        assert values[f"gPrecision[efficientnet-lite0{layer}]"] == 1.0
+        assert values[f"gRecall[efficientnet-lite0{layer}]"] == 1.0
+    # The very same samples in both sets: less than 0 by the pairs i = j.
+    assert values["gKD[efficientnet-lite0]"] < 0
+    assert "N=20; how; reference photos-tune@1: 20 low-disc" in found["gIS[efficientnet-lite0]"][1]
+    # Of one photo 20 times, the references' manifold covers all, and theirs covers one.
+    one = generated(images[:1].expand(SAMPLES, -1, -1, -1))
+    assert one["gPrecision[efficientnet-lite0]"][0] == 1.0
+    assert one["gRecall[efficientnet-lite0]"][0] == pytest.approx(1 / SAMPLES)
+    assert one["gIS[efficientnet-lite0]"][0] == pytest.approx(1.0)
+
+
+def test_pairs_are_left_out_of_a_reconstructions_kernel_distance(
+    crops: EvalCrops, shared: Path
+) -> None:
+    evaluation = EvaluationConfig(scores=("kid",))
+    found = scores(crops, lambda images: images, shared, evaluation)
+    assert found["rKD[efficientnet-lite0]"] == pytest.approx(0.0, abs=1e-12)
+    spoilt = [
+        scores(crops, noisy(s), shared, evaluation)["rKD[efficientnet-lite0]"] for s in (3, 60)
+    ]
+    assert 0 < spoilt[0] < spoilt[1]
+
+
+def test_floats_are_rounded_and_must_be_numbers(crops: EvalCrops, tmp_path: Path) -> None:
+    context = RecordingContext(tmp_path)
+
+    def floats(images: Tensor) -> Tensor:
+        return coarse(32)(images) / 127.5 - 1.0 + 0.4 / 127.5
+
+    assert scores(crops, floats, tmp_path, PIXELS) == scores(crops, coarse(32), tmp_path, PIXELS)
+    with pytest.raises(UserError, match="no numbers: its training diverged"):
+        score(crops, lambda images: images * torch.nan, "d", "f", PIXELS, context)
+
+
+def test_reconstructions_of_another_size(crops: EvalCrops, tmp_path: Path) -> None:
+    context = RecordingContext(tmp_path)
+    with pytest.raises(
+        UserError, match=r"gives \(20, 3, 31, 32\) for originals of \(20, 3, 32, 32\)"
+    ):
+        score(crops, lambda images: images[..., 1:, :], "d", "f", PIXELS, context)
+
+
+def test_features_that_are_no_numbers(
+    crops: EvalCrops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Extractor.outputs
+
+    def broken(self: Extractor, images: Tensor) -> Outputs:
+        outputs = original(self, images)
+        outputs.layers["112"][-1, 3] = torch.nan
+        return outputs
+
+    monkeypatch.setattr(Extractor, "outputs", broken)
+    context = RecordingContext(tmp_path)
+    few = EvalCrops(crops.source, 32, 3)
+    with pytest.raises(UserError, match="network efficientnet-lite0: its features of an image"):
+        score(few, coarse(2), "d", "f", EvaluationConfig(), context)
+    assert context.results == []

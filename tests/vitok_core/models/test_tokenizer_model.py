@@ -8,8 +8,9 @@ from small_models import clips, drawn, small
 from torch import nn
 
 from vitok_core.config import TokenizerConfig
-from vitok_core.models.blocks import Block, gated_width
+from vitok_core.models.blocks import Block
 from vitok_core.models.tubelets import Grid, from_tubelets, to_tubelets
+from vitok_core.variants import gated_width
 
 
 def tiny(**fields: Any) -> TokenizerConfig:

@@ -52,7 +52,7 @@ def stepped(job: FinetuneJob, context: RecordingContext, steps: int) -> Finetune
     stage, batch = FinetuneStage(job, context), job.finetune.batch
     for step in range(steps):
         indices = range(step * batch, (step + 1) * batch)
-        stage.update(stage.run.crops.samples(indices), indices)
+        stage.update(stage.run.data.batch(indices)[0])
         stage.run.step += 1
     return stage
 

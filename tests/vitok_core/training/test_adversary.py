@@ -111,5 +111,5 @@ def test_a_discriminator_that_diverges_takes_nothing_along(
         running.adversary.model.score.bias.fill_(math.nan)
     before = weights_hash(running.model.state_dict())
     with pytest.raises(Diverged, match="the discriminator's loss is nan at step 2"):
-        running.update(running.run.crops.samples(range(16)), range(16))
+        running.update(running.run.data.batch(range(16))[0])
     assert weights_hash(running.model.state_dict()) == before

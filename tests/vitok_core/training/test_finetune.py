@@ -113,7 +113,7 @@ def test_the_weights_to_evaluate_are_the_averages_that_the_configuration_asks_fo
         running = FinetuneStage(job, new("by hand"))
         for step in range(4):
             indices = range(step * 16, (step + 1) * 16)
-            running.update(running.run.crops.samples(indices), indices)
+            running.update(running.run.data.batch(indices)[0])
             running.run.step += 1
             for name, tensor in running.model.state_dict().items():
                 wanted[name] = decay * wanted[name] + (1 - decay) * tensor.double()
@@ -205,7 +205,7 @@ def test_a_checkpoint_without_its_optimizers_is_no_checkpoint(
 
 def test_clipping_limits_what_both_optimizers_see(new: Callable[..., RecordingContext]) -> None:
     running = FinetuneStage(finetune_job(finetune={"clip_norm": 0.01}), new())
-    terms = running.update(running.run.crops.samples(range(16)), range(16))
+    terms = running.update(running.run.data.batch(range(16))[0])
     assert running.adversary is not None
     for model, logged in (
         (running.model, "grad_norm"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vitok_core.context import Machine
+from vitok_core.data.pixels import to_model
+from vitok_core.data.samples import Batch
 from vitok_core.training.distributed import World
 from vitok_core.training.setup import Run
 from vitok_core.training.step import batch_gradients
@@ -36,16 +38,18 @@ def test_terms_are_read_once_a_step(tmp_path: Path, micro_batch: int | None) -> 
     context = RecordingContext(tmp_path, machine=Machine(micro_batch=micro_batch))
     run = cast(Run, SimpleNamespace(context=context, device=device, world=World(device)))
     images = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8)
+    batch = Batch(images, torch.zeros(5), torch.arange(5))
     expected = {"loss": 0.0, "odd": 0.0}
 
-    def backward(x: Tensor, indices: Sequence[int], share: float) -> Mapping[str, Tensor]:
+    def backward(part: Batch, share: float) -> Mapping[str, Tensor]:
+        x = to_model(part.samples)
         terms = {"loss": x.mean(), "odd": x.square().mean() / 3}
         shares.append((share, terms))
         return terms
 
     shares: list[tuple[float, Mapping[str, Tensor]]] = []
     with Reads() as reads:
-        found = batch_gradients(run, images, range(5), backward, [])
+        found = batch_gradients(run, batch, backward, [])
     assert reads.count == 0
     for share, terms in shares:
         for name, value in terms.items():

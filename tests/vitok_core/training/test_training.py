@@ -95,7 +95,7 @@ def test_clipping_limits_the_update_it_is_given(
     make_job: MakeJob, context: RecordingContext
 ) -> None:
     stage = TokenizerStage(make_job(train={"clip_norm": 0.01}), context)
-    terms = stage.update(stage.run.crops.samples(range(4)), range(4))
+    terms = stage.update(stage.run.data.batch(range(4))[0])
     assert terms["grad_norm"] > 0.1  # what is logged is the norm before clipping
     norms = torch.stack([p.grad.norm() for p in stage.model.parameters() if p.grad is not None])
     assert float(norms.norm()) == pytest.approx(0.01, rel=1e-3)
@@ -105,7 +105,7 @@ def test_without_a_limit_gradients_are_left_alone(
     make_job: MakeJob, context: RecordingContext
 ) -> None:
     stage = TokenizerStage(make_job(train={"clip_norm": None}), context)
-    terms = stage.update(stage.run.crops.samples(range(4)), range(4))
+    terms = stage.update(stage.run.data.batch(range(4))[0])
     norms = torch.stack([p.grad.norm() for p in stage.model.parameters() if p.grad is not None])
     assert float(norms.norm()) == pytest.approx(terms["grad_norm"], rel=1e-4)
 
@@ -206,7 +206,7 @@ def test_what_is_not_here_is_refused_before_any_work(
 
 
 def test_the_lowest_whole_attempt_is_loaded(make_job: MakeJob, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="train this tokenizer again"):
+    with pytest.raises(UserError, match="run this training again"):
         load_model(tmp_path)
     hashes = {}
     for attempt, seed in ((2, 0), (10, 1)):

@@ -36,7 +36,7 @@ def test_each_sample_keeps_the_length_drawn_for_its_index(
         return stage.model(x, noise, kept)
 
     stage.forward = spy
-    stage.update(stage.run.crops.samples(range(4, 8)), range(4, 8))
+    stage.update(stage.run.data.batch(range(4, 8))[0])
     (kept,) = seen
     assert torch.equal(kept, kept_lengths((1, 2, 4), 3, range(4, 8), kept.device))  # type: ignore[arg-type]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vitok_core.config import FloorJob, ReconstructJob
 from vitok_core.context import Context
-from vitok_core.data.pixels import as_clips, as_samples, to_model, to_uint8
+from vitok_core.data.pixels import as_clips, as_samples, to_model
 from vitok_core.metrics.evaluation import evaluation_crops, journal_data, sheet
 from vitok_core.metrics.scoring import score
 from vitok_core.models.tubelets import from_tubelets, grid_of, to_tubelets
@@ -26,7 +26,7 @@ def floor(config: FloorJob, context: Context) -> None:
         patches = to_tubelets(as_clips(to_model(samples)), config.stride, config.patch)
         values = pca.reconstruct(patches.double().flatten(0, 1), config.channels)
         clips = from_tubelets(values.view_as(patches), grid, config.stride, config.patch)
-        return to_uint8(as_samples(clips).float())
+        return as_samples(clips).float()
 
     scored = ReconstructJob(
         dataset=config.dataset,

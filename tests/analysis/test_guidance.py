@@ -1,0 +1,79 @@
+"""Guidance: the best scale by the metric's direction, beside none at all."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+import analysis
+from analysis.guidance import guidance
+from analysis.measurements import SCHEMA
+from analysis.page.guided import guidance_table
+from analysis.summary import guidance_table as text_table
+
+MADE = {
+    "source": "db", "series": "trained", "kind": "generate", "dataset": "imagenet1k-val",
+    "generator": "DiT-L", "protocol": "N=9", "variant": "simple", "encoder": "S", "decoder": "B",
+    "p": 16, "q": 1,
+}  # fmt: skip
+
+
+def rows(*numbers: tuple[str, int, int, float, float | None]) -> pl.DataFrame:
+    """(metric, c, seed, CFG scale, value) each."""
+    made = [
+        {**MADE, "metric": name, "c": c, "E": 256 * c, "config_id": f"c{c}", "seed": seed,
+         "point_id": f"c{c}s{seed}", "job_id": f"{name}{c}{seed}{cfg}", "cfg_scale": cfg,
+         "value": value}
+        for name, c, seed, cfg, value in numbers
+    ]  # fmt: skip
+    blank = {name: None for name in SCHEMA if name not in made[0]}
+    return pl.DataFrame([{**row, **blank} for row in made], schema=SCHEMA)
+
+
+FRAME = rows(
+    ("gFID", 16, 0, 3.0, 20.0), ("gFID", 16, 0, 1.0, 40.0), ("gFID", 16, 0, 1.5, 8.0),
+    ("gFID", 16, 1, 1.5, 2.0),
+    ("gFID", 64, 0, 3.0, 12.0), ("gFID", 64, 0, 1.5, 15.0),
+    ("gIS", 16, 0, 1.0, 30.0), ("gIS", 16, 0, 3.0, 90.0),
+    ("gFID", 8, 0, 1.5, 9.0),
+    ("gFID", 32, 0, 1.5, 9.0), ("gFID", 32, 0, 3.0, float("nan")),
+)  # fmt: skip
+
+
+def test_the_best_scale_beside_none() -> None:
+    found = {(row["metric"], row["c"]): row for row in guidance(FRAME).to_dicts()}
+    # One scale alone, or one whose other value is no number, says nothing on guidance.
+    assert set(found) == {("gFID", 16), ("gFID", 64), ("gIS", 16)}
+    first = found["gFID", 16]
+    assert first["scales"] == [1.0, 1.5, 3.0]
+    assert first["values"] == pytest.approx([40.0, 4.0, 20.0]), "geometric mean of two seeds"
+    assert (first["unguided"], first["best_scale"]) == (pytest.approx(40.0), 1.5)
+    assert found["gFID", 64]["best_scale"] == 3.0
+    assert found["gFID", 64]["unguided"] is None
+    assert found["gIS", 16]["best"] == pytest.approx(90.0)
+
+
+def test_the_papers_best_scales_cross() -> None:
+    """Its narrow codes are best at 1.5, its widest at 3.0; IS always rises."""
+    found = guidance(analysis.load_published().measurements)
+    by_family = {
+        (metric, c): set(part["best_scale"])
+        for (metric, c), part in found.filter(p=16).group_by("metric", "c")
+    }
+    assert by_family["gFID", 4] == {1.5}
+    assert by_family["gFID", 64] == {3.0}
+    assert {scale for (name, _), scales in by_family.items() if name == "gIS" for scale in scales}
+    assert all(scales == {3.0} for (name, _), scales in by_family.items() if name == "gIS")
+
+
+def test_tables() -> None:
+    found = guidance(FRAME)
+    text = text_table(found)
+    assert "Guidance (CFG 1: none): gFID ↓, imagenet1k-val, DiT-L" in text
+    (line,) = [line for line in text.splitlines() if line.split()[:3] == ["16", "64", "16384"]]
+    assert line.split() == ["16", "64", "16384", "–", "15.0", "12.0", "3"]
+    table = guidance_table(found)
+    labels = [column.label for column in table.columns]
+    assert labels[-5:] == ["unguided", "CFG 1.5", "CFG 3", "best CFG", "best"]
+    assert len(table.rows) == 3
+    assert guidance_table(found.clear()).rows == []

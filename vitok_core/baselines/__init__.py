@@ -1,0 +1,1 @@
+"""Tokenizers and codecs that are not trained here, scored as our own are."""

@@ -1,0 +1,140 @@
+"""What scores need to know of a reference set, kept in the results root for all jobs."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from vitok_core.errors import UserError
+from vitok_core.files import replace_atomically
+from vitok_core.metrics.frechet import Gaussian
+from vitok_core.metrics.rows import Kept
+
+
+@dataclass(frozen=True)
+class References:
+    """A reference set as one network sees it, by layer.
+
+    Args:
+        gaussians: of the features.
+        rows: the features one by one (n, width), where a score asked for them.
+    """
+
+    gaussians: Mapping[str, Gaussian]
+    rows: Mapping[str, Kept]
+
+
+def read_statistics(path: Path, width: int, protocol: str) -> Gaussian:
+    """The Gaussian of a reference set from an ADM-style archive: `mu` (d,), `sigma` (d, d).
+
+    Args:
+        width: of the features that are compared with it.
+        protocol: of their network; an archive that names one in `protocol` must name this one.
+
+    Raises:
+        UserError: no such archive, or other statistics than these.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            named = str(data["protocol"]) if "protocol" in data else protocol
+            mean, covariance = (np.asarray(data[name], np.float64) for name in ("mu", "sigma"))
+    except KeyError as error:
+        raise UserError(
+            f"{path}: holds no {error.args[0].split()[0]}; expected mu and sigma"
+        ) from None
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: no readable .npz of statistics ({error})") from error
+    if named != protocol:
+        raise UserError(f"{path}: statistics of {named}; the features are of {protocol}")
+    if mean.shape != (width,) or covariance.shape != (width, width):
+        found = f"mu {mean.shape} and sigma {covariance.shape}"
+        raise UserError(f"{path}: {found}; the features of {protocol} are {width} wide")
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        raise UserError(f"{path}: mu or sigma holds values that are no numbers")
+    return Gaussian.of(mean, (covariance + covariance.T) / 2)
+
+
+def cached_references(
+    key: str, folder: Path, layers: Iterable[str], kept: bool, compute: Callable[[], References]
+) -> References:
+    """The references kept under `key` (all that they depend on), computed where there are none.
+
+    Two processes may compute the same at once: both write the same numbers, atomically.
+
+    Args:
+        kept: whether the rows are needed too; they lie in files of their own.
+    """
+    stem = f"references-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    names = list(layers)
+    found = _read(folder, stem, names, kept)
+    if found is not None:
+        return found
+    references = compute()
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder, stem, references)
+    return references
+
+
+def _read(folder: Path, stem: str, layers: list[str], kept: bool) -> References | None:
+    try:
+        with np.load(folder / f"{stem}.npz", allow_pickle=False) as data:
+            gaussians = {
+                layer: Gaussian(data[f"mean {layer}"], data[f"root {layer}"]) for layer in layers
+            }
+            hashes = {layer: str(data[f"rows {layer}"]) for layer in layers} if kept else {}
+        rows = {layer: _mapped(folder / f"{stem}-{hashes[layer]}.npy") for layer in hashes}
+        return References(gaussians, rows)
+    # Absent or damaged, which surfaces as almost any exception: it is a cache, compute it again.
+    except Exception:
+        return None
+
+
+def _mapped(path: Path) -> Kept:
+    """Rows as they were written; ValueError where the file's bytes are others."""
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest()[:16] != path.stem.rpartition("-")[2]:
+            raise ValueError(f"{path} is damaged")
+    rows: Kept = np.load(path, mmap_mode="r", allow_pickle=False)
+    return rows
+
+
+def _write(folder: Path, stem: str, references: References) -> None:
+    arrays: dict[str, Any] = {}
+    for layer, gaussian in references.gaussians.items():
+        arrays |= {f"mean {layer}": gaussian.mean, f"root {layer}": gaussian.root}
+    for layer, rows in references.rows.items():
+        arrays[f"rows {layer}"] = _write_rows(folder, stem, rows)
+    replace_atomically(folder / f"{stem}.npz", lambda file: np.savez(file, **arrays))
+
+
+def _write_rows(folder: Path, stem: str, rows: Kept) -> str:
+    """Write rows to a file named after its hash, which is returned."""
+
+    def write(file: BinaryIO) -> None:
+        np.lib.format.write_array(file, rows, allow_pickle=False)
+
+    digest = _Digest()
+    write(digest)  # type: ignore[arg-type]
+    replace_atomically(folder / f"{stem}-{digest.value}.npy", write)
+    return digest.value
+
+
+class _Digest:
+    """A file that keeps nothing of what is written but its hash."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    @property
+    def value(self) -> str:
+        return self._hash.hexdigest()[:16]
+
+    def write(self, content: bytes) -> int:
+        self._hash.update(content)
+        return len(content)
