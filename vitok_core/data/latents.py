@@ -309,7 +309,8 @@ def _read_index(folder: Path) -> dict[str, Any]:
         document = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise UserError(
-            f"{folder}: no {INDEX}; the job that encodes this is not finished"
+            f"{folder}: no {INDEX}; the job that encodes this is not finished, or `vitok-sweep gc` "
+            "has freed it: encode it again, in another results root"
         ) from None
     except ValueError as error:
         raise UserError(f"{path}: not readable ({error}); encode this data set again") from error
