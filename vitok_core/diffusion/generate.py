@@ -134,9 +134,11 @@ class _Drawn(Sequence[Tensor]):
             self._write(number, self._draw(generator, tokenizer, self.parts[number]))
             return len(self.parts[number])
 
+        unit = "images" if self.config.frames == 1 else "clips"
         for drawn in self.world.in_turn(len(self), draw, self.context):
             done += drawn
-            self.context.progress(done, total, "images" if self.config.frames == 1 else "clips")
+            if drawn:
+                self.context.progress(done, total, unit)
 
     def _missing(self) -> set[int]:
         # What is not in the listing is not looked for: a network file system would go on to say
