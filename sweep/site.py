@@ -35,8 +35,8 @@ from sweep.schedulers.slurm.settings import SlurmSettings
 from sweep.sitefile import site_file
 from sweep.spec.document import display
 from sweep.spec.fields import RESOURCE_KINDS, Field
+from sweep.spec.mappings import mapping
 from sweep.spec.problems import Mark, Problems, nearest, shown
-from sweep.spec.reader import mapping
 from sweep.spec.yamlfile import Node, read
 from vitok_core.context import Paths
 from vitok_core.data.sources import data_set_names
