@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vitok_core.arrays import write_array
 from vitok_core.config import GenerateJob, SamplingConfig
 from vitok_core.context import Context, Parent
 from vitok_core.data.counter import uniforms
@@ -181,9 +182,7 @@ class _Drawn(Sequence[Tensor]):
 
     def _write(self, number: int, chunk: Tensor) -> None:
         array = chunk.numpy()
-        replace_atomically(
-            self._path(number), lambda file: np.save(file, array, allow_pickle=False)
-        )
+        replace_atomically(self._path(number), lambda file: write_array(file, array))
 
     def _read(self, number: int) -> Tensor | None:
         """A chunk, where it is here and whole."""

@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
+from vitok_core.arrays import write_array
 from vitok_core.errors import UserError
 from vitok_core.files import replace_atomically
 from vitok_core.metrics.frechet import Array, Gaussian
 from vitok_core.metrics.rows import Kept
-
 
 _ROUNDING = 1e-3  # of the trace: what a covariance may be off, stored in few digits
 
@@ -138,12 +138,10 @@ def _write(folder: Path, stem: str, references: References) -> None:
 def _write_rows(folder: Path, stem: str, rows: Kept) -> str:
     """Write rows to a file named after its hash, which is returned."""
 
-    def write(file: BinaryIO) -> None:
-        np.lib.format.write_array(file, rows, allow_pickle=False)
-
     digest = _Digest()
-    write(digest)  # type: ignore[arg-type]
-    replace_atomically(folder / f"{stem}-{digest.value}.npy", write)
+    write_array(digest, rows)
+    path = folder / f"{stem}-{digest.value}.npy"
+    replace_atomically(path, lambda file: write_array(file, rows))
     return digest.value
 
 
