@@ -29,6 +29,11 @@ FOLDER = "latents"  # below a job's artifacts
 INDEX = "latents.json"
 FORMAT = "vitok-sweep latents 1"
 _SHARD_BYTES, _SHARD_SAMPLES = 2**28, 1024
+_NEEDED = (  # of the index, by readers
+    "tokens", "channels", "grid", "flip", "shards", "class_counts", "channel_mean", "channel_std",
+)  # fmt: skip
+_SEAL = "sha256"  # the one entry of a shard's header: of several the order would be drawn
+_ANEW = "delete its job's folder and launch again, which encodes the data set anew"
 _ELEMENT = 4 + 2  # bytes of one mean and one log-variance
 
 
@@ -106,7 +111,8 @@ class LatentWriter:
                     f"latents: shard {number} has codes that are not finite; the tokenizer is "
                     "broken: see its reconstructions"
                 )
-        content = save({**tensors, **_moments(shard)}, {"made_of": self._made_of})
+        tensors |= _moments(shard)
+        content = save(tensors, {_SEAL: self._seal(tensors)})
         replace_atomically(self._path(number), lambda file: file.write(content))
         if not self.has(number):
             raise OSError(f"{self._path(number)}: is not what was written")
@@ -142,29 +148,35 @@ class LatentWriter:
     def _path(self, number: int) -> Path:
         return self.folder / f"shard-{number:05d}.safetensors"
 
+    def _seal(self, tensors: Mapping[str, Tensor]) -> str:
+        """SHA-256 of what a shard is made of, and of its tensors: names, types, shapes, bits."""
+        sha = hashlib.sha256(self._made_of.encode())
+        for name, tensor in sorted(tensors.items()):
+            sha.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            sha.update(tensor.contiguous().numpy().tobytes())
+        return sha.hexdigest()
+
     def _look(self, path: Path) -> Record | None:
         """What a shard holds; None where it is absent, damaged or made of something else."""
         try:
             with safe_open(path, framework="pt") as file:
-                if (file.metadata() or {}).get("made_of") != self._made_of:
-                    return None
-                n, tokens, channels = file.get_slice("mean").get_shape()
-                label = file.get_tensor("label")
-                moments = {name: file.get_tensor(f"moments.{name}") for name in _MOMENTS}
-                flip = "mean_flip" in file.keys()  # noqa: SIM118  (not a mapping)
-            with path.open("rb") as opened:
-                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+                seal = (file.metadata() or {}).get(_SEAL)
+                held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            digest = _sha256(path)
         except (OSError, SafetensorError):
             return None
+        if seal != self._seal(held):
+            return None
+        n, tokens, channels = held["mean"].shape
         return {
             "file": path.name,
             "n": n,
             "sha256": digest,
             "tokens": tokens,
             "channels": channels,
-            "flip": flip,
-            "moments": moments,
-            "counts": torch.bincount(label).tolist(),
+            "flip": "mean_flip" in held,
+            "moments": {name: held[f"moments.{name}"] for name in _MOMENTS},
+            "counts": torch.bincount(held["label"]).tolist(),
         }
 
 
@@ -182,6 +194,11 @@ def _moments(shard: Encoded) -> dict[str, Tensor]:
         "moments.mean": centre,
         "moments.scatter": (mean - centre).square().sum(0) + variance,
     }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _merged(parts: Sequence[Mapping[str, Tensor]]) -> tuple[list[float], list[float]]:
@@ -230,7 +247,7 @@ class LatentSet:
         self._files = [str(folder / shard["file"]) for shard in self.about["shards"]]
         gone = next((file for file in self._files if not Path(file).is_file()), None)
         if gone is not None:
-            raise UserError(f"{gone}: is gone; encode this data set again")
+            raise UserError(f"{gone}: is gone; {_ANEW}")
         self._ends = np.cumsum([shard["n"] for shard in self.about["shards"]])
         self.mean, self.std = (
             torch.tensor(self.about[name], dtype=torch.float32)
@@ -250,6 +267,21 @@ class LatentSet:
 
     def __len__(self) -> int:
         return int(self._ends[-1])
+
+    @property
+    def shards(self) -> int:
+        """How many files there are."""
+        return len(self._files)
+
+    def check(self, shard: int) -> None:
+        """UserError unless a shard has the bytes that were written; reads all of it."""
+        path = Path(self._files[shard])
+        try:
+            found = _sha256(path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}); {_ANEW}") from error
+        if found != self.about["shards"][shard]["sha256"]:
+            raise UserError(f"{path}: is damaged, not what was encoded; {_ANEW}")
 
     def batch(self, indices: Sequence[int], seed: int) -> tuple[Tensor, Tensor]:
         """Codes (b, l, c) float32 and labels (b,) of a training's global sample indices.
@@ -310,10 +342,13 @@ def _read_index(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(
             f"{folder}: no {INDEX}; the job that encodes this is not finished, or `vitok-sweep gc` "
-            "has freed it: encode it again, in another results root"
+            f"has freed it: {_ANEW}"
         ) from None
     except ValueError as error:
-        raise UserError(f"{path}: not readable ({error}); encode this data set again") from error
+        raise UserError(f"{path}: not readable ({error}); {_ANEW}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise UserError(f"{path}: expected format {FORMAT!r}; encode this data set again")
+        raise UserError(f"{path}: expected format {FORMAT!r}; {_ANEW}")
+    lacking = [key for key in _NEEDED if key not in document]
+    if lacking:
+        raise UserError(f"{path}: is damaged, without {lacking[0]}; {_ANEW}")
     return document

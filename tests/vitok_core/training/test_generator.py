@@ -182,7 +182,7 @@ def test_loading_processes_bring_the_very_same_codes(new: New) -> None:
 
 def attempt(context: RecordingContext, stop: int | None = None) -> dict[str, Any]:
     """Train to that step, or to the end; what the last checkpoint holds."""
-    context.stop = lambda step: "time" if step == stop else None
+    context.stop = lambda step: "time" if stop and step == stop else None
     job = generator_job(generator={"learned_sigma": True})
     if stop is None:
         train_generator(job, context)
@@ -295,3 +295,14 @@ def test_what_cannot_be_normalised_or_read_is_refused(
 def test_a_tokenizer_is_no_generator(tmp_path: Path, trained: Parent) -> None:
     with pytest.raises(UserError, match="not a generator's of this release: generator: "):
         load_generator(trained.folder)
+
+
+def test_nothing_is_learned_from_damaged_latents(tmp_path: Path) -> None:
+    parent = latents(tmp_path / "latents")
+    shard = next(latents_folder(parent.folder).glob("*.safetensors"))
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    context = context_of(tmp_path / "job", parent)
+    with pytest.raises(UserError, match=rf"{shard.name}: is damaged"):
+        train_generator(generator_job(), context)
+    assert context.metrics == []
