@@ -12,10 +12,11 @@ from sweep.model import Plan, PlannedJob
 from sweep.site import Site
 from vitok_core import judging
 from vitok_core.baselines import table
-from vitok_core.config import BaselineJob, CodecConfig, EvaluationConfig, GanConfig
+from vitok_core.config import BaselineJob, CodecConfig, EvaluationConfig, GanConfig, SamplingConfig
 from vitok_core.data import sources
 from vitok_core.kinds import KINDS
 from vitok_core.metrics import networks
+from vitok_core.metrics.enough import too_few
 
 _VIDEO_REMEDY = "set data.frames=1, or name videos: " + ", ".join(
     name for name, entry in sources.DATASETS.items() if entry.media == "videos"
@@ -126,19 +127,34 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
         reason = table.fault(BaselineJob(**job.config))
         if reason is not None:
             yield f"data.{reason}" if reason.startswith("resolution") else reason
-    evaluation = EvaluationConfig.model_validate(job.config.get("evaluation", {}))
-    if evaluation.networks and evaluation.samples == shape.get("frames", 1) == 1:
-        yield (
-            "evaluation.samples: 1: a Fréchet distance needs at least 2 images; or set "
-            "evaluation.networks: []"
-        )
-    if evaluation.networks and job.config.get("sampling", {}).get("samples") == 1:
-        yield "sampling.samples: 1: a Fréchet distance needs at least 2 images"
+    yield from _few(job, shape.get("frames", 1))
     if shape["resolution"] < _LEAST_RESOLUTION and job.kind != "generate":
         yield (
             f"data.resolution: {shape['resolution']}: SSIM's window needs images of at least "
             f"{_LEAST_RESOLUTION} px"
         )
+
+
+def _few(job: PlannedJob, frames: int) -> Iterator[str]:
+    """Fewer images than the scores need; how many a whole data set has is not known yet."""
+    evaluation = EvaluationConfig.model_validate(job.config.get("evaluation", {}))
+    generated = job.kind == "generate"
+    sampling = SamplingConfig.model_validate(job.config.get("sampling", {}))
+    for network in (networks.NETWORKS[name] for name in evaluation.networks):
+        faults = []
+        if generated:
+            images = sampling.samples * frames
+            faults.append(too_few("sampling.samples", images, network, evaluation))
+        if evaluation.samples is not None and not _statistical(job.config.get("reference")):
+            images = evaluation.samples * frames
+            faults.append(
+                too_few("evaluation.samples", images, network, evaluation, references=generated)
+            )
+        yield from (fault for fault in faults if fault is not None)
+
+
+def _statistical(reference: str | None) -> bool:
+    return reference is not None and sources.data_set(reference).kind == "statistics"
 
 
 def _statistics(job: PlannedJob) -> Iterator[str]:

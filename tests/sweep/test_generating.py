@@ -191,6 +191,29 @@ def test_what_is_missing_is_said_before_it_runs(tmp_path: Path) -> None:
     assert line.startswith("sampling.samples: 1: a Fréchet distance needs")
 
 
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (["evaluation.splits=65"], "sampling.samples: 64: an Inception Score of 65 splits needs"),
+        (
+            ["sampling.samples=9", "evaluation.networks=[inception-2015]"],
+            "sampling.samples: 9: an Inception Score of 10 splits needs 10 or more",
+        ),
+        (
+            ["evaluation.samples=3", "evaluation.scores=[precision_recall]"],
+            "evaluation.samples: 3: a manifold of 3 neighbours needs 4 or more",
+        ),
+        (["evaluation.samples=1"], "evaluation.samples: 1: a Fréchet distance needs 2 or more"),
+    ],
+)
+def test_too_few_samples_are_told_of_before_a_generator_is_trained(
+    tmp_path: Path, sets: list[str], said: str
+) -> None:
+    assert any(line.startswith(said) for line in faults(plan_file(write(tmp_path, PLAIN), sets)))
+    enough = ["sampling.samples=10", "evaluation.networks=[inception-2015]"]
+    assert faults(plan_file(write(tmp_path, PLAIN), enough)) == []
+
+
 def test_statistics_as_a_reference(tmp_path: Path) -> None:
     text = PLAIN.replace("reference: photos-heldout", "reference: adm-imagenet256")
     plan = plan_file(write(tmp_path, text), ["evaluation.networks=[inception-2015]"])
