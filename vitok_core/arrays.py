@@ -21,7 +21,7 @@ def write_array(file: Writes, array: NDArray[Any]) -> None:
     To a true file numpy writes by itself, and forgets why that failed: a full disk would look like
     any other error.
     """
-    np.lib.format.write_array(_Through(file), array, allow_pickle=False)  # type: ignore[arg-type]
+    np.lib.format.write_array(_Through(file), array, allow_pickle=False)
 
 
 class _Through:

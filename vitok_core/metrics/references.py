@@ -78,7 +78,7 @@ def _archived(path: Path) -> tuple[str | None, Array, Array]:
     for name, values in found.items():
         if not np.issubdtype(values.dtype, np.floating):
             raise UserError(f"{path}: {name} holds {values.dtype}; expected floating-point numbers")
-    return named, *(values.astype(np.float64) for values in found.values())
+    return named, found["mu"].astype(np.float64), found["sigma"].astype(np.float64)
 
 
 def find_references(key: str, folder: Path, layers: Iterable[str], kept: bool) -> References | None:
