@@ -167,7 +167,7 @@ def test_one_sample_has_no_frechet_distance(tmp_path: Path) -> None:
         return [line for line in missing(plan, Site()) if "samples" in line]
 
     (line,) = lines()
-    assert "at least 2 images" in line
+    assert "a Fréchet distance needs 2 or more" in line
     assert lines("evaluation.networks=[]") == []
     assert lines("data.name=synthetic", "data.frames=4") == [], "a clip has several images"
 

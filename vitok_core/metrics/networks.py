@@ -176,7 +176,8 @@ def missing(name: str, weights: Mapping[str, str]) -> str | None:
     if path is None:
         return f"network {name}: its weights are not installed; {remedy}"
     if not path.is_file():
-        return f"network {name}: {path} does not exist; {remedy}"
+        state = "is no file" if path.exists() else "does not exist"
+        return f"network {name}: {path} {state}; {remedy}"
     found = _sha256(path, path.stat().st_size, path.stat().st_mtime_ns)
     if found != network.sha256:
         return (

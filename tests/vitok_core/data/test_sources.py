@@ -107,6 +107,13 @@ class TestFingerprint:
         b = fingerprint("imagenet1k-val", imagenet(tmp_path / "b", ("n02/b.JPEG", "n01/a.JPEG")))
         assert a == b
 
+    def test_names_that_are_no_text_are_names(self, tmp_path: Path) -> None:
+        paths = imagenet(tmp_path)
+        before = fingerprint("imagenet1k-val", paths)
+        odd = os.fsencode(tmp_path / "n01") + b"/\xff.JPEG"
+        Path(os.fsdecode(odd)).write_bytes(b"x")
+        assert fingerprint("imagenet1k-val", paths) != before
+
     def test_folder_sees_names_and_sizes(self, tmp_path: Path) -> None:
         paths = imagenet(tmp_path)
         before = fingerprint("imagenet1k-val", paths)
