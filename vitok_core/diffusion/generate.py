@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,8 @@ from vitok_core.models.dit import Dit
 from vitok_core.training.distributed import World, join
 from vitok_core.training.generator import load_generator
 from vitok_core.training.trained import load_model
+
+_log = logging.getLogger(__name__)
 
 SHOWN = 64  # samples: what sheets have room for
 CHUNK = 64  # frames drawn at once, unless the machine says how many samples
@@ -126,6 +129,7 @@ class _Drawn(Sequence[Tensor]):
         if not missing:
             return
         generator, tokenizer = self._models()
+        self._count_classes(generator.classes)
         total = self.config.sampling.samples
         done = total - sum(len(self.parts[number]) for number in missing)
 
@@ -140,6 +144,14 @@ class _Drawn(Sequence[Tensor]):
             done += drawn
             if drawn:
                 self.context.progress(done, total, unit)
+
+    def _count_classes(self, classes: int) -> None:
+        sampling = self.config.sampling
+        if self.world.first and sampling.classes == "balanced" and sampling.samples < classes:
+            _log.warning(
+                f"sampling.samples: {sampling.samples}: there are {classes} classes, and those "
+                "from there on are not drawn: scores are of the others alone"
+            )
 
     def _missing(self) -> set[int]:
         # What is not in the listing is not looked for: a network file system would go on to say
@@ -167,6 +179,11 @@ class _Drawn(Sequence[Tensor]):
         config, sampling = self.config, self.config.sampling
         labels = classes_of(sampling, generator.classes, config.seed, indices)
         codes = sample(generator, labels, config.cfg, sampling, config.seed, indices)
+        if not bool(codes.isfinite().all()):
+            raise UserError(
+                f"cfg: {config.cfg:g}: samples hold values that are no numbers; lower it, or see "
+                "the generator's training"
+            )
         clips = tokenizer.decode(codes, tokenizer.grid)
         return eight_bits(as_samples(clips).float()).cpu()
 
