@@ -71,7 +71,7 @@ def _of_planes(score: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) 
     """Mean over channels of a score of two planes (h, w): one by one, they stay in a CPU's cache
     and the batch has no say."""
     pairs = zip(x.flatten(0, 1), y.flatten(0, 1), strict=True)
-    return torch.stack([score(*pair) for pair in pairs]).unflatten(0, x.shape[:2]).mean(1)
+    return torch.stack([score(*pair) for pair in pairs]).view(x.shape[:2]).mean(1)
 
 
 def _ms_ssim(x: Tensor, y: Tensor) -> Tensor:
