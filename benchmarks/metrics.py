@@ -21,7 +21,7 @@ from timing import Row, compare
 from torch import Tensor
 
 from vitok_core.context import Machine
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.health.bench import Bench
 from vitok_core.metrics.classifier import ClassifierScore
