@@ -126,17 +126,18 @@ def test_what_cannot_run_exits_2_and_leaves_no_trace(
 
 
 def test_not_watching_returns_at_once(bench: Bench) -> None:
-    bench.behave(tokenizer={"steps": 40, "pause": 0.05})
+    bench.behave(tokenizer={"held": True})
     file = bench.sweep(chain=True)
     done = bench.cli("launch", file, "--no-watch", "--only", "p=8")
     assert (done.returncode, bench.trace("ended")) == (0, [])
+    bench.release()
     bench.wait_idle()
     assert len(bench.order()) == 3
     assert bench.cli("launch", file, "--only", "p=8").returncode == 3
 
 
 def test_ctrl_c_leaves_the_jobs_running(bench: Bench) -> None:
-    bench.behave(tokenizer={"steps": 150, "pause": 0.05})
+    bench.behave(tokenizer={"held": True})
     process = bench.start("launch", bench.sweep(chain=True), "--only", "p=8")
     wait_until(lambda: bench.trace("began"))
     process.send_signal(signal.SIGINT)
@@ -145,9 +146,13 @@ def test_ctrl_c_leaves_the_jobs_running(bench: Bench) -> None:
     assert "vitok-sweep cancel stub" in err
     assert "Traceback" not in err
     assert not bench.trace("ended")
-    again = bench.cli("launch", bench.sweep(chain=True), "--only", "p=8")
+    again = bench.start("launch", bench.sweep(chain=True), "--only", "p=8")
+    assert again.stderr is not None
+    while "3 running or waiting" not in (line := again.stderr.readline()):
+        assert line, "it does not say so"
+    bench.release()
+    again.communicate(timeout=60)
     assert again.returncode == 0
-    assert "3 running or waiting" in again.stderr
     assert all(attempts == ["finished"] for attempts in ends(bench.root).values() if attempts)
     assert len(bench.order()) == 3
 
@@ -196,13 +201,14 @@ def test_cancel_and_launch_again(bench: Bench, scheduler: str) -> None:
 
 def test_run_by_hand(bench: Bench) -> None:
     file = bench.sweep(chain=True)
-    bench.behave(all={"steps": 8}, tokenizer={"steps": 8, "pause": 0.3})
+    bench.behave(all={"steps": 8}, tokenizer={"held": True})
     process = bench.start("launch", file, "--only", "p=8")
     wait_until(lambda: bench.trace("began"))
     name = tokenizer(bench).slug
     refused = bench.cli("run", name)
     assert refused.returncode == 2
     assert re.search(r"is running .*vitok-sweep cancel", refused.stderr)
+    bench.release()
     process.communicate(timeout=30)
     assert process.returncode == 0
     assert bench.cli("run", name).returncode == 3
