@@ -81,7 +81,9 @@ class Bench:
             behaviours["*"] = behaviours.pop("all")
         folder = self.root.path / "stub"
         folder.mkdir(exist_ok=True)
-        (folder / "behaviour.json").write_text(json.dumps(behaviours))
+        new = folder / "behaviour.new"
+        new.write_text(json.dumps(behaviours))
+        new.replace(folder / "behaviour.json")  # jobs that begin just now read it
 
     def release(self) -> None:
         """Let the jobs that are `held` end."""
