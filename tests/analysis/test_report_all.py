@@ -142,6 +142,7 @@ def test_all_figures_and_a_table_in_formats_of_their_own(root: Path, tmp_path: P
     assert not any(name.endswith((".pdf", ".png", ".md")) for name in names)
 
 
+@pytest.mark.slow
 def test_a_second_run_gives_the_same_bytes(tmp_path: Path) -> None:
     """In another process, with another hash seed: joined marks, placed names, pairs."""
     code = (

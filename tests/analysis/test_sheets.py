@@ -232,6 +232,7 @@ def test_an_unknown_data_set_names_those_there_are(root: Root) -> None:
         draw(root.path, "reconstructions", "zebra")
 
 
+@pytest.mark.slow
 def test_a_second_run_gives_the_same_bytes(root: Root, tmp_path: Path) -> None:
     """In another process, with another hash seed, where nothing meets torch."""
     code = (

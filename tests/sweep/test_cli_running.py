@@ -55,6 +55,7 @@ def test_a_sweep_from_start_to_end_and_again(bench: Bench) -> None:
     assert not any(record["torch"] for record in bench.trace())
 
 
+@pytest.mark.slow
 def test_local_with_everything(bench: Bench) -> None:
     """Failure, what depends on it, being left alone, retry, and the end."""
     file = bench.sweep()
@@ -225,6 +226,7 @@ def test_run_by_hand(bench: Bench) -> None:
     assert events(other, 3)[-1] == "finished"
 
 
+@pytest.mark.slow
 def test_two_launches_at_the_same_moment(bench: Bench) -> None:
     bench.behave(all={"steps": 5, "pause": 0.05})
     file = bench.sweep()
@@ -266,6 +268,7 @@ def test_a_launcher_waits_for_its_turn_aloud(bench: Bench) -> None:
     assert process.wait(30) == 0
 
 
+@pytest.mark.slow
 def test_a_cancel_finds_what_a_launch_is_just_handing_over(bench: Bench) -> None:
     """It waits for the launch to end, and stops what that has submitted."""
     file = bench.sweep()

@@ -280,6 +280,7 @@ def test_best_keeps_what_is_still_needed_or_not_compared(lab: Lab) -> None:
         spent(store, {}, "rFID", -1)
 
 
+@pytest.mark.slow
 def test_as_typed(bench: Bench) -> None:
     """Away from a terminal nothing goes without --yes; then it does, and then nothing is left."""
     assert bench.cli("gc", "--results", "nowhere").returncode == 2

@@ -14,7 +14,10 @@ import pytest
 from stubbed import PACKAGES, Bench, ends, wait_until
 
 STEPS = 16
-ROUNDS = [pytest.param(3, id="few"), pytest.param(40, id="many", marks=pytest.mark.longest)]
+ROUNDS = [
+    pytest.param(3, id="few", marks=pytest.mark.slow),
+    pytest.param(40, id="many", marks=pytest.mark.longest),
+]
 ONE_TOKENIZER = """\
 extends: protocols/image_64p_photos.yaml
 tokenizer: {patch: 32, channels: 4}
