@@ -91,6 +91,7 @@ def test_the_paper_s_own_stand_below_the_results_root(tmp_path: Path) -> None:
     assert (tmp_path / "reports" / "published" / "e_vs_rfid.svg").is_file()
 
 
+@pytest.mark.slow
 def test_json_names_the_rest_too(root: Path, tmp_path: Path) -> None:
     done = invoke("--results", root, "--all", "--format", "svg", "--json", "--out", tmp_path)
     album = json.loads(done.stdout)
@@ -132,6 +133,7 @@ def test_an_option_without_effect_is_refused(arguments: list[str], message: str)
     assert message in str(done.exception)
 
 
+@pytest.mark.slow
 def test_all_figures_and_a_table_in_formats_of_their_own(root: Path, tmp_path: Path) -> None:
     done = invoke(
         "--results", root, "--all", "--table", "3", "--format", "svg,csv", "--out", tmp_path

@@ -200,6 +200,7 @@ def test_cancel_and_launch_again(bench: Bench, scheduler: str) -> None:
     assert (again.returncode, len(bench.order())) == (0, 3), again.stderr
 
 
+@pytest.mark.slow
 def test_run_by_hand(bench: Bench) -> None:
     file = bench.sweep(chain=True)
     bench.behave(all={"steps": 8}, tokenizer={"held": True})

@@ -132,7 +132,7 @@ def trained(bench: Bench) -> dict[str, object]:
 
 
 @pytest.mark.longest
-def test_a_real_tokenizer_ends_with_the_same_weights(bench: Bench, tmp_path: Path) -> None:
+def test_a_real_tokenizer_ends_with_the_same_weights(tmp_path: Path) -> None:
     """Killed several times, once while a checkpoint is being written."""
     (tmp_path / "protocols").symlink_to(PACKAGES / "sweeps" / "protocols")
     file = tmp_path / "one.yaml"
