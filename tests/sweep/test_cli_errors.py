@@ -60,6 +60,7 @@ def test_a_damaged_job_json_is_made_again(bench: Bench) -> None:
     assert json.loads(before)["id"] == folder.id
 
 
+@pytest.mark.slow
 def test_launching_right_after_cancel_runs_everything(bench: Bench) -> None:
     bench.behave(all={"steps": 40, "pause": 0.05})
     file = bench.sweep()

@@ -164,7 +164,7 @@ def test_seeds_reach_both_stages(tmp_path: Path) -> None:
     assert [job.config.get("seed", 0) for job in of_kind(plan, "finetune")] == [0, 0, 1, 1]
 
 
-def test_slugs_say_the_variant_and_stage_2(plan: Plan, tmp_path: Path) -> None:
+def test_slugs_say_the_variant_and_stage_2(plan: Plan) -> None:
     assert [point.slug for point in plan.points] == [
         "64x1-64x1-p8-c4-64p-gan0.05-s0", "64x1-64x1-p8-c4-64p-gan0.1-s0",
     ]  # fmt: skip

@@ -324,7 +324,7 @@ def test_durations() -> None:
     assert [duration(s) for s in (5, 750, 11045, 183600)] == ["0:05", "12:30", "3:04:05", "2 d 3 h"]
 
 
-def test_status_needs_no_torch(lab: Lab) -> None:
+def test_status_needs_no_torch() -> None:
     code = (
         "import sys\nfrom sweep.cli import jobs, storing\nimport sweep.why, sweep.logs\n"
         "import sweep.watch, sweep.store.check, sweep.store.export\n"
