@@ -20,8 +20,8 @@ import torch
 from PIL import Image
 from timing import Row, compare
 
-from vitok_core.data.images import open_source
 from vitok_core.data.manifest import manifest
+from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import TrainCrops, loader
 from vitok_core.data.synthetic import FPS, FRAMES, Synthetic
 

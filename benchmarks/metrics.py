@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from timing import Row, compare
 from torch import Tensor
 
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.metrics.classifier import ClassifierScore
 from vitok_core.metrics.features import Extractor, FeatureNetwork

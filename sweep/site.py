@@ -35,14 +35,17 @@ from sweep.schedulers.slurm.settings import SlurmSettings
 from sweep.sitefile import site_file
 from sweep.spec.document import display
 from sweep.spec.fields import RESOURCE_KINDS, Field
-from sweep.spec.problems import Mark, Problems, nearest, shown
-from sweep.spec.reader import mapping
+from sweep.spec.mappings import mapping
+from sweep.spec.problems import Mark, Problems, nearest, nearest_name, shown
 from sweep.spec.yamlfile import Node, read
+from vitok_core.baselines.table import KNOWN
 from vitok_core.context import Paths
 from vitok_core.data.sources import data_set_names
+from vitok_core.metrics.networks import NETWORKS
 
 _ONE_WORD = re.compile(r"-{0,2}\w[\w-]*", re.ASCII)
 KEYS = ("data", "weights", "scheduler", "device", "db", "resources", "slurm")
+_WEIGHTS = (*NETWORKS, *KNOWN)
 _NESTED: Mapping[str, type[BaseModel]] = {"slurm.node": WholeNode}
 
 
@@ -100,6 +103,10 @@ def _read(path: Path) -> Site:
             message = f"unknown data set '{name}'{nearest(name, data_set_names())}"
             problems.add(node.mark, "data", message)
     weights = _paths(root.get("weights"), "weights", path, problems)
+    for name, where in weights.items():
+        if not _may_have_weights(name, Path(where)):
+            message = f"unknown network or codec '{name}'{nearest(name, _WEIGHTS)}"
+            problems.add(root["weights"].value[name].mark, "weights", message)
     scheduler = _choice(root.get("scheduler"), "scheduler", NAMES, problems)
     device = _choice(root.get("device"), "device", tuple(DEVICES), problems)
     db = _database(root.get("db"), path, problems)
@@ -125,6 +132,14 @@ def _paths(node: Node | None, place: str, file: Path, problems: Problems) -> dic
         expanded = Path(os.path.expandvars(entry.value)).expanduser()
         found[name] = str(file.parent.absolute() / expanded)
     return found
+
+
+def _may_have_weights(name: str, path: Path) -> bool:
+    """Whether something can be meant by the name: a sweep file may name a codec of its own after
+    any folder, which need not be here; what is like a known name is a slip then."""
+    if name in _WEIGHTS or path.is_dir():
+        return True
+    return not path.exists() and nearest_name(name, _WEIGHTS) is None
 
 
 def _database(node: Node | None, file: Path, problems: Problems) -> str | None:

@@ -53,7 +53,8 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="FIELD=VALUE",
-        help="Override a field of every point, e.g. train.steps=20k. Repeatable.",
+        help="Override a field of every point, e.g. train.steps=20k, or a whole key of the file, "
+        "e.g. 'seeds=[0, 1]'. Repeatable.",
     ),
 ]
 Only = Annotated[

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sweep.planning.generating import Generator
+from sweep.planning.generators import Generator
 from sweep.planning.points import Draft
 from sweep.spec.fields import (
     ALIASES,

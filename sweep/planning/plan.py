@@ -14,23 +14,22 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sweep.model import Plan, PlannedJob, Point, Resources
+from sweep.model import Plan, Point
 from sweep.planning import identity, only
+from sweep.planning.collecting import Collected, Parent
 from sweep.planning.counting import counted
 from sweep.planning.estimate import (
     UNCOUNTED,
-    Device,
     baseline_flops,
     codec_hours,
     device,
-    device_hours,
     finetune_flops,
     floor_flops,
     probe_flops,
     reconstruct_flops,
     train_flops,
 )
-from sweep.planning.generating import Generations, Parent
+from sweep.planning.generating import Generations
 from sweep.planning.points import Draft, drafts
 from sweep.planning.scored import lengths, steps
 from sweep.planning.slugs import baseline_slug, code_slug, scored_slug
@@ -39,7 +38,7 @@ from sweep.spec import read as spec
 from sweep.spec.codecs import Codec
 from sweep.spec.read import Spec
 from sweep.spec.stages import Stage
-from vitok_core.config import BaselineJob, FloorJob, ProbeJob, ReconstructJob, TrainConfig
+from vitok_core.config import BaselineJob, FloorJob, ProbeJob, ReconstructJob
 from vitok_core.data.sources import data_set
 from vitok_core.kinds import KINDS
 from vitok_core.training.schedule import gan_weight
@@ -68,7 +67,8 @@ def plan_file(
 
 
 def _plan(sweep: Spec, made: list[Draft], keep: str | None, name: str) -> Plan:
-    jobs = _Jobs(sweep, device(name))
+    collected = Collected(sweep, device(name))
+    jobs = _Jobs(collected)
     chosen, notes = counted(only.select(made, keep, sweep.sizes))
     points: dict[str, Point] = {}
     for draft in chosen:
@@ -82,7 +82,7 @@ def _plan(sweep: Spec, made: list[Draft], keep: str | None, name: str) -> Plan:
         file=sweep.file,
         document=sweep.document,
         points=tuple(points.values()),
-        jobs=tuple(jobs.planned.values()),
+        jobs=tuple(collected.jobs.values()),
         device=name,
         notes=(*notes, *_unseen_gans(chosen)),
     )
@@ -110,18 +110,13 @@ def _default_device(sweep: Spec) -> str:
 
 
 class _Jobs:
-    """Collects the jobs of points. Equal jobs are one job; its first point's resources hold."""
+    """Plans the jobs of points, remembering every configuration that it has seen."""
 
-    def __init__(self, sweep: Spec, profile: Device) -> None:
-        self.planned: dict[str, PlannedJob] = {}
-        self._sweep = sweep
-        self._profile = profile
+    def __init__(self, collected: Collected) -> None:
+        self._collected = collected
         self._scored: dict[tuple[Any, ...], tuple[ReconstructJob, dict[str, Any], str]] = {}
         self._floors: dict[tuple[Any, ...], str] = {}
-        self._generations = Generations(self._add)
-        swept = [*sweep.axes, *sweep.zipped]
-        paths = [axis.path for axis in swept] + [p for e in sweep.include for p in e.values]
-        self._own_resources = any(path.startswith("resources.") for path in paths)
+        self._generations = Generations(collected)
 
     def point(self, draft: Draft) -> Point:
         """The finished point, its jobs planned."""
@@ -175,11 +170,11 @@ class _Jobs:
     def _tokenizer(self, draft: Draft) -> Parent:
         trained, train = draft.trained, draft.job.train
         key = identity.train_id("tokenizer", trained.parts, draft.seed)
-        if key not in self.planned:
+        if key not in self._collected.jobs:
             slug = f"tokenizer-{draft.stage1_slug}"
             config = identity.with_seed(trained.config, draft.seed)
             flops = train_flops(draft.job, (trained.macs or UNCOUNTED).both)
-            self._add(key, "tokenizer", slug, config, (), draft, train, flops, flops)
+            self._collected.add(key, "tokenizer", slug, config, (), draft, train, flops, flops)
         return Parent(key, draft.stage1_slug, train)
 
     def _finetune(self, draft: Draft, tokenizer: Parent) -> Parent:
@@ -188,10 +183,10 @@ class _Jobs:
         train = tuned.job.finetune
         parents = (tokenizer.id,)
         key = identity.train_id("finetune", tuned.parts, draft.seed, parents)
-        if key not in self.planned:
+        if key not in self._collected.jobs:
             slug, config = f"finetune-{draft.slug}", identity.with_seed(tuned.config, draft.seed)
             flops = finetune_flops(tuned.job, draft.trained.macs or UNCOUNTED)
-            self._add(key, "finetune", slug, config, parents, draft, train, flops, flops)
+            self._collected.add(key, "finetune", slug, config, parents, draft, train, flops, flops)
         # A stage 2 of the decoder leaves the code as it is: what learned it need not learn it anew.
         encoder = tokenizer if tuned.job.finetune.scope == "decoder" else None
         return Parent(key, draft.slug, train, encoder)
@@ -209,10 +204,7 @@ class _Jobs:
         if cached not in self._scored:
             scored = ReconstructJob(
                 dataset=dataset,
-                version=data_set(dataset).version,
-                resolution=draft.job.data.resolution,
-                frames=draft.job.data.frames,
-                fps=draft.job.data.fps,
+                **draft.samples_of(dataset),
                 evaluation=draft.evaluation.model,
                 length=length,
                 step=step,
@@ -222,30 +214,29 @@ class _Jobs:
         scored, config, text = self._scored[cached]
         revision = KINDS["reconstruct"].revision
         key = identity.job_id_of_json("reconstruct", revision, text, (parent.id,))
-        if key not in self.planned:
+        if key not in self._collected.jobs:
             slug = f"reconstruct-{parent.slug}-{scored_slug(scored)}"
             flops = reconstruct_flops(scored, (draft.trained.macs or UNCOUNTED).both)
             train = draft.job.train
-            self._add(key, "reconstruct", slug, config, (parent.id,), draft, train, 0.0, flops)
+            self._collected.add(
+                key, "reconstruct", slug, config, (parent.id,), draft, train, 0.0, flops
+            )
         return key
 
     def _probe(self, draft: Draft, parent: Parent, dataset: str) -> str:
         # It asks the code alone, which a stage 2 of the decoder leaves as it is.
-        parent, data = parent.encoder or parent, draft.job.data
+        parent = parent.encoder or parent
         job = ProbeJob(
             dataset=dataset,
-            version=data_set(dataset).version,
-            resolution=data.resolution,
-            frames=data.frames,
-            fps=data.fps,
+            **draft.samples_of(dataset),
             samples=draft.evaluation.model.samples,
         )
         key = identity.job_id("probe", job, (parent.id,))
-        if key not in self.planned:
+        if key not in self._collected.jobs:
             slug, config = f"probe-{parent.slug}-{dataset}", identity.scientific(job)
             flops = probe_flops(job, (draft.trained.macs or UNCOUNTED).encoder)
             parents, train = (parent.id,), draft.job.train
-            self._add(key, "probe", slug, config, parents, draft, train, 0.0, flops)
+            self._collected.add(key, "probe", slug, config, parents, draft, train, 0.0, flops)
         return key
 
     def _floor(self, draft: Draft, dataset: str) -> str:
@@ -264,74 +255,30 @@ class _Jobs:
             evaluation=draft.evaluation.model,
         )
         key = self._floors[cached] = identity.job_id("floor", job)
-        if key not in self.planned:
+        if key not in self._collected.jobs:
             slug = f"floor-{code_slug(shape)}-{dataset}"
             config = identity.scientific(job)
-            self._add(key, "floor", slug, config, (), draft, draft.job.train, 0.0, floor_flops(job))
+            self._collected.add(
+                key, "floor", slug, config, (), draft, draft.job.train, 0.0, floor_flops(job)
+            )
         return key
 
     def _baseline(self, draft: Draft, codec: Codec, dataset: str) -> str:
         """Points share it, save for the budgets that codes of their size give."""
-        data = draft.job.data
         job = BaselineJob(
             codec=codec.config(draft.trained.shape.code),
             dataset=dataset,
-            version=data_set(dataset).version,
-            resolution=data.resolution,
-            frames=data.frames,
-            fps=data.fps,
+            **draft.samples_of(dataset),
             evaluation=draft.evaluation.model,
         )
         key = identity.job_id("baseline", job)
-        if key not in self.planned:
+        if key not in self._collected.jobs:
             slug, config = f"baseline-{baseline_slug(job)}", identity.scientific(job)
             flops = baseline_flops(job)
-            hours = codec_hours(job) / self._resources("baseline", draft).threads
+            hours = codec_hours(job) / self._collected.resources("baseline", draft).threads
             train = draft.job.train
-            self._add(key, "baseline", slug, config, (), draft, train, 0.0, flops, hours)
+            self._collected.add(key, "baseline", slug, config, (), draft, train, 0.0, flops, hours)
         return key
-
-    def _add(
-        self,
-        key: str,
-        kind: str,
-        slug: str,
-        config: Mapping[str, Any],
-        parents: tuple[str, ...],
-        draft: Draft,
-        train: TrainConfig,
-        training: float,
-        flops: float,
-        hours: float = 0.0,
-    ) -> None:
-        if key in self.planned:
-            return
-        self.planned[key] = PlannedJob(
-            id=key,
-            kind=kind,
-            revision=KINDS[kind].revision,
-            slug=slug,
-            config=config,
-            parents=parents,
-            resources=self._resources(kind, draft),
-            point=draft.id,
-            train_flops=training,
-            device_hours=device_hours(flops, self._profile, train.precision, training > 0) + hours,
-        )
-
-    def _resources(self, kind: str, draft: Draft) -> Resources:
-        shared = self._sweep.resources[kind]
-        if not self._own_resources:
-            return shared
-        own: dict[str, Any] = {}
-        for scope in ("default", kind):
-            prefix = f"resources.{scope}."
-            own |= {
-                path.removeprefix(prefix): given.value
-                for path, given in draft.row.values.items()
-                if path.startswith(prefix)
-            }
-        return shared.model_copy(update=own) if own else shared
 
 
 def full_config(kind: str, config: Mapping[str, Any]) -> BaseModel:

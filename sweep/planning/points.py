@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.planning import identity
-from sweep.planning.generating import Generator, generators
+from sweep.planning.generators import Generator, generators
 from sweep.planning.grid import Excluder, Row, rows
 from sweep.planning.scored import check_scored
 from sweep.planning.sections import FINETUNED, MISSING, TRAINED, Fault, Faulty, Section, Sections
@@ -18,6 +18,7 @@ from sweep.spec.read import Spec
 from sweep.spec.stages import Stage
 from sweep.spec.sweeping import defaults
 from vitok_core.config import TokenizerJob, TrainConfig
+from vitok_core.data.sources import data_set
 from vitok_core.variants import Tower, Variant
 
 
@@ -47,6 +48,16 @@ class Draft:
     def stage1_slug(self) -> str:
         """What its tokenizer is called, whatever stage 2 makes of it."""
         return f"{self.trained.slug}-s{self.seed}"
+
+    def samples_of(self, dataset: str) -> dict[str, Any]:
+        """How its jobs read a data set: the registered version, in the tokenizer's T×H×W."""
+        data = self.job.data
+        return {
+            "version": data_set(dataset).version,
+            "resolution": data.resolution,
+            "frames": data.frames,
+            "fps": data.fps,
+        }
 
     @property
     def seed(self) -> int:

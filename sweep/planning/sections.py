@@ -35,6 +35,10 @@ from vitok_core.data.sources import data_set, data_set_names
 TRAINED = ("tokenizer", "data", "loss", "train")  # the sections of a tokenizer job
 FINETUNED = ("tokenizer", "data", "loss", *STAGE2)  # of a finetune job
 MISSING = "missing"
+_WANTED = {  # of what not every point has: the stage that wants the section
+    **dict.fromkeys(STAGE2, "`- train: stage2`"),
+    **dict.fromkeys(GENERATION, "`- generate: …`"),
+}
 _TWICE = "is swept, and given in `generate: {model: …}` as well; leave it out there"
 
 
@@ -171,7 +175,8 @@ class Sections:
         for item in error.errors():
             path = ".".join([name, *(str(part) for part in item["loc"])])
             if item["type"] == "missing":
-                faults.append((here, path, f"{MISSING}: expected {_expected(path)}"))
+                stage = f"; {_WANTED[name]} wants it" if name in _WANTED else ""
+                faults.append((here, path, f"{MISSING}: expected {_expected(path)}{stage}"))
             else:
                 faults.append(place(said(item), name, given, row, here))
         return faults

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sweep.spec.fields import GENERATOR, Sizes, check_data_set, field
 from sweep.spec.lists import items_of
-from sweep.spec.problems import Problems, nearest, shown
+from sweep.spec.mappings import entries_of
+from sweep.spec.problems import Problems, shown
 from sweep.spec.values import Given
 from sweep.spec.yamlfile import Node
 from vitok_core.variants import Tower
@@ -46,17 +46,10 @@ def read_generation(
     argument: Node, place: str, sizes: Sizes, problems: Problems
 ) -> Generation | None:
     """The entry's mapping; None where it cannot be read, which is told of."""
-    if not argument.is_map:
-        message = f"expected {{model: DiT-L, cfg: [1.5, 3.0]}}, got {shown(argument.plain())}"
-        problems.add(argument.mark, place, message)
-        return None
-    entries: Mapping[str, Node] = argument.value
-    for key, node in entries.items():
-        if key not in KEYS:
-            problems.add(node.mark, f"{place}.{key}", f"unknown key{nearest(str(key), KEYS)}")
-    if "cfg" not in entries:
-        message = "missing: expected a guidance scale or a list of them, such as [1.5, 3.0]"
-        problems.add(argument.mark, f"{place}.cfg", message)
+    needed = {"cfg": "a guidance scale or a list of them, such as [1.5, 3.0]"}
+    example = "{model: DiT-L, cfg: [1.5, 3.0]}"
+    entries = entries_of(argument, KEYS, needed, example, place, problems)
+    if entries is None:
         return None
     return Generation(
         cfg=_scales(entries["cfg"], f"{place}.cfg", problems),

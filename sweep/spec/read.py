@@ -27,8 +27,9 @@ from sweep.spec.fields import (
     tower_of,
     unknown_field,
 )
+from sweep.spec.mappings import mapping
 from sweep.spec.problems import Mark, Problems, nearest, shown
-from sweep.spec.reader import Reader, mapping
+from sweep.spec.reader import Reader
 from sweep.spec.stages import Stage, idle_sections, read_stages
 from sweep.spec.values import Given
 from sweep.spec.yamlfile import Node

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sweep.planning.grid import Values
 from sweep.spec.fields import SIZE, TOWERS, Size, field
-from sweep.spec.problems import Mark, Problems, shown
+from sweep.spec.problems import Mark, Problems
 from sweep.spec.values import Given
 from sweep.spec.yamlfile import Node
 from vitok_core.variants import Tower
@@ -43,14 +43,3 @@ class Reader:
                     f"decoder; give one of them (null drops a base's value)"
                 )
                 self.problems.add(marks[tower], tower, message)
-
-
-def mapping(node: Node | None, place: str, problems: Problems) -> Mapping[str, Node]:
-    """The entries of a mapping, {} (and a problem, unless it is absent) for anything else."""
-    if node is None:
-        return {}
-    if not node.is_map:
-        problems.add(node.mark, place, f"expected a mapping, got {shown(node.plain())}")
-        return {}
-    entries: Mapping[str, Node] = node.value
-    return entries

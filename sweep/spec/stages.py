@@ -13,13 +13,13 @@ stages:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sweep.spec.codecs import Codec, read_codec
 from sweep.spec.fields import GENERATION, STAGE2, Sizes, check_data_set
 from sweep.spec.generating import Generation, read_generation
 from sweep.spec.lists import items_of
+from sweep.spec.mappings import entries_of
 from sweep.spec.problems import Mark, Problems, nearest, shown
 from sweep.spec.scalars import LARGEST
 from sweep.spec.yamlfile import Node
@@ -30,6 +30,7 @@ ON_DATA = ("reconstruct", "floor", "probe")
 OF_TOKENIZER = ("reconstruct", "probe", "generate")  # of the nearest train stage before
 STAGES = ("train", *ON_DATA, "baseline", "generate")
 NUMBERS = ("lengths", "steps")  # of a reconstruct stage, beside its `data`
+_DATA = "a data set or a list of them"
 
 
 @dataclass(frozen=True)
@@ -127,14 +128,10 @@ def _train(argument: Node, place: str, problems: Problems) -> Stage | None:
 
 def _reconstruct(argument: Node, place: str, problems: Problems) -> Stage | None:
     """The long form: {data: [...], lengths: [...], steps: [...]}."""
-    entries: Mapping[str, Node] = argument.value
-    known = ("data", *NUMBERS)
-    for key, node in entries.items():
-        if key not in known:
-            problems.add(node.mark, f"{place}.{key}", f"unknown key{nearest(str(key), known)}")
-    if "data" not in entries:
-        message = "missing: expected a data set or a list of them"
-        problems.add(argument.mark, f"{place}.data", message)
+    example = "{data: [...], lengths: [...], steps: [...]}"
+    keys, needed = ("data", *NUMBERS), {"data": _DATA}
+    entries = entries_of(argument, keys, needed, example, place, problems)
+    if entries is None:
         return None
     stage = _on_data("reconstruct", entries["data"], f"{place}.data", problems)
     lengths, steps = (_numbers(entries.get(key), f"{place}.{key}", problems) for key in NUMBERS)
@@ -142,20 +139,10 @@ def _reconstruct(argument: Node, place: str, problems: Problems) -> Stage | None
 
 
 def _baseline(argument: Node, place: str, problems: Problems) -> Stage | None:
-    """{codecs: [...], data: [...]}."""
-    known = ("codecs", "data")
-    if not argument.is_map:
-        message = f"expected {{codecs: [...], data: [...]}}, got {shown(argument.plain())}"
-        problems.add(argument.mark, place, message)
-        return None
-    entries: Mapping[str, Node] = argument.value
-    for key, node in entries.items():
-        if key not in known:
-            problems.add(node.mark, f"{place}.{key}", f"unknown key{nearest(str(key), known)}")
-    for key, what in (("codecs", "a list of codecs"), ("data", "a data set or a list of them")):
-        if key not in entries:
-            problems.add(argument.mark, f"{place}.{key}", f"missing: expected {what}")
-    if not set(known) <= set(entries):
+    needed = {"codecs": "a list of codecs", "data": _DATA}
+    example = "{codecs: [...], data: [...]}"
+    entries = entries_of(argument, tuple(needed), needed, example, place, problems)
+    if entries is None:
         return None
     codecs = _codecs(entries["codecs"], f"{place}.codecs", problems)
     stage = _on_data("baseline", entries["data"], f"{place}.data", problems)
@@ -204,7 +191,7 @@ def _numbers(node: Node | None, place: str, problems: Problems) -> Numbers:
 def _on_data(name: str, argument: Node, field: str, problems: Problems) -> Stage | None:
     items = argument.value if argument.is_list else [argument]
     if not items:
-        problems.add(argument.mark, field, "expected a data set or a list of them, got []")
+        problems.add(argument.mark, field, f"expected {_DATA}, got []")
         return None
     names: list[str] = []
     for item in items:

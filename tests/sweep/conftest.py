@@ -1,4 +1,4 @@
-"""Fixtures over stub jobs (`stubbed.py`). No process outlives its test."""
+"""Fixtures over stub jobs (`stubbed.py`) and a played Slurm. No process outlives its test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from slurmfake import Fake
+from slurmqueued import Queued
 from stubbed import ODD, Bench, copy_packages, stub_functions
+
+from sweep.launchlog import new_uid
+from sweep.schedulers.slurm import limits
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +46,27 @@ def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
         monkeypatch.setattr(f"vitok_core.jobs.{name}", function)
     monkeypatch.setattr("sweep.ranks.meeting._PACKAGES", bench.code)
     return bench
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    """Slurm's commands on PATH, played; nothing is remembered of another test's cluster."""
+    limits.cluster.cache_clear()
+    limits.policy.cache_clear()
+    yield Fake(tmp_path / "slurm", monkeypatch)
+    limits.cluster.cache_clear()
+    limits.policy.cache_clear()
+
+
+@pytest.fixture
+def queued(bench: Bench, fake: Fake) -> Queued:
+    """A submission that Slurm took."""
+    return Queued(bench, fake)
+
+
+@pytest.fixture
+def orphan(bench: Bench, fake: Fake) -> Queued:
+    """Its launcher, of this machine, died before it recorded what sbatch answered."""
+    stamp, _, rest = new_uid().split("-", 2)
+    bench.uid = f"{stamp}-999999999-{rest}"
+    return Queued(bench, fake)

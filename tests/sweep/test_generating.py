@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from sweepfiles import write
+from sweepfiles import ONE, of_kind, write
 
-from sweep.model import Plan, PlannedJob
+from sweep.model import Plan
 from sweep.planning import identity
 from sweep.planning.plan import full_config, plan_file
 from sweep.planning.preflight import faults, missing
@@ -27,24 +27,20 @@ from vitok_core.config import (
 from vitok_core.errors import UserError
 from vitok_core.variants import DIT_SIZES, Tower
 
-BASE = """\
-sizes: {T: {width: 64, blocks: 1, heads: 2}}
-tokenizer: {size: T-T, patch: 8, channels: 4}
-data: {name: photos-train, resolution: 64}
+BASE = (
+    ONE
+    + """\
 train: {steps: 20, batch: 4}
 finetune: {steps: 30, batch: 2}
 generator_train: {steps: 50, batch: 8}
 sampling: {samples: 64, steps: 10}
 """
+)
 GENERATE = "  - generate: {model: DiT-S, cfg: [1, 1.5], reference: photos-heldout}\n"
 PLAIN = BASE.replace("finetune: {steps: 30, batch: 2}\n", "") + (
     "stages:\n  - train: stage1\n" + GENERATE
 )
 TWO_STAGES = BASE + "stages:\n  - train: stage1\n" + GENERATE + "  - train: stage2\n" + GENERATE
-
-
-def of_kind(plan: Plan, kind: str) -> list[PlannedJob]:
-    return [job for job in plan.jobs if job.kind == kind]
 
 
 @pytest.fixture

@@ -67,15 +67,27 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
         ("data: [a]\n", "1: data: expected name: path lines"),
         ("data:\n  imagenet-val: /x\n", "2: data: unknown data set 'imagenet-val'; did you mean"),
         ("data:\n  imagenet1k-val: 3\n", "2: data.imagenet1k-val: expected a path, got 3"),
+        ("weights:\n  lpips-vg: /x.pth\n",
+         "2: weights: unknown network or codec 'lpips-vg'; did you mean lpips-vgg?"),
+        ("weights:\n  sd-vea: /gone\n",
+         "2: weights: unknown network or codec 'sd-vea'; did you mean sd-vae?"),
+        ("weights:\n  resnet: site.yaml\n", "2: weights: unknown network or codec 'resnet'"),
         ("scheduler: pbs\n", "1: scheduler: expected one of local, inline, slurm, got 'pbs'"),
         ("device: h200\n", "1: device: expected one of h100, a100, cpu-core"),
         ("data: !!python/name:os.system x\n", "1: tag"),
     ],
-)
+)  # fmt: skip
 def test_mistakes_have_a_place(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         site.load(Path(write(tmp_path, text, "site.yaml")))
     assert f"site.yaml:{message}" in str(caught.value)
+
+
+def test_a_codec_of_ones_own_may_have_weights(tmp_path: Path) -> None:
+    """Sweep files name it; its folder may be on another machine, or be called almost as another."""
+    (tmp_path / "tuned").mkdir()
+    file = Path(write(tmp_path, "weights: {mine: gone, sd-vae-tuned: tuned}\n", "site.yaml"))
+    assert set(site.load(file).weights) == {"mine", "sd-vae-tuned"}
 
 
 def test_networks_and_statistics_are_missed_before_anything_is_submitted(

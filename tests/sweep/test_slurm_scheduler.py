@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +29,6 @@ from sweep.schedulers.slurm.settings import SlurmSettings
 from sweep.schedulers.slurm.task import run_member
 from sweep.stopping import Signals
 from vitok_core.errors import UserError
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
-    limits.cluster.cache_clear()
-    limits.policy.cache_clear()
-    yield Fake(tmp_path / "slurm", monkeypatch)
-    limits.cluster.cache_clear()
-    limits.policy.cache_clear()
 
 
 def slurm(bench: Bench, **settings: Any) -> SlurmScheduler:

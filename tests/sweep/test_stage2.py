@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import typer
-from sweepfiles import write
+from sweepfiles import ONE, of_kind, write
 from typer.testing import CliRunner
 
 from sweep.cli import running
-from sweep.model import Plan, PlannedJob
+from sweep.model import Plan
 from sweep.planning import identity
 from sweep.planning.plan import plan_file
 from sweep.planning.planview import plan_json, point_table, summary
@@ -31,10 +31,9 @@ from vitok_core.config import (
 from vitok_core.errors import UserError
 from vitok_core.variants import SIZES
 
-TUNED = """\
-sizes: {T: {width: 64, blocks: 1, heads: 2}}
-tokenizer: {size: T-T, patch: 8, channels: 4}
-data: {name: photos-train, resolution: 64}
+TUNED = (
+    ONE
+    + """\
 train: {steps: 20, batch: 4, milestones: [5, 10]}
 finetune: {steps: 30, batch: 2, milestones: [10, 20]}
 gan: {width: 8}
@@ -49,24 +48,21 @@ resources:
   default: {threads: 2}
   finetune: {threads: 4, hours: 3}
 """
-MASKED = """\
-sizes: {T: {width: 64, blocks: 1, heads: 2}}
-tokenizer: {size: T-T, patch: 8, channels: 4, variant: mask_simple, lengths: [16, 32, 64]}
-data: {name: photos-train, resolution: 64}
+)
+MASKED = (
+    ONE.replace("channels: 4}", "channels: 4, variant: mask_simple, lengths: [16, 32, 64]}")
+    + """\
 train: {steps: 20, batch: 4}
 stages:
   - train: stage1
   - reconstruct: {data: [photos-tune], lengths: 16..64 x2}
 """
+)
 
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
     return plan_file(write(tmp_path, TUNED))
-
-
-def of_kind(plan: Plan, kind: str) -> list[PlannedJob]:
-    return [job for job in plan.jobs if job.kind == kind]
 
 
 def text(plan: Plan) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from vitok_core import jobs
 from vitok_core.config import EvaluationConfig, FloorJob, ReconstructJob, TokenizerJob
 from vitok_core.context import Machine, Parent
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import open_source
 from vitok_core.data.pixels import to_model, to_uint8
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import Stopped

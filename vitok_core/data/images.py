@@ -1,4 +1,4 @@
-"""What sources of images and of videos are, and the one door through which the product opens one.
+"""What sources of images and of videos are; `vitok_core.data.opening` opens them.
 
 A sampler asks a source for image i, or for a clip of video i. Where files stand is another matter:
 folders and tar shards are stores (`FileStore`), and one class decodes the files of any store.
@@ -6,15 +6,12 @@ folders and tar shards are stores (`FileStore`), and one class decodes the files
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vitok_core.data import listing
-from vitok_core.data.sources import DataSet, data_set, missing, stands_in_shards
 from vitok_core.errors import UserError
 
 Pixels = NDArray[np.uint8]  # (h, w, 3), RGB, 0..255
@@ -101,57 +98,3 @@ class CorruptImage(UserError):  # noqa: N818  (named for what the user has)
 
 class MissingData(UserError):  # noqa: N818
     """A data set that this machine does not have."""
-
-
-def open_source(
-    name: str, paths: Mapping[str, str], cache: Path | None = None
-) -> ImageSource | VideoSource:
-    """Open a data set by name.
-
-    Args:
-        paths: the site file's `data` section, name → folder or shards.
-        cache: where the index of shards is kept; None: it is made anew.
-
-    Raises:
-        UnknownDataSet: no such name. MissingData: the data is not here, with what to do.
-    """
-    chosen = data_set(name)
-    if (reason := missing(name, paths)) is not None:
-        raise MissingData(reason)
-    if chosen.kind == "statistics":
-        raise UserError(f"data set {name}: holds statistics and no images; it is for references")
-    if chosen.kind == "photos":
-        from vitok_core.data.photos import Photos
-
-        return Photos(chosen.split)
-    if chosen.kind == "scenes":
-        from vitok_core.data.toyvideos import ToyVideos
-
-        return ToyVideos(chosen.split)
-    if chosen.kind == "synthetic":
-        from vitok_core.data.synthetic import Synthetic
-
-        return Synthetic()
-    if chosen.kind == "plugin":
-        from vitok_core.data.plugged import open_plugin
-
-        plugged: ImageSource | VideoSource = open_plugin(name, paths)
-        return plugged
-    store = _store(chosen, paths[name], cache)
-    if chosen.media == "videos":
-        from vitok_core.data.video import Videos
-
-        return Videos(store)
-    from vitok_core.data.decode import Images
-
-    return Images(store)
-
-
-def _store(chosen: DataSet, path: str, cache: Path | None) -> FileStore:
-    if stands_in_shards(chosen, path):
-        from vitok_core.data.shards import Shards
-
-        return Shards(listing.shard_files(path), chosen.media, cache)
-    from vitok_core.data.folders import Folder
-
-    return Folder(path, chosen.layout, chosen.media)

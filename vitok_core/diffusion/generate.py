@@ -13,7 +13,7 @@ from torch import Tensor
 from vitok_core.config import GenerateJob, SamplingConfig
 from vitok_core.context import Context, Parent
 from vitok_core.data.counter import uniforms
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import open_source
 from vitok_core.data.pixels import as_samples
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.data.sources import data_set

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from vitok_core.config import ReconstructJob
 from vitok_core.context import Context
-from vitok_core.data.images import MissingData, open_source
+from vitok_core.data.images import MissingData
+from vitok_core.data.opening import open_source
 from vitok_core.data.pixels import as_clips, as_samples, to_model
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.data.sources import check_version, fingerprint, missing

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vitok_core.config import ProbeJob
 from vitok_core.context import Context
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import open_source
 from vitok_core.data.pixels import as_clips, to_model
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import UserError

@@ -16,7 +16,7 @@ from vitok_core import jobs, plugins
 from vitok_core.baselines import table
 from vitok_core.config import BaselineJob
 from vitok_core.context import Machine, Paths
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import UserError
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from vitok_core import jobs
 from vitok_core.config import BaselineJob
 from vitok_core.context import Machine, Paths
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import EvalCrops
 
 pytestmark = [

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vitok_core.baselines.lossy import Lossy, bicubic, scan_bits
 from vitok_core.baselines.table import SIDE_BITS
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.metrics.pixels import psnr
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 from vitok_core.data.decode import Images
 from vitok_core.data.folders import Folder
-from vitok_core.data.images import CorruptImage, MissingData, open_source
+from vitok_core.data.images import CorruptImage, MissingData
+from vitok_core.data.opening import open_source
 from vitok_core.data.sources import UnknownDataSet
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from media import write
 
-from vitok_core.data.images import MissingData, open_source
+from vitok_core.data.images import MissingData
 from vitok_core.data.listing import expand_braces, media_files, names_shards, shard_files
+from vitok_core.data.opening import open_source
 from vitok_core.data.sources import fingerprint, missing
 
 NAME = "imagenet1k-train"

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from vitok_core.data.crops import Cut, Pyramid, level_for, resize
-from vitok_core.data.images import ImageSource, Pixels, open_source
+from vitok_core.data.images import ImageSource, Pixels
+from vitok_core.data.opening import open_source
 from vitok_core.data.pixels import to_model, to_uint8
 from vitok_core.data.sampler import EvalCrops, TrainCrops, loader, step_indices
 from vitok_core.errors import UserError

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from media import encoded, numbered, shards, video, write
 
-from vitok_core.data.images import ImageSource, Pixels, VideoSource, open_source
+from vitok_core.data.images import ImageSource, Pixels, VideoSource
+from vitok_core.data.opening import open_source
 
 Opener = Callable[[], ImageSource | VideoSource]
 

@@ -14,8 +14,9 @@ from recording import RecordingContext
 from vitok_core import jobs
 from vitok_core.context import Machine, Parent
 from vitok_core.data import sampler
-from vitok_core.data.images import CorruptImage, open_source
+from vitok_core.data.images import CorruptImage
 from vitok_core.data.latents import LatentSet, latents_folder
+from vitok_core.data.opening import open_source
 from vitok_core.data.pixels import as_clips, to_model
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.diffusion import encode

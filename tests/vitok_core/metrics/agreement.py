@@ -36,7 +36,7 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import open_source
 from vitok_core.data.pixels import to_model
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.metrics import clip, i3d, inception

@@ -13,7 +13,8 @@ from sklearn.decomposition import PCA
 
 from vitok_core import jobs
 from vitok_core.config import DataConfig, EvaluationConfig, FloorJob
-from vitok_core.data.images import MissingData, open_source
+from vitok_core.data.images import MissingData
+from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import EvalCrops, TrainCrops
 from vitok_core.errors import UserError
 from vitok_core.training import linear

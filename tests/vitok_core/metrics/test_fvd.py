@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vitok_core.config import EvaluationConfig
 from vitok_core.context import Paths
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import UserError
 from vitok_core.metrics import fvd, networks

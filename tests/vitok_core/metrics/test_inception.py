@@ -21,7 +21,7 @@ from torchvision.models import Inception3
 
 from vitok_core.config import EvaluationConfig
 from vitok_core.context import Paths
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import open_source
 from vitok_core.data.pixels import to_model
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.metrics import features, inception, inception_v1, networks

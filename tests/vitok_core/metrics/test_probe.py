@@ -19,7 +19,7 @@ from torch.nn.functional import avg_pool2d, pad
 from vitok_core import jobs
 from vitok_core.config import ProbeJob, TokenizerConfig, TokenizerJob
 from vitok_core.context import Parent, Paths
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import UserError
 from vitok_core.metrics.probe import Behaviour, encoded, pool, shift

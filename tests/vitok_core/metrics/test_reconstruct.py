@@ -16,7 +16,8 @@ from torch.distributions import Normal, kl_divergence
 from vitok_core import jobs
 from vitok_core.config import EvaluationConfig, ReconstructJob, TokenizerJob
 from vitok_core.context import Parent, Paths
-from vitok_core.data.images import MissingData, open_source
+from vitok_core.data.images import MissingData
+from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import Stopped, UserError
 from vitok_core.training.trained import load_model

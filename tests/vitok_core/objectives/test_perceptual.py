@@ -196,7 +196,7 @@ def test_its_gradient_is_right_and_reaches_the_output_alone(lite: FeatureDistanc
 
 
 def test_equal_frames_are_at_no_distance_and_worse_ones_farther(lite: FeatureDistance) -> None:
-    from vitok_core.data.images import open_source
+    from vitok_core.data.opening import open_source
     from vitok_core.data.pixels import to_model
     from vitok_core.data.sampler import EvalCrops
 

@@ -12,7 +12,8 @@ from finetuning import context_of, parent
 from recording import RecordingContext
 
 from vitok_core.context import Parent
-from vitok_core.data.images import ImageSource, VideoSource, open_source
+from vitok_core.data.images import ImageSource, VideoSource
+from vitok_core.data.opening import open_source
 from vitok_core.data.photos import Photos
 
 _photos = cache(Photos)

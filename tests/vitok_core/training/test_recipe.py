@@ -7,7 +7,7 @@ import torch
 from recording import RecordingContext
 
 from vitok_core.config import TokenizerJob
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import open_source
 from vitok_core.data.pixels import to_model, to_uint8
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.metrics.pixels import psnr, ssim

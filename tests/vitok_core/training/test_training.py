@@ -12,7 +12,7 @@ from recording import RecordingContext
 from vitok_core import jobs
 from vitok_core.config import TokenizerJob
 from vitok_core.context import Machine, Paths
-from vitok_core.data.images import open_source
+from vitok_core.data.opening import open_source
 from vitok_core.data.pixels import to_model
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import UserError
