@@ -151,14 +151,14 @@ def thumbnail(path: Path) -> Thumbnail:
     """
     with Image.open(path) as opened:
         _check_size(opened, path, 1)
-        picture = _small(opened)
+        picture = _small(opened, WIDTH)
     packed = io.BytesIO()
     picture.save(packed, "WEBP", quality=_QUALITY, method=_EFFORT)
     return _uri(packed), picture.size
 
 
 def moving(path: Path) -> str:
-    """A GIF's pictures, moving as they do, as `thumbnail` would have each of them.
+    """A GIF's pictures, moving as they do, half as wide as a `thumbnail`: there are many of them.
 
     Raises:
         UNREADABLE: as there, of all its pictures together.
@@ -167,7 +167,7 @@ def moving(path: Path) -> str:
         frames = getattr(opened, "n_frames", 1)
         _check_size(opened, path, frames)
         lasting = opened.info.get("duration", 0)
-        pictures = [_small(frame) for frame in ImageSequence.Iterator(opened)]
+        pictures = [_small(frame, WIDTH // 2) for frame in ImageSequence.Iterator(opened)]
     packed = io.BytesIO()
     first, *rest = pictures
     first.save(
@@ -183,13 +183,13 @@ def _check_size(opened: Image.Image, path: Path, frames: int) -> None:
         raise Image.DecompressionBombError(f"{path}: {size} pixels")
 
 
-def _small(opened: Image.Image) -> Image.Image:
+def _small(opened: Image.Image, width: int) -> Image.Image:
     picture = opened.convert("RGB")
     # Not by Image.thumbnail, which keeps the shape of what is a thousand times taller than wide.
-    height = min(round(picture.height * min(1.0, WIDTH / picture.width)), _TALLEST)
-    if picture.width <= WIDTH and height == picture.height:
+    height = min(round(picture.height * min(1.0, width / picture.width)), _TALLEST)
+    if picture.width <= width and height == picture.height:
         return picture
-    size = (min(picture.width, WIDTH), max(1, height))
+    size = (min(picture.width, width), max(1, height))
     return picture.resize(size, Image.Resampling.BOX)
 
 

@@ -19,10 +19,12 @@ START = 1_760_000_000.0  # Unix seconds
 
 
 def ledger(
-    made: Results, root: Path, *, sheets: int = 0, failed: int = 0, clips: bool = False
-) -> Ledger:
+    made: Results, root: Path, *, sheets: int = 0, samples: int = 0, failed: int = 0,
+    clips: bool = False,
+) -> Ledger:  # fmt: skip
     """All jobs done but for the last `failed` tokenizers; `sheets` pictures that differ, shared by
-    the reconstructions on the first data set and by the generations, whose samples may be clips."""
+    the reconstructions on the first data set; as many as `samples` by the generations, whose
+    samples may be clips."""
     kinds = dict(made.jobs.select("job_id", "kind").rows())
     scored = made.point_metrics.unique("job_id", keep="first", maintain_order=True)
     of_job = {row["job_id"]: row for row in scored.to_dicts()}
@@ -47,7 +49,7 @@ def ledger(
         jobs=_frame(jobs, job_id=pl.String, kind=pl.String, folder=pl.String, dataset=pl.String),
         attempts=pl.DataFrame([_attempt(job, kinds[job], states[job]) for job in kinds]),
         sheets=_frame(_sheets(jobs, root, sheets), job_id=pl.String, path=pl.String),
-        samples=_frame(_samples(jobs, root, sheets, clips), job_id=pl.String, kind=pl.String,
+        samples=_frame(_samples(jobs, root, samples, clips), job_id=pl.String, kind=pl.String,
                        path=pl.String),
         data_sets=_frame([(job, "photos-train", "1", "ab" * 32) for job in trains],
                          job_id=pl.String, name=pl.String, version=pl.String,

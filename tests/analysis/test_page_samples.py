@@ -29,7 +29,7 @@ def made() -> Results:
 
 def drawn(made: Results, root: Path, **options: bool) -> Samples:
     slugs = dict(made.points.select("point_id", "slug").rows())
-    return samples(made.measurements, slugs, ledger(made, root, sheets=2, **options))
+    return samples(made.measurements, slugs, ledger(made, root, samples=2, **options))
 
 
 def test_scales_stand_side_by_side_and_the_best_is_marked(made: Results, tmp_path: Path) -> None:
@@ -64,14 +64,14 @@ def test_samples_of_another_protocol_are_a_row_of_their_own(made: Results, tmp_p
     protocol = pl.when(late).then(pl.col("protocol") + ", 9 steps").otherwise("protocol")
     slugs = {"cfg-p8c4-s0": "x"}
     rows = made.measurements.with_columns(protocol=protocol)
-    found = samples(rows, slugs, ledger(made, tmp_path, sheets=1))
+    found = samples(rows, slugs, ledger(made, tmp_path, samples=1))
     assert [[one.cfg for one in row.scales] for row in found.rows[:2]] in (
         [[1.0, 1.5], [3.0]], [[3.0], [1.0, 1.5]],
     )  # fmt: skip
 
 
 def test_the_page_has_them_in_their_section(made: Results, tmp_path: Path) -> None:
-    page = read(write_page(made, tmp_path, ledger(made, tmp_path, sheets=2)).path)
+    page = read(write_page(made, tmp_path, ledger(made, tmp_path, samples=2)).path)
     said = page.said("samples")
     assert "CFG 1, unguided" in said
     assert f"The best scale is that of the best {GFD}" in said
@@ -92,24 +92,27 @@ def test_without_samples_there_is_no_section(made: Results, tmp_path: Path) -> N
     assert "samples" not in read(write_page(made, tmp_path, ledger(made, tmp_path)).path).sections
 
 
-def test_clips_move(made: Results, tmp_path: Path) -> None:
+def test_clips_move(tmp_path: Path) -> None:
+    made = quickstart(patches=(8,), channels=(4,), seeds=(0,), cfg=(1.5, 3.0))
     found = drawn(made, tmp_path, clips=True)
     (first, *_) = found.sheets
     assert first.clips is not None
     data = base64.b64decode(first.clips.removeprefix("data:image/webp;base64,"))
     with Image.open(io.BytesIO(data)) as opened:
-        assert (opened.n_frames, opened.width) == (2, WIDTH)  # type: ignore[attr-defined]
+        assert (opened.n_frames, opened.width) == (2, WIDTH // 2)  # type: ignore[attr-defined]
         opened.load()
-        assert opened.info["duration"] == 125
+        assert opened.info["duration"] == 120, "GIFs count hundredths of a second"
     page = read(
-        write_page(made, tmp_path / "page", ledger(made, tmp_path / "l", sheets=1, clips=True)).path
+        write_page(
+            made, tmp_path / "page", ledger(made, tmp_path / "l", samples=1, clips=True)
+        ).path
     )
-    assert page.said("samples").count("Moving") == 12
+    assert page.said("samples").count("Moving") == 2
 
 
 def test_what_is_left_out_or_unreadable_is_said(made: Results, tmp_path: Path) -> None:
     """Whole generators are left out; they take half of the page's pictures at most."""
-    known = ledger(made, tmp_path, sheets=2)
+    known = ledger(made, tmp_path, samples=2)
     one = drawn(made, tmp_path / "all").rows[0]
     size = sum(len(scale.uri) for scale in one.scales)
     written = write_page(made, tmp_path, known, picture_limit=4 * size + 999)

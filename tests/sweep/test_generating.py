@@ -199,7 +199,6 @@ def test_a_filter_takes_stages_of_other_generators_away(tmp_path: Path) -> None:
     [
         ("cfg=2", "no point has cfg = 2; cfg is 1, 1.5"),
         ("dit=DiT-L", "no point has dit = DiT-L; dit is DiT-S"),
-        ("cfg=1,p=16", "no point among those left has p = 16"),
     ],
 )
 def test_a_filter_that_no_generator_passes(tmp_path: Path, only: str, message: str) -> None:
