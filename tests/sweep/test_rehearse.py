@@ -135,7 +135,7 @@ def test_a_broken_class_fails_with_its_reason(
 
 
 def test_what_no_machine_could_run_is_refused(rehearse: Rehearse, tmp_path: Path) -> None:
-    done = rehearse(small(tmp_path), "--set", "resources.reconstruct.processes=2")
+    done = rehearse(small(tmp_path), "--set", "resources.reconstruct.gres=gpu:1")
     assert type(done.exception).__name__ == "UserError"
     assert "nothing was rehearsed" in str(done.exception)
 
