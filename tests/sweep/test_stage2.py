@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from sweepfiles import ONE, of_kind, write
+from typer.testing import CliRunner
 
+from sweep.cli import running
 from sweep.model import Plan
 from sweep.planning import identity
 from sweep.planning.plan import plan_file
@@ -256,6 +259,11 @@ def test_a_gan_that_never_sets_in_is_said(plan: Plan, tmp_path: Path) -> None:
         "finetune's 30 steps of 2 are 0.234 of them",
     ), "once for both weights"
     assert plan.notes[0] in summary(plan, {})
+    app = typer.Typer()
+    running.register(app)
+    arguments = ["launch", write(tmp_path, TUNED), "--dry-run", "--scheduler", "inline"]
+    launched = CliRunner().invoke(app, [*arguments, "--results", str(tmp_path / "none")])
+    assert f"note: {plan.notes[0]}" in launched.stderr
     file = write(tmp_path, TUNED)
     assert plan_file(file, ["gan.start=0"]).notes == ()
     without = TUNED.replace("[0.05, 0.1]", "[0]")
