@@ -34,6 +34,7 @@ from sweep.cli.predicting import From, Source, expected, expected_records, print
 if TYPE_CHECKING:
     from sweep.model import Plan
     from sweep.planning.diff import Difference
+    from sweep.site import Site as SiteFile
 
 _MOST_POINTS = 20
 _WIDEST = 80
@@ -129,6 +130,8 @@ def plan(
     print(text_table(job_table(made, states), len(made.jobs)))
     print()
     print("\n".join(summary(made, states, other_code)))
+    sys.stdout.flush()
+    _say_missing(made, here)
 
 
 def _refuse(
@@ -155,6 +158,14 @@ def _print_resolved(made: Plan, as_json: bool) -> None:
     print(f"# {made.file}, resolved: its bases and --set merged, defaults filled in")
     text = yaml.safe_dump(dict(made.document), sort_keys=False, default_flow_style=None, width=99)
     print(text, end="")
+
+
+def _say_missing(made: Plan, here: SiteFile) -> None:
+    from sweep.planning.preflight import missing
+
+    if lacking := missing(made, here):
+        listed = "".join(f"\n  {line}" for line in lacking)
+        print(f"note: `launch` will submit nothing before this is mended:{listed}", file=sys.stderr)
 
 
 def _states(

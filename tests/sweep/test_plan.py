@@ -7,10 +7,8 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from sweepfiles import SMALL, replaced, write
@@ -260,34 +258,27 @@ def test_an_unknown_device_gets_the_known_ones(tmp_path: Path) -> None:
         plan_file(write(tmp_path, SMALL), device="h10")
 
 
-def command(folder: Path, *arguments: str) -> SimpleNamespace:
-    """`vitok-sweep` in a process of its own, with how long it took."""
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`vitok-sweep` in a process of its own."""
     code = (
         "import sys, sweep.cli.app as app\n"
         "try: app.main()\n"
         "finally: print('torch' in sys.modules, file=sys.stderr)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    start = time.perf_counter()
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=folder, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    return SimpleNamespace(seconds=time.perf_counter() - start, run=done)
 
 
-def test_ten_thousand_points_within_seconds_and_without_torch(tmp_path: Path) -> None:
+def test_ten_thousand_points_without_torch(tmp_path: Path) -> None:
     path = write(tmp_path, LARGE)
-    tries = [command(tmp_path, "plan", path, "--json") for _ in range(3)]
-    for each in tries:
-        assert each.run.returncode == 0, each.run.stderr
-        assert each.run.stderr.strip() == "False", "torch was imported"
-    document = json.loads(tries[0].run.stdout)
+    run = command(tmp_path, "plan", path, "--json")
+    assert run.returncode == 0, run.stderr
+    assert run.stderr.strip() == "False", "torch was imported"
+    document = json.loads(run.stdout)
     assert (len(document["points"]), len(document["jobs"])) == (10_000, 30_100)
-    # Others may be using the machine: the best of three says what the code can do.
-    assert (
-        min(each.seconds for each in tries) < 6.0
-    )  # benchmarks/ has the goal, 2 s, on an idle one
     assert [each.name for each in tmp_path.iterdir()] == ["sweep.yaml"], "plan writes nothing"
 
 
