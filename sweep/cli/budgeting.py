@@ -166,15 +166,11 @@ def _amount(text: str) -> tuple[float, str]:
 
 
 def _left(made: Plan, states: Mapping[str, str]) -> dict[str, dict[str, float]]:
-    """Of every point the jobs that are not done, their parents among them, and their hours."""
-    jobs = {job.id: job for job in made.jobs}
-    left = {}
-    for point in made.points:
-        needed = dict.fromkeys(point.jobs)
-        for parent in (up for job in point.jobs for up in jobs[job].parents):
-            needed[parent] = None
-        left[point.id] = {job: jobs[job].device_hours for job in needed if states.get(job) != _DONE}
-    return left
+    """Of every point the jobs that are not done, and their device-hours."""
+    hours = {job.id: job.device_hours for job in made.jobs if states.get(job.id) != _DONE}
+    return {
+        point.id: {job: hours[job] for job in point.jobs if job in hours} for point in made.points
+    }
 
 
 def _configurations(
