@@ -114,19 +114,20 @@ def test_all_mistakes_of_a_site_file_at_once(tmp_path: Path) -> None:
     assert len(str(caught.value).splitlines()) == 3
 
 
-def test_the_paper_file_lacks_three_data_sets_and_a_network(
+def test_the_paper_file_lacks_three_data_sets_and_two_networks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # none of this user's own cache
     plan = plan_file("bottleneck_256p")
     assert data_sets(plan) == ["imagenet1k-train", "imagenet1k-val", "coco2017-val"]
     assert perceptual_networks(plan) == ["lpips-vgg"]
-    assert feature_networks(plan) == ["efficientnet-lite0"]
+    assert feature_networks(plan) == ["inception-2015"]
     lines = missing(plan, Site())
     for name in data_sets(plan):
         assert any(name in line and f"data.{name}" in line for line in lines), name
-    (perceptual,) = (line for line in lines if "lpips-vgg" in line)
-    assert "weights.lpips-vgg in the site file" in perceptual
+    for network in ("lpips-vgg", "inception-2015"):
+        (line,) = (line for line in lines if line.startswith(f"network {network}: "))
+        assert f"weights.{network} in the site file" in line
     assert all("\n" not in line for line in lines)
 
 
