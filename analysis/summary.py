@@ -66,12 +66,18 @@ def codec_table(rivals: Sequence[AgainstCodec]) -> str:
             signed(one.low),
             signed(one.high),
             metric(one.panel).unit,
-            ", ".join(one.unbeaten) or "–",
+            _unbeaten(one),
         ]
         for one in rivals
     ]
     title = "Trained minus codecs at equal E, by configuration"
     return f"{title}\n{_aligned(header, rows, left={0, 1, 2, 6, 7})}"
+
+
+def _unbeaten(one: AgainstCodec) -> str:
+    if len(one.unbeaten) <= len(one.beaten):
+        return ", ".join(one.unbeaten) or "–"
+    return f"all but {', '.join(one.beaten)}" if one.beaten else "any"
 
 
 def point_table(differences: pl.DataFrame) -> str:
