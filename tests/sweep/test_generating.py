@@ -11,6 +11,7 @@ from sweepfiles import ONE, of_kind, write
 from sweep.model import Plan
 from sweep.planning import identity
 from sweep.planning.plan import full_config, plan_file
+from sweep.planning.planview import summary, totals
 from sweep.planning.preflight import faults, missing
 from sweep.rehearsal.script import script
 from sweep.rehearsal.shrink import Shrinking
@@ -24,6 +25,7 @@ from vitok_core.config import (
     LatentsJob,
     SamplingConfig,
 )
+from vitok_core.data import latents
 from vitok_core.errors import UserError
 from vitok_core.variants import DIT_SIZES, Tower
 
@@ -99,6 +101,18 @@ def test_the_fast_road_and_the_slow_road_agree(tmp_path: Path, text: str) -> Non
         config = full_config(job.kind, job.config)
         assert identity.job_id(job.kind, config, job.parents) == job.id
         assert identity.scientific(config) == job.config
+
+
+def test_the_room_that_latents_take(tmp_path: Path) -> None:
+    plan = plan_file("bottleneck_256p")
+    samples, codes = 1_281_167, sum(point.E for point in plan.points)
+    assert totals(plan, {})["latents_bytes"] == 2 * 6 * samples * codes
+    assert "latents: 2.56 TB" in summary(plan, {})
+    plain = plan_file(write(tmp_path, PLAIN), ["data.flip=false"])
+    assert totals(plain, {})["latents_bytes"] == 816 * plain.points[0].E * latents._ELEMENT
+    other = plan_file(write(tmp_path, PLAIN.replace("cfg:", "data: shutterstock-imagenet1k, cfg:")))
+    (line,) = [line for line in summary(other, {}) if line.startswith("latents")]
+    assert line.startswith("latents: 3.07 MB (shutterstock-imagenet1k, whose size is not known")
 
 
 def test_another_scale_is_one_job_more(tmp_path: Path, plan: Plan) -> None:
