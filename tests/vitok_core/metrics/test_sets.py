@@ -165,6 +165,8 @@ def test_rows_leave_nothing_behind_and_references_are_kept(
 
     monkeypatch.setattr(EvalCrops, "samples", gone)
     assert generated(samples(80), crops, context) == first
+    with pytest.raises(AssertionError, match="looked at again"):  # other bytes under the name
+        score_generated([samples(80)], 80, "how", crops, "d@1", "beef", ALL, context)
 
 
 def test_reconstructions_of_few_images_are_warned_of(
