@@ -69,7 +69,7 @@ def plan_file(
 def _plan(sweep: Spec, made: list[Draft], keep: str | None, name: str) -> Plan:
     collected = Collected(sweep, device(name))
     jobs = _Jobs(collected)
-    chosen, notes = counted(only.select(made, keep))
+    chosen, notes = counted(only.select(made, keep, sweep.sizes))
     points: dict[str, Point] = {}
     for draft in chosen:
         point = jobs.point(draft)
