@@ -121,7 +121,7 @@ def test_the_paper_file_lacks_three_data_sets_and_a_network(
     plan = plan_file("bottleneck_256p")
     assert data_sets(plan) == ["imagenet1k-train", "imagenet1k-val", "coco2017-val"]
     assert perceptual_networks(plan) == ["lpips-vgg"]
-    assert feature_networks(plan) == ["efficientnet-lite0"]
+    assert feature_networks(plan) == ["inception-2015"]
     lines = missing(plan, Site())
     for name in data_sets(plan):
         assert any(name in line and f"data.{name}" in line for line in lines), name
