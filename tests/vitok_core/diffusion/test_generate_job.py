@@ -111,8 +111,8 @@ def test_sample_n_is_the_same_whatever_comes_with_it(
     assert (whole[:4].int() - few.int()).abs().max() <= 1
     assert (whole.int() - chunked.int()).abs().max() <= 1
     jobs.generate(job(seed=1), chain.context(tmp_path / "d"))
-    jobs.generate(job(cfg=4), chain.context(tmp_path / "e"))
-    assert not torch.equal(drawn[3], whole)
+    jobs.generate(job(cfg=40), chain.context(tmp_path / "e"))
+    assert not any(torch.equal(other, whole) for other in drawn[3:])
     assert len({each.numpy().tobytes() for each in whole}) == 10
 
 
@@ -165,14 +165,16 @@ def test_classes_are_exactly_balanced_or_drawn() -> None:
 
 
 @pytest.mark.parametrize("classes", ["balanced", "random"])
-def test_sample_n_is_of_its_class(
+def test_sample_n_is_of_its_class_at_the_jobs_scale(
     tmp_path: Path, chain: Chain, drawn: list[torch.Tensor], classes: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     labelled: dict[int, int] = {}
+    scales: set[float] = set()
 
     def spied(model: Dit, labels: torch.Tensor, *rest: Any) -> torch.Tensor:
         labelled.update(zip(rest[-1], labels.tolist(), strict=True))
+        scales.add(rest[0])
         return sample(model, labels, *rest)
 
     monkeypatch.setattr(module, "sample", spied)
@@ -183,6 +185,7 @@ def test_sample_n_is_of_its_class(
     known = 17  # photos
     wanted = classes_of(SamplingConfig.model_validate({"classes": classes}), known, 3, range(20))
     assert labelled == dict(enumerate(wanted.tolist()))
+    assert scales == {1.5}
 
 
 def test_clips_are_scored_and_shown_still_and_moving(tmp_path: Path) -> None:
