@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 from scipy import stats
 
-from vitok_core.data.latents import Encoded, LatentSet, LatentWriter, shard_samples
+from vitok_core.data.latents import LatentSet
+from vitok_core.data.latentwriter import Encoded, LatentWriter, shard_samples
 from vitok_core.errors import UserError
 
 L, C = 3, 2
@@ -187,3 +188,14 @@ def test_data_without_classes_must_be_asked_for_as_such(tmp_path: Path) -> None:
     assert LatentSet(tmp_path, classes=1).classes == 1
     labelled = LatentSet(written(tmp_path / "labelled"), classes=1)
     assert labelled.batch(range(12), seed=0)[1].tolist() == [0] * 12
+
+
+def test_a_damaged_shard_is_found(tmp_path: Path) -> None:
+    latents = LatentSet(written(tmp_path))
+    latents.verify()
+    shard = tmp_path / "shard-00002.safetensors"
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(UserError, match=r"shard-00002.safetensors: is damaged"):
+        latents.verify()
