@@ -134,7 +134,8 @@ _WHOLE_SET = {
 }
 _OTHER_SET = 1_000
 
-_LATENT_BYTES = 4 + 2  # of one mean and one log-variance, as vitok_core.data.latents keeps them
+# Of one mean and one log-variance, as vitok_core.data.latentwriter writes them.
+_LATENT_BYTES = 4 + 2
 
 # Seconds of one core for a picture, and more for each of its pixels: measured at 64 and 256 px, on
 # the core of the profile below.

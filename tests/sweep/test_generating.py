@@ -25,7 +25,7 @@ from vitok_core.config import (
     LatentsJob,
     SamplingConfig,
 )
-from vitok_core.data import latents
+from vitok_core.data import latentwriter
 from vitok_core.errors import UserError
 from vitok_core.variants import DIT_SIZES, Tower
 
@@ -109,7 +109,7 @@ def test_the_room_that_latents_take(tmp_path: Path) -> None:
     assert totals(plan, {})["latents_bytes"] == 2 * 6 * samples * codes
     assert "latents: 2.56 TB" in summary(plan, {})
     plain = plan_file(write(tmp_path, PLAIN), ["data.flip=false"])
-    assert totals(plain, {})["latents_bytes"] == 816 * plain.points[0].E * latents._ELEMENT
+    assert totals(plain, {})["latents_bytes"] == 816 * plain.points[0].E * latentwriter._ELEMENT
     other = plan_file(write(tmp_path, PLAIN.replace("cfg:", "data: shutterstock-imagenet1k, cfg:")))
     (line,) = [line for line in summary(other, {}) if line.startswith("latents")]
     assert line.startswith("latents: 3.07 MB (shutterstock-imagenet1k, whose size is not known")
