@@ -20,6 +20,7 @@ from sweep.planning.collecting import Collected, Parent
 from sweep.planning.counting import counted
 from sweep.planning.estimate import (
     UNCOUNTED,
+    Device,
     baseline_flops,
     codec_hours,
     device,
@@ -33,9 +34,12 @@ from sweep.planning.generating import Generations
 from sweep.planning.points import Draft, drafts
 from sweep.planning.scored import lengths, steps
 from sweep.planning.slugs import baseline_slug, code_slug, scored_slug
+from sweep.search.costs import costs
+from sweep.search.model import Search
 from sweep.spec import document
 from sweep.spec import read as spec
 from sweep.spec.codecs import Codec
+from sweep.spec.problems import Problems, fail
 from sweep.spec.read import Spec
 from sweep.spec.stages import Stage
 from vitok_core.config import BaselineJob, FloorJob, ProbeJob, ReconstructJob
@@ -63,13 +67,27 @@ def plan_file(
         UserError: everything that is wrong with the file, the overrides or the filter.
     """
     sweep, problems = spec.examine(document.load(name, sets))
-    return _plan(sweep, drafts(sweep, problems), only, device or _default_device(sweep))
+    return plan_of(sweep, device, only, problems)
 
 
-def _plan(sweep: Spec, made: list[Draft], keep: str | None, name: str) -> Plan:
+def plan_of(
+    sweep: Spec,
+    profile: str | None = None,
+    keep: str | None = None,
+    problems: Problems | None = None,
+) -> Plan:
+    """The plan of a file that is read.
+
+    Args:
+        profile, keep: `device` and `only` of `plan_file`.
+        problems: what is wrong with the file already.
+    """
+    name = profile or _default_device(sweep)
     collected = Collected(sweep, device(name))
     jobs = _Jobs(collected)
-    chosen, notes = counted(only.select(made, keep))
+    chosen, notes = counted(only.select(drafts(sweep, problems), keep))
+    if sweep.search is not None:
+        chosen = _within(sweep, sweep.search, chosen, device(name))
     points: dict[str, Point] = {}
     for draft in chosen:
         point = jobs.point(draft)
@@ -85,7 +103,23 @@ def _plan(sweep: Spec, made: list[Draft], keep: str | None, name: str) -> Plan:
         jobs=tuple(collected.jobs.values()),
         device=name,
         notes=(*notes, *_unseen_gans(chosen)),
+        search=sweep.search,
     )
+
+
+def _within(sweep: Spec, search: Search, made: list[Draft], on: Device) -> list[Draft]:
+    """The points of a search's space that its constraints let run."""
+    if not search.constraints:
+        return made
+
+    def costs_of(draft: Draft) -> Mapping[str, float | None]:
+        alone = Collected(sweep, on)
+        return costs(_Jobs(alone).point(draft), alone.jobs)
+
+    kept = [draft for draft in made if search.within(costs_of(draft))]
+    if not kept:
+        raise fail(search.mark, "search.constraints", "no point of the space is within them")
+    return kept
 
 
 def _unseen_gans(chosen: Sequence[Draft]) -> Iterator[str]:
