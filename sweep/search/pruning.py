@@ -25,7 +25,8 @@ _CUTS = {"median": 1, "quartile": 2}  # of the quartiles
 def verdict(pruner: Pruner, own: Sequence[Curve], others: Sequence[Sequence[Curve]]) -> str | None:
     """Why to stop a trial; None: let it run.
 
-    What is compared is the best value so far, at the last step that all of its jobs have reached.
+    What is compared is the best value so far, at the last step that all of its jobs have reached;
+    a shorter training is compared by all of it.
 
     Args:
         own: the curves of its jobs.
@@ -38,13 +39,8 @@ def verdict(pruner: Pruner, own: Sequence[Curve], others: Sequence[Sequence[Curv
         return None
     sign = -1.0 if pruner.maximize else 1.0
     mine = _so_far(own, step, sign)
-    theirs = [
-        value
-        for curves in others
-        if curves
-        and all(curve and max(curve) >= step for curve in curves)
-        and (value := _so_far(curves, step, sign)) is not None
-    ]
+    before = [_so_far(curves, step, sign) for curves in others if curves and all(curves)]
+    theirs = [value for value in before if value is not None]
     if mine is None or len(theirs) < _LEAST:
         return None
     bound = quantiles(theirs, n=4, method="inclusive")[_CUTS[pruner.rule]]

@@ -1,4 +1,4 @@
-"""A search on a real Slurm: trials at once, one of them pruned by scancel, the controller killed."""
+"""A search on a real Slurm: trials at once, one pruned by scancel, the controller killed."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def test_a_search_prunes_is_killed_and_goes_on(desk: Desk) -> None:
     states = [trial.state for trial in study(desk.bench, "seek").trials]
     assert states == [TrialState.COMPLETE] * 3 + [TrialState.PRUNED, TrialState.COMPLETE]
     assert [each["tokenizer.channels"] for each in params(desk.bench)] == [4, 8, 16, 32, 64]
-XX
+    wait_until(lambda: desk.job(slow)["state"] == "cancelled", 60)
     desk.check()
     assert desk.launch(file).returncode == 3

@@ -219,6 +219,7 @@ def test_the_rule_of_pruning() -> None:
     assert verdict(median, [curve(6.4, 9)], others) is None, "its best so far counts"
     assert verdict(median, [curve(9, 9)], others[:2]) is None, "too few to compare with"
     assert verdict(median, [curve(9, 9), {}], others) is None, "a seed that has not begun"
+    assert verdict(median, [curve(9, 9, 9, 9, 3)], others) is not None, "theirs ended before"
     quartile = Pruner("loss", False, "quartile", 2)
     assert verdict(quartile, [curve(9, 7.2)], others) is None, "the third quartile is 7.25"
     assert verdict(quartile, [curve(9, 7.3)], others) is not None
