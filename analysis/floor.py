@@ -50,7 +50,8 @@ class AgainstCodec(AgainstFloor):
     """The same of a codec whose code, or budget, has the configuration's E."""
 
     codec: str  # as `measurements.codec`
-    unbeaten: tuple[str, ...]  # configurations at which training does not win: `p16 c4`
+    beaten: tuple[str, ...]  # configurations at which training wins: `p16 c4`
+    unbeaten: tuple[str, ...]  # the others
 
     def record(self) -> dict[str, Any]:
         """For JSON."""
@@ -110,12 +111,13 @@ def against_codecs(measurements: pl.DataFrame) -> list[AgainstCodec]:
     name = pl.format("p{}{} c{}", "p", stride, "c")
     rows = table.group_by(*_KEYS, "rival", maintain_order=True).agg(
         n=pl.len(), better=pl.col("better").sum(), low=pl.col("difference").min(),
-        high=pl.col("difference").max(), unbeaten=name.filter(~pl.col("better")),
+        high=pl.col("difference").max(), beaten=name.filter(pl.col("better")),
+        unbeaten=name.filter(~pl.col("better")),
     )  # fmt: skip
     return [
         AgainstCodec(
-            panel=row.pop("metric"), codec=row.pop("rival"), unbeaten=tuple(row.pop("unbeaten")),
-            **row,
+            panel=row.pop("metric"), codec=row.pop("rival"), beaten=tuple(row.pop("beaten")),
+            unbeaten=tuple(row.pop("unbeaten")), **row,
         )
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip

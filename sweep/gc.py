@@ -1,7 +1,9 @@
-"""Freeing disk: checkpoints that neither a resume nor a child needs, and what crashes left behind.
+"""Freeing disk: checkpoints and latents that neither a resume nor a child needs, and what crashes
+left behind.
 
-Journals, claims, artifacts and logs are never touched, nor anything of a job that runs, waits, or
-may be running for all we know. What is deleted is recorded first, in the launcher's journal.
+Journals, claims, other artifacts and logs are never touched, nor anything of a job that runs,
+waits, or may be running for all we know. What is deleted is recorded first, in the launcher's
+journal.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from sweep.status import Observed, observe
 from sweep.store import Store
 
 FINAL = "final.pt"
+_NOT_BEST = "scored, and not the best"
 _DAY = 86_400.0  # seconds: no write lasts as long, whatever the machines' clocks say
 _UNSETTLED = frozenset({State.RUNNING, State.SUBMITTED, State.UNKNOWN})
 
@@ -37,7 +40,9 @@ _UNSETTLED = frozenset({State.RUNNING, State.SUBMITTED, State.UNKNOWN})
 class Keep(StrEnum):
     """What of a job's checkpoints stays."""
 
-    BEST = "best"  # as LAST, and final weights only where they are the best, or still needed
+    # As LAST, and final weights only where they are the best, or still needed; nor latents that are
+    # needed no more.
+    BEST = "best"
     LAST = "last"  # what a resume takes; of finished jobs the final weights
     ALL = "all"
 
@@ -47,7 +52,8 @@ class Garbage:
     """What may go of one job, or of none (`job` is None), and why.
 
     Args:
-        final: the job loses its final weights.
+        final: the job loses what children of its kind would need: final weights, or latents.
+        kind: of the job.
     """
 
     paths: tuple[Path, ...]
@@ -57,6 +63,7 @@ class Garbage:
     name: str = ""
     state: State | None = None
     final: bool = False
+    kind: str = ""
 
 
 def find(
@@ -72,7 +79,7 @@ def find(
     Args:
         store: brought up to date by the caller.
         jobs: only of these; None: of all, and what belongs to none.
-        spent: finished jobs whose final weights may go too.
+        spent: finished jobs whose final weights, or latents, may go too.
     """
     now = time.time() if now is None else now
     seen = observe(root, store, None)
@@ -82,12 +89,13 @@ def find(
         if state is None or state.state in _UNSETTLED or (jobs is not None and job not in jobs):
             continue
         own = (job, folder.path.name, state.state)
-        final = job in spent
-        unneeded = [] if keep is Keep.ALL else _unneeded(folder, seen.facts[job], final)
+        final, facts = job in spent, seen.facts[job]
+        unneeded = [] if keep is Keep.ALL else _unneeded(folder, facts, final)
         if unneeded:
-            why = "scored, and not the best" if final else "no resume takes them"
+            gone = "its generators are done" if facts.kind == "latents" else _NOT_BEST
             paths, size = _sized(unneeded)
-            found.append(Garbage(paths, size, why, *own, final))
+            why = gone if final else "no resume takes them"
+            found.append(Garbage(paths, size, why, *own, final, facts.kind))
         left = _leftovers(folder, now)
         if left:
             paths, size = _sized(left)
@@ -143,7 +151,8 @@ def _unneeded(folder: JobFolder, job: JobFacts, spent: bool) -> list[Path]:
     if job.finished is None:
         return _after_first_whole(folder, there)
     if spent:
-        return there + milestones(folder)
+        latents = [folder.latents] if job.kind == "latents" and folder.latents.is_dir() else []
+        return there + milestones(folder) + latents
     final = folder.checkpoints / str(job.finished) / FINAL
     others = [path for path in there if path != final]
     # Without whole final weights the rest is all that is left of this training.

@@ -138,5 +138,10 @@ class JobFolder:
         return self.path / "artifacts"
 
     @property
+    def latents(self) -> Path:
+        """What the kind `latents` leaves (`vitok_core.data.latents`)."""
+        return self.artifacts / "latents"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"

@@ -1,4 +1,5 @@
-"""Which finished tokenizers have been scored and are not the best: their weights may go."""
+"""What of finished jobs may go: weights of tokenizers that were scored and are not the best, and
+latents that every generator has learned from."""
 
 from __future__ import annotations
 
@@ -60,6 +61,21 @@ def spent(store: Store, facts: Mapping[str, JobFacts], by: str, better: int) -> 
         and job.finished is not None
         and job.id in compared
         and job.id not in best | missing | awaited
+    )
+
+
+def read_out(facts: Mapping[str, JobFacts]) -> frozenset[str]:
+    """The finished `latents` that have generators here, all of them done.
+
+    Args:
+        facts: of all jobs.
+    """
+    done = {parent for job in facts.values() if job.finished is not None for parent in job.parents}
+    awaited = {parent for job in facts.values() if job.finished is None for parent in job.parents}
+    return frozenset(
+        job.id
+        for job in facts.values()
+        if job.kind == "latents" and job.finished is not None and job.id in done - awaited
     )
 
 

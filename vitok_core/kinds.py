@@ -34,12 +34,12 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("tokenizer", 1, TokenizerJob, "vitok_core.jobs:tokenizer", several=True),
         Kind("finetune", 1, FinetuneJob, "vitok_core.jobs:finetune", several=True),
-        Kind("reconstruct", 1, ReconstructJob, "vitok_core.jobs:reconstruct"),
+        Kind("reconstruct", 1, ReconstructJob, "vitok_core.jobs:reconstruct", several=True),
         Kind("floor", 1, FloorJob, "vitok_core.jobs:floor"),
-        Kind("latents", 1, LatentsJob, "vitok_core.jobs:latents"),
+        Kind("latents", 1, LatentsJob, "vitok_core.jobs:latents", several=True),
         Kind("generator", 1, GeneratorJob, "vitok_core.jobs:generator", several=True),
-        Kind("generate", 1, GenerateJob, "vitok_core.jobs:generate"),
+        Kind("generate", 1, GenerateJob, "vitok_core.jobs:generate", several=True),
         Kind("probe", 1, ProbeJob, "vitok_core.jobs:probe"),
-        Kind("baseline", 1, BaselineJob, "vitok_core.jobs:baseline"),
+        Kind("baseline", 1, BaselineJob, "vitok_core.jobs:baseline", several=True),
     )
 }

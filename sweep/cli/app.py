@@ -23,6 +23,8 @@ _USERS = frozenset(
     }
 )  # fmt: skip
 
+_FULL = 1  # exit code
+
 app = typer.Typer(
     name="vitok-sweep",
     help="Plan, run, record and analyse scaling sweeps of visual tokenizers.",
@@ -68,7 +70,7 @@ def main() -> None:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        sys.exit(_FULL if _of_a_full_disk(error.__cause__) else error.exit_code)
     except BrokenPipeError:  # `vitok-sweep plan … | head`: the reader has gone, say nothing
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -77,7 +79,12 @@ def main() -> None:
             raise
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror}", file=sys.stderr)
-        sys.exit(UserError.exit_code)
+        sys.exit(_FULL if _of_a_full_disk(error) else UserError.exit_code)
+
+
+def _of_a_full_disk(error: BaseException | None) -> bool:
+    """Nothing is wrong with what was typed, then."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _refuse_bytes(arguments: list[str]) -> None:

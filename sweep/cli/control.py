@@ -47,17 +47,25 @@ def cancel(
     # In a turn of its own: what a launch is just handing over can be stopped when Slurm has it.
     with turn(root, lambda line: print(line, file=sys.stderr)):
         sync(store, root)
-        stopped, others = _cancel(store, root, jobs)
+        waited, ran, others = _cancel(store, root, jobs)
     sync(store, root)
-    if not stopped:
+    if not waited and not ran:
         print("nothing to cancel: none of these jobs runs or waits", file=sys.stderr)
         raise typer.Exit(_NOTHING_TO_DO)
     also = f"; {len(others)} more stop with them, in the same process" if others else ""
-    print(f"cancelled {len(stopped)} job{'s' if len(stopped) > 1 else ''}{also}", file=sys.stderr)
+    told = {"cancelled {}": waited, "asked {} to stop": ran}
+    said = [how.format(_jobs(len(each))) for how, each in told.items() if each]
+    print(f"{', '.join(said)}{also}", file=sys.stderr)
 
 
-def _cancel(store: Store, root: Root, jobs: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Stop those that run or wait; what was stopped, and what shares a process with it."""
+def _jobs(number: int) -> str:
+    return f"{number} job{'s' if number > 1 else ''}"
+
+
+def _cancel(
+    store: Store, root: Root, jobs: Sequence[str]
+) -> tuple[list[str], list[str], list[str]]:
+    """Stop those that run or wait; which waited, which may run, which share a process with them."""
     from sweep.cancelling import record, stop
     from sweep.reconcile import State
     from sweep.status import ACTIVE, job_statuses
@@ -68,7 +76,7 @@ def _cancel(store: Store, root: Root, jobs: Sequence[str]) -> tuple[list[str], l
     every = {job.id: job.state for job in job_statuses(store, root, None, _note)}
     active = [job for job in jobs if every.get(job) in stoppable]
     if not active:
-        return [], []
+        return [], [], []
     known = queries.facts(store)
     facts = [known[job] for job in active]
     stop(facts, root)  # what cannot be stopped is not called cancelled
@@ -82,7 +90,8 @@ def _cancel(store: Store, root: Root, jobs: Sequence[str]) -> tuple[list[str], l
         and (claim := known[job].claim) is not None
         and claim.submission in ended
     ]
-    return active, others
+    waited = [job for job in active if every[job] is State.SUBMITTED]
+    return waited, [job for job in active if job not in waited], others
 
 
 def _note(line: str) -> None:

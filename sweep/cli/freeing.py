@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,7 +37,8 @@ def gc(
         str,
         typer.Option(
             help="last: what a resume takes, and final weights; best: final weights of the best "
-            "alone; all: every checkpoint, only left-over files go."
+            "alone, and latents that some generator still needs; all: every checkpoint, only "
+            "left-over files go."
         ),
     ] = "last",
     by: Annotated[
@@ -48,9 +50,9 @@ def gc(
     db: Database = None,
     site: Site = None,
 ) -> None:
-    """Free disk space: show which checkpoints and left-over files may go, then ask.
+    """Free disk space: show which checkpoints, latents and left-over files may go, then ask.
 
-    Jobs that run or wait are left alone; journals, claims, artifacts and results stay. Away from a
+    Jobs that run or wait are left alone; journals, claims, sheets and results stay. Away from a
     terminal nothing is deleted without --yes. Exit code 3: nothing may go.
 
     Example: vitok-sweep gc quickstart --keep last
@@ -109,14 +111,15 @@ def _garbage(store: Store, root: Root, jobs: set[str] | None, keep: str, by: str
     if keep != Keep.BEST:
         return find(root, store, jobs, Keep(keep))
     from analysis.metrics import metric
-    from sweep.spent import spent
+    from sweep.spent import read_out, spent
     from sweep.store import queries
     from vitok_core.errors import UserError
 
     better = metric(by).better
     if not better:
         raise UserError(f"--by {by}: expected a metric with a better end, such as rPSNR or rFID")
-    return find(root, store, jobs, Keep(keep), spent(store, queries.facts(store), by, better))
+    facts = queries.facts(store)
+    return find(root, store, jobs, Keep(keep), spent(store, facts, by, better) | read_out(facts))
 
 
 def _print_garbage(found: Sequence[Garbage], as_json: bool) -> None:
@@ -152,11 +155,17 @@ def _print_garbage(found: Sequence[Garbage], as_json: bool) -> None:
         if len(found) > _ROWS:
             print(f"… and {len(found) - _ROWS} more (`--json` lists all)")
         print(f"{total / 1e6:,.1f} MB in all")
-    lost = sum(each.final for each in found)
+    lost = Counter(each.kind for each in found if each.final)
+    if latents := lost.pop("latents", 0):
+        print(
+            f"caches of latents that go: {latents}. To train another generator on one it would "
+            "have to be encoded again, in another results root",
+            file=sys.stderr,
+        )
     if lost:
         print(
-            f"final weights that go: {lost}. To evaluate such a tokenizer anew it would have to be "
-            "trained again, in another results root",
+            f"final weights that go: {lost.total()}. To evaluate such a tokenizer anew it would "
+            "have to be trained again, in another results root",
             file=sys.stderr,
         )
 

@@ -54,6 +54,8 @@ def status(
 ) -> None:
     """Show how jobs stand: their number by state, and state, progress, attempts of those not done.
 
+    Of a sweep that was launched in part, once that part is done, the done ones are listed too.
+
     With --watch the exit code is 4 when jobs have failed; Ctrl-C leaves the jobs running.
 
     Example: vitok-sweep status quickstart --watch
@@ -79,12 +81,11 @@ def status(
     elif not watch:
         from rich.console import Console
 
-        from sweep.reconcile import State
-        from sweep.statusview import WIDE, show, status_table
+        from sweep.statusview import WIDE, open_ones, show, status_table
 
         screen = Console()
         width = screen.width if screen.is_terminal else WIDE
-        shown = jobs if every else [job for job in jobs if job.state is not State.DONE]
+        shown = jobs if every else open_ones(jobs)
         show(status_table(shown, None if every else _ROWS, width, of=jobs))
     if searches and not as_json:
         print("\n".join(line for each in searches for line in each.lines()))

@@ -99,6 +99,8 @@ def launch(
         listed = "".join(f"\n  {line}" for line in lacking)
         where = here.file or "~/.config/vitok-sweep/site.yaml (or --site FILE)"
         raise UserError(f"{file}: nothing was submitted:{listed}\n  the site file is {where}")
+    for note in plan.notes:
+        _say(f"note: {note}")
     root = Root(results)
     db = here.database(db)
     decision = _decided(plan, root, db)

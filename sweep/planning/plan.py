@@ -85,7 +85,7 @@ def plan_of(
     name = profile or _default_device(sweep)
     collected = Collected(sweep, device(name))
     jobs = _Jobs(collected)
-    chosen, notes = counted(only.select(drafts(sweep, problems), keep))
+    chosen, notes = counted(only.select(drafts(sweep, problems), keep, sweep.sizes))
     if sweep.search is not None:
         chosen = _within(sweep, sweep.search, chosen, device(name))
     points: dict[str, Point] = {}

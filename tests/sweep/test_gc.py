@@ -20,7 +20,7 @@ from sweep.journal import read_from
 from sweep.launchlog import LaunchLog
 from sweep.layout import JobFolder
 from sweep.snapshot import code_identity
-from sweep.spent import spent
+from sweep.spent import read_out, spent
 from sweep.store import open_store, queries, sync
 from sweep.store.check import check
 from sweep.turns import turn
@@ -280,6 +280,34 @@ def test_best_keeps_what_is_still_needed_or_not_compared(lab: Lab) -> None:
         spent(store, {}, "rFID", -1)
 
 
+def test_best_frees_latents_whose_generators_are_done(lab: Lab) -> None:
+    _scored_sweep(lab, a={"x": 20})
+    for job in ("read", "needed", "unused", "open"):
+        lab.job(job, "a", kind="latents")
+        lab.folder(job).latents.mkdir(parents=True)
+        (lab.folder(job).latents / "shard-00000.safetensors").write_bytes(b"codes")
+        if job != "open":
+            finished(lab, job)
+    for child, parent in (("g1", "read"), ("g2", "read"), ("g3", "needed"), ("g4", "needed")):
+        lab.job(child, parent, kind="generator")
+        if child != "g4":
+            finished(lab, child)
+    store = lab.synced()
+    facts = queries.facts(store)
+    assert read_out(facts) == {"read"}
+    found = find(lab.root, store, None, Keep.BEST, read_out(facts))
+    assert [(each.job, each.kind, each.final, each.bytes) for each in found] == [
+        ("read", "latents", True, 5)
+    ]
+    assert names(found, lab) == {"jobs/p16-c4-read/artifacts/latents"}
+    assert find(lab.root, store, None, Keep.LAST) == []
+    delete(lab.root, found)
+    assert not lab.folder("read").latents.exists()
+    assert lab.folder("read").artifacts.is_dir()
+    assert find(lab.root, store, None, Keep.BEST, read_out(facts)) == []
+
+
+@pytest.mark.slow
 def test_as_typed(bench: Bench) -> None:
     """Away from a terminal nothing goes without --yes; then it does, and then nothing is left."""
     assert bench.cli("gc", "--results", "nowhere").returncode == 2

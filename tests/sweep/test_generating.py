@@ -56,7 +56,7 @@ def test_golden_ids() -> None:
 
 
 GOLDEN = [
-    "32a1dc527cef", "35f2276f7d4f", "85c233b68e56", "01ea5ffdf656", "2eb5dbe6aaf0", "4a79183f311f",
+    "32a1dc527cef", "35f2276f7d4f", "85c233b68e56", "26d0e3590575", "020b39318dea", "53cf1c0f20d0",
 ]  # fmt: skip
 
 
@@ -162,6 +162,53 @@ def test_generators_are_swept_on_one_tokenizer(tmp_path: Path) -> None:
     assert len(of_kind(kept, "generator")) == 2
 
 
+@pytest.mark.parametrize(
+    ("only", "trained", "scales"),
+    [
+        ("dit=T", 2, [1, 1.5] * 2),
+        ("generator.model=DiT-S|T,cfg=1.5", 4, [1.5] * 4),
+        ("cfg=1.2..3,objective=noise", 2, [1.5] * 2),
+        ("generator_train.steps=50,sampling.eta=0,cfg=1", 4, [1] * 4),
+    ],
+)
+def test_a_filter_of_generators_keeps_those_alone(
+    tmp_path: Path, only: str, trained: int, scales: list[float]
+) -> None:
+    kept = plan_file(write(tmp_path, SWEPT), only=only)
+    assert len(of_kind(kept, "generator")) == trained
+    assert [job.config["cfg"] for job in of_kind(kept, "generate")] == scales
+    assert {job.id for job in kept.jobs} <= {
+        job.id for job in plan_file(write(tmp_path, SWEPT)).jobs
+    }
+
+
+def test_a_filter_takes_stages_of_other_generators_away(tmp_path: Path) -> None:
+    other = GENERATE.replace("DiT-S, cfg: [1, 1.5]", "DiT-B, cfg: 1.5")
+    file = write(tmp_path, f"{PLAIN}  - reconstruct: [photos-heldout]\n{other}")
+    kinds = {
+        only: [job.kind for job in plan_file(file, only=only).jobs]
+        for only in ("dit=DiT-B", "cfg=1", "cfg=1.5")
+    }
+    one = ["tokenizer", "latents", "generator", "generate"]
+    assert sorted(kinds["dit=DiT-B"]) == sorted(kinds["cfg=1"]) == sorted([*one, "reconstruct"])
+    assert sorted(kinds["cfg=1.5"]) == sorted([*one, "reconstruct", "generator", "generate"])
+
+
+@pytest.mark.parametrize(
+    ("only", "message"),
+    [
+        ("cfg=2", "no point has cfg = 2; cfg is 1, 1.5"),
+        ("dit=DiT-L", "no point has dit = DiT-L; dit is DiT-S"),
+    ],
+)
+def test_a_filter_that_no_generator_passes(tmp_path: Path, only: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        plan_file(write(tmp_path, PLAIN), only=only)
+    bare = BASE.split("finetune")[0] + "stages:\n  - train: stage1\n"
+    with pytest.raises(UserError, match="no point has cfg = 2: none has a generator"):
+        plan_file(write(tmp_path, bare), only="cfg=2")
+
+
 def test_costs_are_those_of_the_formulas(plan: Plan) -> None:
     _, latents, generator, unguided, guided = plan.jobs
     macs = cost.generator_macs(DIT_SIZES["DiT-S"], 64, 4)
@@ -185,8 +232,8 @@ def test_what_is_missing_is_said_before_it_runs(tmp_path: Path) -> None:
     processes = ["resources.generator.processes=3"]
     (line,) = faults(plan_file(write(tmp_path, PLAIN), processes))
     assert line.startswith("generator_train.batch: 8 does not divide by the 3 processes")
-    (line,) = faults(plan_file(write(tmp_path, PLAIN), ["resources.generate.processes=2"]))
-    assert "generate jobs run as one process" in line
+    sharing = [f"resources.{kind}.processes=3" for kind in ("reconstruct", "latents", "generate")]
+    assert faults(plan_file(write(tmp_path, PLAIN), sharing)) == []
     (line,) = faults(plan_file(write(tmp_path, PLAIN), ["sampling.samples=1"]))
     assert line.startswith("sampling.samples: 1: a Fréchet distance needs")
 

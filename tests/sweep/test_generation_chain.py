@@ -13,6 +13,7 @@ from sweepfiles import write
 
 import analysis
 from analysis.report import draw, overview
+from sweep.journal import read_from
 from sweep.launch import launch
 from sweep.layout import Root
 from sweep.planning.plan import plan_file
@@ -67,6 +68,32 @@ def test_a_chain_ends_with_scores(tmp_path: Path) -> None:
     assert seen["best"] == max(seen["values"])
     wide = results.wide(kind="generate", cfg_scale=3.0)
     assert "gFD[efficientnet-lite0]" in wide.columns
+
+
+@pytest.mark.slow
+def test_processes_share_the_chain_and_change_no_bit(tmp_path: Path) -> None:
+    text = TINY.replace("  - generate", "  - reconstruct: photos-tune\n  - generate")
+    roots = []
+    for number in (1, 2):
+        (tmp_path / str(number)).mkdir()
+        shared = [
+            f"resources.{kind}.processes={number}"
+            for kind in ("reconstruct", "latents", "generate")
+        ]
+        roots.append(run(tmp_path / str(number), text, *shared))
+    found = [analysis.load(root.path, sweep="sweep").measurements for root in roots]
+    columns = ["kind", "cfg_scale", "metric", "protocol", "value"]
+    assert found[0].select(columns).equals(found[1].select(columns), null_equal=True)
+    worlds = {
+        record["world"]
+        for path in roots[1].path.glob("jobs/generate-*/journal/1.jsonl")
+        for record in read_from(path)[0]
+        if record["event"] == "started"
+    }
+    assert worlds == {2}
+    shards = [sorted(root.path.glob("jobs/latents-*/artifacts/latents/*")) for root in roots]
+    assert len(shards[0]) == 2
+    assert [path.read_bytes() for path in shards[0]] == [path.read_bytes() for path in shards[1]]
 
 
 # Minutes on a laptop make plausible pictures (sweeps/mini/mini_generation.yaml); this makes sure

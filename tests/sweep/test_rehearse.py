@@ -14,7 +14,12 @@ from typer.testing import CliRunner, Result
 
 from sweep.cli.app import app, register
 
-WITHOUT_LPIPS = ("--set", "loss.perceptual=null", "--set", "loss.perceptual_weight=0")
+WITHOUT_WEIGHTS = [
+    part
+    for field in ("loss.perceptual=null", "loss.perceptual_weight=0", "evaluation.networks=[]",
+                  "evaluation.video=[]")
+    for part in ("--set", field)
+]  # fmt: skip
 ONE = ("--only", "p=16,c=4")
 
 Rehearse = Callable[..., Result]
@@ -74,9 +79,8 @@ def test_a_sweep_passes_and_leaves_nothing(rehearse: Rehearse, tmp_path: Path) -
     ],
 )
 def test_packaged_sweeps_pass(rehearse: Rehearse, name: str, only: str) -> None:
-    small = name in ("quickstart", "mini_loss_tradeoff")  # on photographs, without LPIPS
-    lossless = () if small else WITHOUT_LPIPS
-    done = rehearse(name, "--only", only, *lossless)
+    small = name in ("quickstart", "mini_loss_tradeoff")  # on photographs, by what comes along
+    done = rehearse(name, "--only", only, *(() if small else WITHOUT_WEIGHTS))
     assert done.exit_code == 0, done.output
     assert {outcome for _, outcome in outcomes(done)} == {"ok"}
     if not small:
@@ -131,7 +135,7 @@ def test_a_broken_class_fails_with_its_reason(
 
 
 def test_what_no_machine_could_run_is_refused(rehearse: Rehearse, tmp_path: Path) -> None:
-    done = rehearse(small(tmp_path), "--set", "resources.reconstruct.processes=2")
+    done = rehearse(small(tmp_path), "--set", "resources.reconstruct.gres=gpu:1")
     assert type(done.exception).__name__ == "UserError"
     assert "nothing was rehearsed" in str(done.exception)
 

@@ -225,7 +225,7 @@ def test_processes_that_a_training_cannot_have(
     assert line is None or line in lines[0]
 
 
-def test_what_scores_is_one_process(tmp_path: Path) -> None:
+def test_a_floor_is_one_process(tmp_path: Path) -> None:
     plan = plan_file(write(tmp_path, SMALL + "  - floor: photos-tune\n"))
     site_with = Site(resources={"floor": {"gpus": 8}})
     lines = missing(site_with.equip(plan), site_with)

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from sweepfiles import ONE, of_kind, write
+from typer.testing import CliRunner
 
+from sweep.cli import running
 from sweep.model import Plan
 from sweep.planning import identity
 from sweep.planning.plan import plan_file
@@ -164,7 +167,7 @@ def test_seeds_reach_both_stages(tmp_path: Path) -> None:
     assert [job.config.get("seed", 0) for job in of_kind(plan, "finetune")] == [0, 0, 1, 1]
 
 
-def test_slugs_say_the_variant_and_stage_2(plan: Plan, tmp_path: Path) -> None:
+def test_slugs_say_the_variant_and_stage_2(plan: Plan) -> None:
     assert [point.slug for point in plan.points] == [
         "64x1-64x1-p8-c4-64p-gan0.05-s0", "64x1-64x1-p8-c4-64p-gan0.1-s0",
     ]  # fmt: skip
@@ -256,6 +259,11 @@ def test_a_gan_that_never_sets_in_is_said(plan: Plan, tmp_path: Path) -> None:
         "finetune's 30 steps of 2 are 0.234 of them",
     ), "once for both weights"
     assert plan.notes[0] in summary(plan, {})
+    app = typer.Typer()
+    running.register(app)
+    arguments = ["launch", write(tmp_path, TUNED), "--dry-run", "--scheduler", "inline"]
+    launched = CliRunner().invoke(app, [*arguments, "--results", str(tmp_path / "none")])
+    assert f"note: {plan.notes[0]}" in launched.stderr
     file = write(tmp_path, TUNED)
     assert plan_file(file, ["gan.start=0"]).notes == ()
     without = TUNED.replace("[0.05, 0.1]", "[0]")

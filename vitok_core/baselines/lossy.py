@@ -58,18 +58,28 @@ class Lossy:
     def __init__(self, kind: str, bits: int, threads: int) -> None:
         self.kind, self.bits, self.threads = kind, bits, threads
         self._spent, self._pixels = 0, 0
+        self._last = (0, 0)
 
     def __call__(self, samples: Tensor) -> Tensor:
         """(b, 3, h, w) or (b, 3, t, h, w) uint8 → the same, rebuilt."""
         with ThreadPoolExecutor(self.threads) as pool:
             coded = list(pool.map(self._code, _pictures(samples)))
-        self._spent += sum(each.bits for each in coded)
-        self._pixels += sum(each.image.width * each.image.height for each in coded)
+        bits = sum(each.bits for each in coded)
+        self._last = bits, sum(each.image.width * each.image.height for each in coded)
         return _samples([each.image for each in coded], samples)
+
+    def look(self) -> tuple[int, int]:
+        """Bits and pixels of the batch that was rebuilt last."""
+        return self._last
+
+    def add(self, seen: tuple[int, int]) -> None:
+        """Take in what was seen of a batch."""
+        self._spent += seen[0]
+        self._pixels += seen[1]
 
     @property
     def bits_per_pixel(self) -> float:
-        """What was spent of the budget."""
+        """What was spent of the budget, on what was taken in."""
         return self._spent / self._pixels
 
     def _code(self, picture: Image.Image) -> Coded:

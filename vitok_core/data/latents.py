@@ -64,8 +64,14 @@ class Encoded(NamedTuple):
         return views
 
 
+Record = Mapping[str, Any]  # what `latents.json` needs to know of a shard
+
+
 class LatentWriter:
     """Writes shards, each whole or not at all, in any order; `finish` makes a set of them.
+
+    Attributes:
+        records: of the shards that this one knows of, by number.
 
     Args:
         folder: where they go.
@@ -77,16 +83,16 @@ class LatentWriter:
         self.folder = folder
         text = json.dumps(dict(made_of), sort_keys=True)
         self._made_of = hashlib.sha256(text.encode()).hexdigest()
-        self._shards: dict[int, dict[str, Any]] = {}
+        self.records: dict[int, Record] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def has(self, number: int) -> bool:
         """Whether shard `number` is here, whole and made of the same."""
-        if number not in self._shards:
+        if number not in self.records:
             found = self._look(self._path(number))
             if found is None:
                 return False
-            self._shards[number] = found
+            self.records[number] = found
         return True
 
     def write(self, number: int, shard: Encoded) -> None:
@@ -106,12 +112,12 @@ class LatentWriter:
             raise OSError(f"{self._path(number)}: is not what was written")
 
     def finish(self, about: Mapping[str, Any]) -> Path:
-        """Write `latents.json` over the shards that are here; returns its path.
+        """Write `latents.json` over the shards of `records`; returns its path.
 
         Args:
             about: what else it shall say: grid, tokenizer, fingerprint of the data, …
         """
-        shards = [self._shards[number] for number in sorted(self._shards)]
+        shards = [self.records[number] for number in sorted(self.records)]
         filled = [shard for shard in shards if shard["n"]]
         if not filled:
             raise UserError("latents: no sample could be encoded")
@@ -136,7 +142,7 @@ class LatentWriter:
     def _path(self, number: int) -> Path:
         return self.folder / f"shard-{number:05d}.safetensors"
 
-    def _look(self, path: Path) -> dict[str, Any] | None:
+    def _look(self, path: Path) -> Record | None:
         """What a shard holds; None where it is absent, damaged or made of something else."""
         try:
             with safe_open(path, framework="pt") as file:
@@ -303,7 +309,8 @@ def _read_index(folder: Path) -> dict[str, Any]:
         document = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise UserError(
-            f"{folder}: no {INDEX}; the job that encodes this is not finished"
+            f"{folder}: no {INDEX}; the job that encodes this is not finished, or `vitok-sweep gc` "
+            "has freed it: encode it again, in another results root"
         ) from None
     except ValueError as error:
         raise UserError(f"{path}: not readable ({error}); encode this data set again") from error

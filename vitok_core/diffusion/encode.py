@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,6 +22,7 @@ from vitok_core.errors import Stopped
 from vitok_core.metrics.evaluation import journal_data
 from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.models.tubelets import grid_of
+from vitok_core.training.distributed import World, join
 from vitok_core.training.trained import read_trained
 
 BATCH = 64  # frames encoded at once, unless the machine says how many samples
@@ -32,13 +33,17 @@ def latents(config: LatentsJob, context: Context) -> None:
 
     Samples are those of an evaluation: the centre crop of an image, the middle clip of a video,
     several crops of each embedded photo. Corrupt files are left out, told of, and too many of them
-    are an error, as in a training.
+    are an error, as in a training. Several processes share the shards.
     """
     torch.set_num_threads(context.machine.threads)
+    with join(context.machine) as world:
+        _encode(config, context, world)
+
+
+def _encode(config: LatentsJob, context: Context, world: World) -> None:
     (parent,) = context.parents
     trained = read_trained(parent.folder)
-    device = torch.device(context.machine.device)
-    model = trained.model().to(device)
+    model = trained.model().to(world.device)
     bits = journal_data(config.dataset, config.version, context)
     source = open_source(config.dataset, context.paths.data, context.cache)
     crops = EvalCrops(source, config.resolution, config.samples, config.frames, config.fps)
@@ -55,27 +60,30 @@ def latents(config: LatentsJob, context: Context) -> None:
     shards = {n: range(first, min(first + size, len(crops)))
               for n, first in enumerate(range(0, len(crops), size))}  # fmt: skip
 
-    todo = {number: samples for number, samples in shards.items() if not writer.has(number)}
-    encoder = _Encoder(model, device, config.flip)
-    done = len(crops) - sum(map(len, todo.values()))
+    # The first process says what there is to do: while others look, it may have begun to write.
+    todo = world.tell([n for n in shards if not writer.has(n)] if world.first else [])
+    queues = _queues({number: shards[number] for number in todo}, context, config.frames, world)
+    encoder = _Encoder(model, world.device, config.flip)
+    done = len(crops) - sum(len(shards[number]) for number in todo)
     unit = "images" if config.frames == 1 else "clips"
-    skips = Skips(context)
-    batches = _batches(crops, list(todo.values()), context)
-    for number, samples in todo.items():
-        parts = [_nothing(tokens, channels, config.flip)]
-        encoded = 0
-        while encoded < len(samples):
-            batch = next(batches)
-            reason = context.check_stop()
-            if reason is not None:
-                raise Stopped(reason)
-            encoded += batch.asked
-            done += batch.asked
-            skips.add(batch.asked, batch.corrupt, done)
-            if batch.samples is not None:
-                parts.append(encoder(batch.samples, batch.labels))
-            context.progress(done, len(crops), unit)
-        writer.write(number, _joined(parts))
+    skips = Skips(context, world.gather)
+    own, encoded = queues[world.rank], [_nothing(tokens, channels, config.flip)]
+    batches = _batches(crops, [part.samples for part in own], context)
+    for step in range(max(map(len, queues))):
+        reason = world.asked_to_stop(context)
+        if reason is not None:
+            raise Stopped(reason)
+        batch = next(batches) if step < len(own) else None
+        # Of all processes, as every one of them knows.
+        asked = sum(len(queue[step].samples) for queue in queues if step < len(queue))
+        done += asked
+        skips.add(asked, batch.corrupt if batch else [], done)
+        if batch is not None and batch.samples is not None:
+            encoded.append(encoder(batch.samples, batch.labels))
+        if batch is not None and own[step].last:
+            writer.write(own[step].shard, _joined(encoded))
+            encoded = encoded[:1]
+        context.progress(done, len(crops), unit)
 
     about = {
         "grid": [tokens] if model.config.latents else list(tubelets),
@@ -85,7 +93,31 @@ def latents(config: LatentsJob, context: Context) -> None:
         "fingerprint": bits,
         "samples": crops.protocol,
     }
-    context.artifact(writer.finish(about), "latents")
+    for records in world.collect(writer.records):
+        writer.records.update(records)
+    if world.first:
+        context.artifact(writer.finish(about), "latents")
+
+
+class _Part(NamedTuple):
+    """The samples of a batch, of which shard they are, and whether they complete it."""
+
+    shard: int
+    samples: range
+    last: bool
+
+
+def _queues(
+    shards: Mapping[int, range], context: Context, frames: int, world: World
+) -> list[list[_Part]]:
+    """The batches of each process, of whole shards in turn; no batch is of two shards."""
+    size = context.machine.micro_batch or max(1, BATCH // frames)
+    queues: list[list[_Part]] = [[] for _ in range(world.size)]
+    for turn, (number, samples) in enumerate(shards.items()):
+        for at in range(0, len(samples), size):
+            part = samples[at : at + size]
+            queues[turn % world.size].append(_Part(number, part, at + size >= len(samples)))
+    return queues
 
 
 class _Encoder:
@@ -120,18 +152,15 @@ def _joined(parts: Sequence[Encoded]) -> Encoded:
 
 
 class _Batch(NamedTuple):
-    """What could be read of so many samples; None: nothing."""
+    """What could be read of some samples; None: nothing."""
 
-    asked: int
     samples: Tensor | None
     labels: Tensor
     corrupt: list[str]
 
 
-def _batches(crops: EvalCrops, shards: Sequence[range], context: Context) -> Iterator[_Batch]:
-    """All samples of these shards in order; no batch is of two of them."""
-    size = context.machine.micro_batch or max(1, BATCH // crops.frames)
-    parts = [part[at : at + size] for part in shards for at in range(0, len(part), size)]
+def _batches(crops: EvalCrops, parts: Sequence[range], context: Context) -> Iterator[_Batch]:
+    """Batches of these samples, in order."""
     batches = _Batches(crops, parts)
     workers = context.machine.workers
     if workers and parts:
@@ -156,4 +185,4 @@ class _Batches(Dataset[_Batch]):
                 corrupt.append(str(error))
         labels = torch.tensor([example.label for example in examples], dtype=torch.int64)
         pixels = stacked([example.pixels for example in examples]) if examples else None
-        return _Batch(len(self.parts[k]), pixels, labels, corrupt)
+        return _Batch(pixels, labels, corrupt)

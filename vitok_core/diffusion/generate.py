@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,12 +20,13 @@ from vitok_core.data.sampler import EvalCrops
 from vitok_core.data.sources import data_set
 from vitok_core.diffusion.sampling import sample
 from vitok_core.diffusion.show import show
-from vitok_core.errors import Stopped, UserError
+from vitok_core.errors import UserError
 from vitok_core.files import replace_atomically
 from vitok_core.metrics.evaluation import journal_data
 from vitok_core.metrics.scoring import eight_bits, score_generated
 from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.models.dit import Dit
+from vitok_core.training.distributed import World, join
 from vitok_core.training.generator import load_generator
 from vitok_core.training.trained import load_model
 
@@ -34,29 +36,32 @@ CLASS_STREAM = "sample classes"
 
 
 def generate(config: GenerateJob, context: Context) -> None:
-    """Draw all samples, then score them against the reference set.
+    """Draw all samples, then score them against the reference set; several processes share both.
 
     Decoded samples are kept in chunks until they are scored, so that a restart draws what is
     missing. Sample n depends on the seed and n alone.
     """
     torch.set_num_threads(context.machine.threads)
-    bits = journal_data(config.reference, config.version, context)
-    references = _references(config, context)
-    drawn = _Drawn(config, context)
-    drawn.draw_missing()
-    score_generated(
-        drawn.chunks(),
-        config.sampling.samples * config.frames,
-        how(config),
-        references,
-        f"{config.reference}@{config.version}",
-        bits,
-        config.evaluation,
-        context,
-    )
-    for kind, path in show(drawn.first(SHOWN), context.artifacts).items():
-        context.artifact(path, kind)
-    drawn.forget()
+    with join(context.machine) as world:
+        bits = journal_data(config.reference, config.version, context)
+        references = _references(config, context)
+        drawn = _Drawn(config, context, world)
+        drawn.draw_missing()
+        score_generated(
+            drawn,
+            config.sampling.samples * config.frames,
+            how(config),
+            references,
+            f"{config.reference}@{config.version}",
+            bits,
+            config.evaluation,
+            context,
+            world,
+        )
+        if world.first:
+            for kind, path in show(drawn.first(SHOWN), context.artifacts).items():
+                context.artifact(path, kind)
+            drawn.forget()
 
 
 def _references(config: GenerateJob, context: Context) -> EvalCrops | Path:
@@ -89,46 +94,63 @@ def classes_of(sampling: SamplingConfig, classes: int, seed: int, indices: range
     return torch.tensor([int(draw * classes) for draw in draws])
 
 
-class _Drawn:
-    """A job's decoded samples in chunk files (b, 3, h, w) or (b, 3, t, h, w) uint8."""
+class _Drawn(Sequence[Tensor]):
+    """A job's decoded samples in order, in chunk files (b, 3, h, w) or (b, 3, t, h, w) uint8.
 
-    def __init__(self, config: GenerateJob, context: Context) -> None:
-        self.config, self.context = config, context
+    Chunk k is drawn, and scored, by process k mod size: files that another node has just written
+    may not be seen at once.
+    """
+
+    def __init__(self, config: GenerateJob, context: Context, world: World) -> None:
+        self.config, self.context, self.world = config, context, world
         self.folder = context.artifacts / "chunks"
         total = config.sampling.samples
         size = context.machine.micro_batch or max(1, CHUNK // config.frames)
         self.parts = [range(at, min(at + size, total)) for at in range(0, total, size)]
 
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, number: Any) -> Any:
+        self.parts[number]  # past the end: IndexError
+        chunk = self._read(number)
+        if chunk is None:
+            raise UserError(f"{self._path(number)}: is gone or damaged; run this job again")
+        return chunk
+
     def draw_missing(self) -> None:
         """Draw and decode the chunks that are not here yet."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        missing = [n for n in range(len(self.parts)) if self._read(n) is None]
+        missing = self.world.tell(self._missing() if self.world.first else set())
         if not missing:
             return
         generator, tokenizer = self._models()
         total = self.config.sampling.samples
-        done = total - sum(len(self.parts[n]) for n in missing)
-        for number in missing:
-            reason = self.context.check_stop()
-            if reason is not None:
-                raise Stopped(reason)
-            decoded = self._draw(generator, tokenizer, self.parts[number])
-            self._write(number, decoded)
-            done += len(decoded)
-            self.context.progress(done, total, "images" if self.config.frames == 1 else "clips")
+        done = total - sum(len(self.parts[number]) for number in missing)
 
-    def chunks(self) -> Iterator[Tensor]:
-        """All samples in order."""
-        for number in range(len(self.parts)):
-            chunk = self._read(number)
-            if chunk is None:
-                raise UserError(f"{self._path(number)}: is gone or damaged; run this job again")
-            yield chunk
+        def draw(number: int) -> int:
+            if number not in missing:
+                return 0
+            self._write(number, self._draw(generator, tokenizer, self.parts[number]))
+            return len(self.parts[number])
+
+        unit = "images" if self.config.frames == 1 else "clips"
+        for drawn in self.world.in_turn(len(self), draw, self.context):
+            done += drawn
+            if drawn:
+                self.context.progress(done, total, unit)
+
+    def _missing(self) -> set[int]:
+        # What is not in the listing is not looked for: a network file system would go on to say
+        # for a while that it is absent.
+        there = {path.name for path in self.folder.iterdir()}
+        numbers = range(len(self))
+        return {n for n in numbers if self._path(n).name not in there or self._read(n) is None}
 
     def first(self, most: int) -> Tensor:
         """The first so many samples, or all."""
         parts, count = [], 0
-        for chunk in self.chunks():
+        for chunk in self:
             parts.append(chunk)
             count += len(chunk)
             if count >= most:
@@ -148,7 +170,7 @@ class _Drawn:
         return eight_bits(as_samples(clips).float()).cpu()
 
     def _models(self) -> tuple[Dit, AutoEncoder]:
-        device = torch.device(self.context.machine.device)
+        device = self.world.device
         generator = load_generator(_parent(self.context, "generator").folder).model
         tokenizer = load_model(_parent(self.context, "tokenizer", "finetune").folder)
         return generator.to(device), tokenizer.to(device)

@@ -7,14 +7,14 @@ Adding one is a function (reconstructions, originals) → one value per image, a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vitok_core.config import EvaluationConfig
 from vitok_core.context import Context
-from vitok_core.metrics.extra import Extra
-from vitok_core.metrics.perceptual import Perceptual
+from vitok_core.metrics import extra, perceptual
 from vitok_core.metrics.pixels import (
     MS_SSIM_PROTOCOL,
     PSNR_PROTOCOL,
@@ -24,46 +24,56 @@ from vitok_core.metrics.pixels import (
     ssim,
 )
 
-
-class Comparison(Protocol):
-    """Gathers a set's pairs batch by batch."""
-
-    def add(self, originals: Tensor, rebuilt: Tensor) -> None:
-        """Take in one batch, both (b, 3, h, w) uint8."""
-
-    def report(self, measured: str, context: Context) -> None:
-        """Report its results; `measured` says on which data, for protocols."""
+Values = NDArray[np.float64]
 
 
-class Mean:
+class Comparison:
     """The mean over images of what `function` gives for each, in float64.
 
     Args:
         name: of the result.
         how: the protocol before the data.
         function: (reconstructions, originals), both (b, 3, h, w) uint8 → (b,).
+        counted: whether the protocol says how many images there were.
     """
 
-    def __init__(self, name: str, how: str, function: Callable[[Tensor, Tensor], Tensor]) -> None:
-        self.name, self.how, self._function = name, how, function
+    def __init__(
+        self, name: str, how: str, function: Callable[[Tensor, Tensor], Tensor], counted: bool
+    ) -> None:
+        self.name, self.how, self.counted = name, how, counted
+        self._function = function
         self._sum, self._images = 0.0, 0
 
-    def add(self, originals: Tensor, rebuilt: Tensor) -> None:
-        """Take in one batch."""
-        self._sum += float(self._function(rebuilt, originals).double().sum())
-        self._images += len(originals)
+    def look(self, originals: Tensor, rebuilt: Tensor) -> Values:
+        """The values (b,) of one batch, both (b, 3, h, w) uint8."""
+        values: Values = self._function(rebuilt, originals).double().cpu().numpy()
+        return values
+
+    def add(self, values: Values) -> None:
+        """Take in a batch's values, in the set's order: one by one, so that batches change no bit
+        of the sum."""
+        for value in values.tolist():
+            self._sum += value
+        self._images += len(values)
 
     def report(self, measured: str, context: Context) -> None:
-        """The mean over all images."""
-        context.result(self.name, self._sum / self._images, f"{self.how}; {measured}")
+        """The mean over all images; `measured` says of which data, for the protocol."""
+        parts = [self.how, *([f"N={self._images}"] if self.counted else []), measured]
+        context.result(self.name, self._sum / self._images, "; ".join(parts))
 
 
 def comparisons(evaluation: EvaluationConfig, context: Context) -> list[Comparison]:
     """What an evaluation compares originals with reconstructions by."""
-    return [
-        Mean("rPSNR", PSNR_PROTOCOL, psnr),
-        Mean("rSSIM", SSIM_PROTOCOL, ssim),
-        *([Mean("rMS-SSIM", MS_SSIM_PROTOCOL, ms_ssim)] if evaluation.ms_ssim else []),
-        *(Perceptual(name, context) for name in evaluation.perceptual),
-        *(Extra(each) for each in evaluation.extra),
+    found = [
+        Comparison("rPSNR", PSNR_PROTOCOL, psnr, counted=False),
+        Comparison("rSSIM", SSIM_PROTOCOL, ssim, counted=False),
     ]
+    if evaluation.ms_ssim:
+        found.append(Comparison("rMS-SSIM", MS_SSIM_PROTOCOL, ms_ssim, counted=False))
+    for name in evaluation.perceptual:
+        how, distance = perceptual.opened(name, context)
+        found.append(Comparison(perceptual.named(name), how, distance, counted=True))
+    for config in evaluation.extra:
+        how, function = extra.opened(config)
+        found.append(Comparison(config.name, how, function, counted=True))
+    return found

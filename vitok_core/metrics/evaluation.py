@@ -12,39 +12,60 @@ from vitok_core.data.opening import open_source
 from vitok_core.data.pixels import as_clips, as_samples, to_model
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.data.sources import check_version, fingerprint, missing
-from vitok_core.metrics.rate import Rate
+from vitok_core.metrics.rate import Codes, Rate
 from vitok_core.metrics.scoring import Rebuild, eight_bits, score
 from vitok_core.metrics.sheet import write_sheet
+from vitok_core.models.autoencoder import AutoEncoder
 from vitok_core.models.tubelets import grid_of
+from vitok_core.training.distributed import join
 from vitok_core.training.trained import load_model
 
 
 def reconstruct(config: ReconstructJob, context: Context) -> None:
-    """Score the parent tokenizer's reconstructions from the posterior mean.
+    """Score the parent tokenizer's reconstructions from the posterior mean; several processes share
+    the batches.
 
     Raises:
         UserError: a reconstruction is not finite; or a data set is not here as it was planned.
     """
     torch.set_num_threads(context.machine.threads)
     (parent,) = context.parents
-    device = torch.device(context.machine.device)
-    model = load_model(parent.folder, config.step).to(device)
-    size, p, q = config.resolution, model.config.patch, model.config.stride
-    kept = model.kept_length(config.length, grid_of(config.frames, size, size, q, p))
-    on_grid = model.config.latents is None
-    rate = Rate(model.config.channels, config.frames * config.resolution**2, on_grid)
+    with join(context.machine) as world:
+        code = _Code(load_model(parent.folder, config.step), config, world.device)
+        crops, bits = evaluation_crops(config.dataset, config.version, config, context)
+        source = f"{config.dataset}@{config.version}"
+        score(crops, code, source, bits, config.evaluation, context, world, code)
+        if world.first:
+            code.rate.report(f"{source}: {crops.protocol}", context)
+            sheet(crops, code, context)
+
+
+class _Code:
+    """Rebuilds batches through a tokenizer, and keeps account of the code."""
+
+    def __init__(self, model: AutoEncoder, config: ReconstructJob, device: torch.device) -> None:
+        self._model, self._device = model.to(device), device
+        sizes, side = model.config, config.resolution
+        grid = grid_of(config.frames, side, side, sizes.stride, sizes.patch)
+        self._kept = model.kept_length(config.length, grid)
+        self.rate = Rate(sizes.channels, config.frames * side**2, sizes.latents is None)
 
     @torch.inference_mode()
-    def rebuild(samples: Tensor) -> Tensor:
-        posterior = model.encode(as_clips(to_model(samples.to(device)))).keep(kept)
-        rate.add(posterior)
-        return as_samples(model.rebuild(posterior.mean, posterior.grid, kept)).float().cpu()
+    def __call__(self, samples: Tensor) -> Tensor:
+        """(b, 3, h, w) or (b, 3, t, h, w) uint8 → the same, rebuilt, in [-1, 1]."""
+        clips = as_clips(to_model(samples.to(self._device)))
+        self._posterior = self._model.encode(clips).keep(self._kept)
+        rebuilt = self._model.rebuild(self._posterior.mean, self._posterior.grid, self._kept)
+        return as_samples(rebuilt).float().cpu()
 
-    crops, bits = evaluation_crops(config.dataset, config.version, config, context)
-    source = f"{config.dataset}@{config.version}"
-    score(crops, rebuild, source, bits, config.evaluation, context)
-    rate.report(f"{source}: {crops.protocol}", context)
-    sheet(crops, rebuild, context)
+    @torch.inference_mode()
+    def look(self) -> Codes:
+        """What the last batch's codes carry."""
+        return self.rate.look(self._posterior)
+
+    def add(self, seen: Codes) -> None:
+        """Take in what was seen of the next batch, in the set's order."""
+        self.rate.add(seen)
 
 
 def evaluation_crops(

@@ -8,8 +8,7 @@ distance of the same logits too, `rKVD`.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -21,19 +20,15 @@ from vitok_core.context import Context
 from vitok_core.data.pixels import to_uint8
 from vitok_core.errors import UserError
 from vitok_core.metrics import i3d
-from vitok_core.metrics.frechet import Moments
-from vitok_core.metrics.kernel import kid, kid_protocol
+from vitok_core.metrics.features import Outputs
 from vitok_core.metrics.networks import NETWORKS, Network, open_network
 from vitok_core.metrics.networks import VIDEO_FRAMES as FRAMES
-from vitok_core.metrics.references import References, cached_references
-from vitok_core.metrics.rows import Rows
+from vitok_core.metrics.views import View
 
 WIDTH = i3d.CLASSES
 STANDARD = "i3d"
 
 _MICRO_BATCH = 16  # clips, on a GPU; a CPU takes one at a time
-_LAYER = ""
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,10 +52,6 @@ class VideoExtractor:
         network = self.network
         return f"{network.name} {network.sha256[:12]}, {i3d.INPUT}px bilinear, 8-bit"
 
-    def named(self, score: str) -> str:
-        """A score's name without the set's prefix."""
-        return score if self.network.name == STANDARD else f"{score}[{self.network.name}]"
-
     def features(self, clips: Tensor) -> Tensor:
         """Logits (n, 400) of clips (b, 3, t, h, w), uint8 or floats in [-1, 1], which are rounded
         to 8 bits; n as of `windows`."""
@@ -77,108 +68,33 @@ def windows(clips: Tensor) -> Tensor:
     return rearrange(clips[:, :, :whole], "b c (n t) h w -> (b n) c t h w", t=FRAMES)
 
 
-class Gathered:
-    """What one video network's scores need of one set, gathered batch by batch."""
-
-    def __init__(self, extractor: VideoExtractor, kept: bool, context: Context) -> None:
-        self.extractor = extractor
-        self.moments = Moments(WIDTH)
-        self.rows = Rows(WIDTH, context.folder) if kept else None
-
-    def add(self, clips: Tensor) -> None:
-        """Take in one batch; UserError where the network's features are no numbers."""
-        features = self.extractor.features(clips)
-        if not bool(features.isfinite().all()):
-            raise UserError(
-                f"network {self.extractor.network.name}: its features of a clip are no numbers; "
-                "its weights or this device's precision are at fault"
-            )
-        values = features.cpu().numpy()
-        self.moments.add(values)
-        if self.rows is not None:
-            self.rows.add(values)
-
-    def references(self) -> References:
-        """This set as the one to compare with."""
-        rows = {} if self.rows is None else {_LAYER: self.rows.array}
-        return References({_LAYER: self.moments.gaussian}, rows)
-
-
-class VideoScores:
-    """All video scores of an evaluation: add every clip of the set, then report.
-
-    Args:
-        prefix: "r" of reconstructions, of which clip i belongs to original i; "g" of generated
-            clips.
-        frames: of a clip.
-        clips: how many there will be.
-        references: how many the reference set has.
+def video_view(name: str, evaluation: EvaluationConfig, context: Context) -> View:
+    """A network that looks at stretches of 16 frames.
 
     Raises:
-        UserError: clips too short or too few, or a network's weights are not here.
+        UserError: its weights are absent or not the pinned ones.
     """
+    extractor = VideoExtractor.open(name, context)
+    return View(
+        network=extractor.network,
+        scores=("frechet", "kid") if "kid" in evaluation.scores else ("frechet",),
+        layers={"": WIDTH},
+        classes=None,
+        protocol=extractor.protocol,
+        device=extractor.device.type,
+        named=lambda kind, layer: named(name, kind),
+        outputs=lambda samples: Outputs({"": extractor.features(samples)}),
+        one="a clip",
+        unit=f"clips of {FRAMES} frames",
+        features=" logits",
+        count=f" of {FRAMES} frames",
+    )
 
-    def __init__(
-        self,
-        prefix: str,
-        frames: int,
-        clips: int,
-        references: int,
-        evaluation: EvaluationConfig,
-        context: Context,
-    ) -> None:
-        self._prefix, self._context = prefix, context
-        self._kept = "kid" in evaluation.scores
-        for name in evaluation.video:
-            check(name, frames, min(clips, references))
-        extractors = [VideoExtractor.open(name, context) for name in evaluation.video]
-        self._gathered = [Gathered(each, self._kept, context) for each in extractors]
 
-    def add(self, clips: Tensor) -> None:
-        """Take in one batch (b, 3, t, h, w), in the set's order; uint8 or floats in [-1, 1]."""
-        for each in self._gathered:
-            each.add(clips)
-
-    def report(self, originals: Callable[[], Iterator[Tensor]], key: str, measured: str) -> None:
-        """Report all results.
-
-        Args:
-            originals: a pass over the reference set, for networks with no cached features of it.
-            key: what the reference set's bytes depend on, for that cache.
-            measured: on which data, for protocols.
-        """
-        for each in self._gathered:
-            self._report(each, self._references(each.extractor, originals, key), measured)
-
-    def _references(
-        self, extractor: VideoExtractor, originals: Callable[[], Iterator[Tensor]], key: str
-    ) -> References:
-        def compute() -> References:
-            gathered = Gathered(extractor, self._kept, self._context)
-            for clips in originals():
-                gathered.add(clips)
-            return gathered.references()
-
-        # The library's version is part of the key: kernels may differ in the last bits.
-        full = f"{key}; {extractor.protocol}; torch {torch.__version__}; {extractor.device.type}"
-        return cached_references(full, self._context.cache, [_LAYER], self._kept, compute)
-
-    def _report(self, gathered: Gathered, references: References, measured: str) -> None:
-        extractor, n = gathered.extractor, gathered.moments.n
-        name = self._prefix + extractor.named("FVD")
-        if n <= WIDTH:
-            _log.warning(
-                "%s: %d clips of %d frames for %d logits: the covariance is rank-deficient and the "
-                "distance biased upwards; evaluation.scores: [kid] is safer", name, n, FRAMES, WIDTH
-            )  # fmt: skip
-        of = f"{WIDTH} logits of {extractor.protocol}; N={n} of {FRAMES} frames; {measured}"
-        value = references.gaussians[_LAYER].distance(gathered.moments.gaussian)
-        self._context.result(name, value, f"Frechet distance, {of}")
-        if gathered.rows is not None:
-            x, y = gathered.rows.array, references.rows[_LAYER]
-            paired = self._prefix == "r"
-            how = f"{kid_protocol(len(x), len(y), paired)}, kernel (x.y/d + 1)^3, {of}"
-            self._context.result(self._prefix + extractor.named("KVD"), kid(x, y, paired), how)
+def named(name: str, kind: str) -> str:
+    """A video score's name without the set's prefix."""
+    score = {"FD": "FVD", "KD": "KVD"}[kind]
+    return score if name == STANDARD else f"{score}[{name}]"
 
 
 def check(name: str, frames: int, clips: int) -> None:

@@ -1,4 +1,4 @@
-"""Perceptual distances of reconstructions, averaged over a set.
+"""Perceptual distances of reconstructions as scores.
 
 The networks of the perceptual loss, looked at as a score. `LPIPS` is the standard network's alone
 (VGG-16 with torchvision's weights under the heads of its authors); what another network gives is
@@ -6,6 +6,8 @@ called after it, `rPD[efficientnet-lite0]`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -19,30 +21,25 @@ STANDARD = "lpips-vgg"
 _CHUNK = 4  # images at a time: a CPU's cache holds the activations of no more
 
 
-class Perceptual:
-    """One network's mean distance, gathered batch by batch in float64.
+def named(name: str) -> str:
+    """What a network's score is called."""
+    return "LPIPS" if name == STANDARD else f"rPD[{name}]"
+
+
+def opened(name: str, context: Context) -> tuple[str, Callable[[Tensor, Tensor], Tensor]]:
+    """A network's protocol, and its distances (b,) of images (b, 3, h, w) uint8.
 
     Raises:
         UserError: its weights are absent or not the pinned ones.
     """
-
-    def __init__(self, name: str, context: Context) -> None:
-        self._device = torch.device(context.machine.device)
-        network = open_network(name, "perceptual", context.paths.weights)
-        self._network: PerceptualNetwork = network.to(self._device)
-        self.name = "LPIPS" if name == STANDARD else f"rPD[{name}]"
-        self._sum, self._images = 0.0, 0
+    device = torch.device(context.machine.device)
+    network: PerceptualNetwork = open_network(name, "perceptual", context.paths.weights).to(device)
 
     @torch.inference_mode()
-    def add(self, originals: Tensor, rebuilt: Tensor) -> None:
-        """Take in one batch, both (b, 3, h, w) uint8."""
+    def distances(rebuilt: Tensor, originals: Tensor) -> Tensor:
         pairs = zip(torch.split(rebuilt, _CHUNK), torch.split(originals, _CHUNK), strict=True)
-        for x, y in pairs:
-            a, b = (to_model(each.to(self._device)) for each in (x, y))
-            self._sum += float(self._network.distance(a, b).double().sum())
-        self._images += len(originals)
+        return torch.cat(
+            [network.distance(*(to_model(each.to(device)) for each in pair)) for pair in pairs]
+        )
 
-    def report(self, measured: str, context: Context) -> None:
-        """The mean over all images, on which data `measured` says."""
-        how = f"{self._network.protocol}; per image then mean, 8-bit; N={self._images}"
-        context.result(self.name, self._sum / self._images, f"{how}; {measured}")
+    return f"{network.protocol}; per image then mean, 8-bit", distances

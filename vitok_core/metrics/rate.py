@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -41,6 +42,25 @@ FREQUENCY_PROTOCOL = (
 Array = NDArray[np.float64]
 
 
+class Codes(NamedTuple):
+    """What is counted of the codes of one batch.
+
+    Args:
+        images: how many.
+        nats, noise: sums (c,) of the KL and of the posterior variances.
+        mean: the posterior means (n, c) of the tokens that are kept.
+        grid: of tokens that stand on one; None: they do not.
+        power: of their frames by frequency, (h, w).
+    """
+
+    images: int
+    nats: Array
+    noise: Array
+    mean: Array
+    grid: Grid | None
+    power: Array | None
+
+
 class Rate:
     """Gathers a code's statistics over a set, posterior by posterior, in float64.
 
@@ -59,16 +79,28 @@ class Rate:
         self._moments = Moments(channels)
         self._spatial: _Spatial | None = None
 
-    def add(self, posterior: Posterior) -> None:
-        """Take in the posteriors of one batch, (b, l, c); of each the tokens that it keeps."""
-        mask = posterior.mask
-        self._images += len(posterior.mean)
-        self._nats += posterior.kl().double().sum((0, 1)).cpu().numpy()
-        self._noise += posterior.logvar[mask].double().exp().sum(0).cpu().numpy()
-        self._moments.add(posterior.mean[mask].double().cpu().numpy())
-        if self._on_grid and _whole(posterior) and min(posterior.grid[1:]) > 1:
-            self._spatial = self._spatial or _Spatial(posterior.grid)
-            self._spatial.add(posterior.mean)
+    def look(self, posterior: Posterior) -> Codes:
+        """See the posteriors of one batch, (b, l, c); of each the tokens that it keeps."""
+        mask, grid = posterior.mask, posterior.grid
+        spatial = self._on_grid and _whole(posterior) and min(grid[1:]) > 1
+        return Codes(
+            len(posterior.mean),
+            posterior.kl().double().sum((0, 1)).cpu().numpy(),
+            posterior.logvar[mask].double().exp().sum(0).cpu().numpy(),
+            posterior.mean[mask].double().cpu().numpy(),
+            grid if spatial else None,
+            _power(posterior.mean, grid) if spatial else None,
+        )
+
+    def add(self, codes: Codes) -> None:
+        """Take in what was seen of the next batch, in the set's order."""
+        self._images += codes.images
+        self._nats += codes.nats
+        self._noise += codes.noise
+        self._moments.add(codes.mean)
+        if codes.grid is not None and codes.power is not None:
+            self._spatial = self._spatial or _Spatial(codes.grid)
+            self._spatial.add(codes.power, codes.images * codes.grid.t)
 
     @property
     def bits_per_pixel(self) -> float:
@@ -146,25 +178,28 @@ def _whole(posterior: Posterior) -> bool:
     return posterior.kept is None or bool(posterior.mask.all())
 
 
+def _power(mean: Tensor, grid: Grid) -> Array:
+    """The power (h, w) over the frequencies of the grid of posterior means (b, l, c), summed over
+    frames and channels."""
+    z = mean.double().cpu().reshape(-1, *grid, mean.shape[2])
+    waves = torch.einsum("vh,bthwc,uw->btvuc", _dct(grid.h), z, _dct(grid.w))
+    power: Array = waves.square().sum((0, 1, 4)).numpy()
+    return power
+
+
 class _Spatial:
     """The power of a code's frames over the frequencies of its grid."""
 
     def __init__(self, grid: Grid) -> None:
-        self._down, self._across = _dct(grid.h), _dct(grid.w)
-        self._grid = grid
-        self._power = torch.zeros(grid.h, grid.w, dtype=torch.float64)
+        self._power = np.zeros((grid.h, grid.w))
         self._frames = 0
-        v = torch.arange(grid.h, dtype=torch.float64) / (grid.h - 1)
-        u = torch.arange(grid.w, dtype=torch.float64) / (grid.w - 1)
-        self._radius = ((v[:, None].square() + u.square()) / 2).sqrt()
+        v, u = np.arange(grid.h) / (grid.h - 1), np.arange(grid.w) / (grid.w - 1)
+        self._radius = np.sqrt((np.square(v)[:, None] + np.square(u)) / 2)
 
-    def add(self, mean: Tensor) -> None:
-        """Take in posterior means (b, l, c)."""
-        grid = self._grid
-        z = mean.double().cpu().reshape(-1, *grid, mean.shape[2])
-        waves = torch.einsum("vh,bthwc,uw->btvuc", self._down, z, self._across)
-        self._power += waves.square().sum((0, 1, 4))
-        self._frames += z.shape[0] * z.shape[1]
+    def add(self, power: Array, frames: int) -> None:
+        """Take in so many frames' power."""
+        self._power += power
+        self._frames += frames
 
     @property
     def high_share(self) -> float:
@@ -175,11 +210,11 @@ class _Spatial:
 
     def bands(self) -> list[dict[str, float]]:
         """Mean power of a coefficient, summed over channels, by bands of radial frequency."""
-        band = (self._radius * BANDS).long().clamp(max=BANDS - 1)
+        band = (self._radius * BANDS).astype(int).clip(max=BANDS - 1)
         return [
             {"from": k / BANDS, "power": float(self._power[band == k].mean()) / self._frames}
             for k in range(BANDS)
-            if bool((band == k).any())
+            if (band == k).any()
         ]
 
 

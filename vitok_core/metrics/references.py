@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -60,25 +60,26 @@ def read_statistics(path: Path, width: int, protocol: str) -> Gaussian:
     return Gaussian.of(mean, (covariance + covariance.T) / 2)
 
 
-def cached_references(
-    key: str, folder: Path, layers: Iterable[str], kept: bool, compute: Callable[[], References]
-) -> References:
-    """The references kept under `key` (all that they depend on), computed where there are none.
-
-    Two processes may compute the same at once: both write the same numbers, atomically.
+def find_references(key: str, folder: Path, layers: Iterable[str], kept: bool) -> References | None:
+    """The references kept under `key`, all that they depend on; None: there are none, or damaged.
 
     Args:
         kept: whether the rows are needed too; they lie in files of their own.
     """
-    stem = f"references-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    names = list(layers)
-    found = _read(folder, stem, names, kept)
-    if found is not None:
-        return found
-    references = compute()
+    return _read(folder, _stem(key), list(layers), kept)
+
+
+def keep_references(key: str, folder: Path, references: References) -> None:
+    """Keep references for all jobs.
+
+    Two of them may do so at once: both write the same numbers, atomically.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder, stem, references)
-    return references
+    _write(folder, _stem(key), references)
+
+
+def _stem(key: str) -> str:
+    return f"references-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 def _read(folder: Path, stem: str, layers: list[str], kept: bool) -> References | None:

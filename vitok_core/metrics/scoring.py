@@ -8,9 +8,11 @@ are reserved for the standard networks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from vitok_core.config import EvaluationConfig
@@ -18,16 +20,35 @@ from vitok_core.context import Context
 from vitok_core.data.pixels import as_images, to_uint8
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import Stopped, UserError
-from vitok_core.metrics.comparisons import comparisons
-from vitok_core.metrics.fvd import VideoScores
+from vitok_core.metrics.comparisons import Values, comparisons
 from vitok_core.metrics.pixels import MS_SSIM_LEAST, WINDOW
-from vitok_core.metrics.sets import ReferenceSet, SetScores
+from vitok_core.metrics.sets import ReferenceSet, Seen, SetScores
+from vitok_core.training.distributed import World
 
 BATCH = 64  # frames
 
 # (b, 3, h, w) or (b, 3, t, h, w) uint8 → the same, rebuilt: uint8, or floats in [-1, 1], which are
 # then rounded to 8 bits here.
 Rebuild = Callable[[Tensor], Tensor]
+
+
+class Account(Protocol):
+    """What a rebuild measures beside its pictures, gathered as scores are."""
+
+    def look(self) -> Any:
+        """What it has seen of the batch that was rebuilt last; small, for it is sent."""
+
+    def add(self, seen: Any) -> None:
+        """Take in what was seen of the next batch, in the set's order."""
+
+
+class _Looked(NamedTuple):
+    """What was seen of one batch."""
+
+    samples: int
+    pairs: list[Values]
+    sets: list[Seen]
+    account: Any
 
 
 def score(
@@ -37,6 +58,8 @@ def score(
     fingerprint: str,
     evaluation: EvaluationConfig,
     context: Context,
+    world: World | None = None,
+    account: Account | None = None,
 ) -> None:
     """Rebuild every crop and report all results through the context.
 
@@ -45,6 +68,8 @@ def score(
     Args:
         source: the data set as `name@version`, for protocols.
         fingerprint: of its bytes, for the cache of reference features.
+        world: the job's processes, which share the batches; None: this one.
+        account: of the rebuild's own.
     """
     if crops.resolution < WINDOW:
         raise UserError(f"resolution: {crops.resolution}: SSIM's window needs {WINDOW} or more")
@@ -53,12 +78,15 @@ def score(
             f"evaluation.ms_ssim: its five scales need images of {MS_SSIM_LEAST} px or more, "
             f"the resolution is {crops.resolution}; leave it out"
         )
+    world = world or _alone(context)
     measured = f"{source}: {crops.protocol}"
-    originals = _references(crops, f"{measured}; {fingerprint}", context)
-    sets = SetScores("r", originals.images, originals, evaluation, context)
-    videos = VideoScores("r", crops.frames, len(crops), len(crops), evaluation, context)
+    originals = Batches(crops)
+    references = ReferenceSet(len(crops), originals, f"{measured}; {fingerprint}")
+    sets = SetScores("r", len(crops), crops.frames, references, evaluation, context, world)
     pairs = comparisons(evaluation, context)
-    for done, samples in batches(crops, context):
+
+    def look(k: int) -> _Looked:
+        samples = originals[k]
         rebuilt = rebuild(samples)
         if rebuilt.shape != samples.shape:
             raise UserError(
@@ -66,20 +94,27 @@ def score(
                 "a reconstruction has its original's size"
             )
         pair = as_images(samples), as_images(eight_bits(rebuilt))
+        values = [each.look(*pair) for each in pairs]
+        own = None if account is None else account.look()
+        return _Looked(len(samples), values, sets.look(rebuilt), own)
+
+    done, unit = 0, "images" if crops.frames == 1 else "clips"
+    for seen in world.in_turn(len(originals), look, context):
+        for each, values in zip(pairs, seen.pairs, strict=True):
+            each.add(values)
+        sets.add(seen.sets)
+        if account is not None:
+            account.add(seen.account)
+        done += seen.samples
+        context.progress(done, len(crops), unit)
+    if world.first:
         for each in pairs:
-            each.add(*pair)
-        sets.add(rebuilt)
-        videos.add(rebuilt)
-        unit = "images" if crops.frames == 1 else "clips"
-        context.progress(done + len(samples), len(crops), unit)
-    for each in pairs:
-        each.report(measured, context)
+            each.report(measured, context)
     sets.report(measured)
-    videos.report(originals.samples, originals.key, measured)
 
 
 def score_generated(
-    samples: Iterable[Tensor],
+    samples: Sequence[Tensor],
     images: int,
     how: str,
     references: EvalCrops | Path,
@@ -87,6 +122,7 @@ def score_generated(
     fingerprint: str,
     evaluation: EvaluationConfig,
     context: Context,
+    world: World | None = None,
 ) -> None:
     """Score generated samples against a reference set and report all results.
 
@@ -98,30 +134,24 @@ def score_generated(
         references: the reference set's images, or an ADM-style archive of its statistics.
         source: its name as `name@version`.
         fingerprint: of its bytes, for the cache of reference features.
+        world: the job's processes, which share the batches; None: this one.
     """
+    world = world or _alone(context)
+    given: ReferenceSet | Path
     if isinstance(references, Path):
         if evaluation.video:
             raise UserError(
                 f"evaluation.video: {references} holds statistics of images; leave it out, or name "
                 "a reference set of clips"
             )
-        measured = f"{how}; reference {source}: statistics"
-        given = SetScores("g", images, references, evaluation, context)
-        for batch in samples:
-            given.add(batch)
-        given.report(measured)
-        return
-    reference = f"{source}: {references.protocol}"
-    measured, frames = f"{how}; reference {reference}", references.frames
-    originals = _references(references, f"{reference}; {fingerprint}", context)
-    sets = SetScores("g", images, originals, evaluation, context)
-    clips = images // frames, len(references)
-    videos = VideoScores("g", frames, *clips, evaluation, context)
-    for batch in samples:
-        sets.add(batch)
-        videos.add(batch)
-    sets.report(measured)
-    videos.report(originals.samples, originals.key, measured)
+        given, frames, reference = references, 1, f"{source}: statistics"
+    else:
+        reference, frames = f"{source}: {references.protocol}", references.frames
+        given = ReferenceSet(len(references), Batches(references), f"{reference}; {fingerprint}")
+    sets = SetScores("g", images // frames, frames, given, evaluation, context, world)
+    for seen in world.in_turn(len(samples), lambda k: sets.look(samples[k]), context):
+        sets.add(seen)
+    sets.report(f"{how}; reference {reference}")
 
 
 def eight_bits(samples: Tensor) -> Tensor:
@@ -137,19 +167,30 @@ def eight_bits(samples: Tensor) -> Tensor:
     return to_uint8(samples)
 
 
+class Batches(Sequence[Tensor]):
+    """A set's crops, uint8, in batches that depend on nothing else: each is read when asked for."""
+
+    def __init__(self, crops: EvalCrops) -> None:
+        self.crops = crops
+        size, n = max(1, BATCH // crops.frames), len(crops)
+        self.parts = [range(at, min(at + size, n)) for at in range(0, n, size)]
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, k: Any) -> Any:
+        return self.crops.samples(self.parts[k])
+
+
 def batches(crops: EvalCrops, context: Context) -> Iterator[tuple[int, Tensor]]:
     """(start, samples of it uint8) over the whole set; stops where the context asks."""
-    size = max(1, BATCH // crops.frames)
-    for start in range(0, len(crops), size):
+    found = Batches(crops)
+    for k, part in enumerate(found.parts):
         reason = context.check_stop()
         if reason is not None:
             raise Stopped(reason)
-        yield start, crops.samples(range(start, min(len(crops), start + size)))
+        yield part.start, found[k]
 
 
-def _references(crops: EvalCrops, key: str, context: Context) -> ReferenceSet:
-    def samples() -> Iterator[Tensor]:
-        for _, batch in batches(crops, context):
-            yield batch
-
-    return ReferenceSet(len(crops) * crops.frames, samples, key)
+def _alone(context: Context) -> World:
+    return World(torch.device(context.machine.device))

@@ -1,14 +1,15 @@
-"""Scores of a whole set of images against a reference set, by the features of frozen networks.
+"""Scores of a whole set of images or clips against a reference set, by features of frozen networks.
 
 Results of a network, with the set's prefix: `FD[name]`, of a named layer `FD[name-layer]`; of a
 classifier `IS[name]`; by `evaluation.scores` also `KD[name]`, `Precision[name]`, `Recall[name]`.
 The standard Inception's are called `FID`, `IS`, `KID`, `Precision`, `Recall`; CLIP's is `CMMD`.
+Those of video networks are in `fvd.py`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,16 +20,22 @@ from torch import Tensor
 
 from vitok_core.config import EvaluationConfig
 from vitok_core.context import Context
-from vitok_core.data.pixels import as_images
 from vitok_core.errors import UserError
+from vitok_core.metrics import fvd
 from vitok_core.metrics.classifier import ClassifierScore
-from vitok_core.metrics.features import Extractor
 from vitok_core.metrics.frechet import Moments
 from vitok_core.metrics.kernel import CMMD_SCALE, CMMD_SIGMA, cmmd, kid, kid_protocol
 from vitok_core.metrics.manifold import NEIGHBOURS, precision_recall
 from vitok_core.metrics.networks import NETWORKS, Network, Score
-from vitok_core.metrics.references import References, cached_references, read_statistics
+from vitok_core.metrics.references import (
+    References,
+    find_references,
+    keep_references,
+    read_statistics,
+)
 from vitok_core.metrics.rows import Rows
+from vitok_core.metrics.views import View, image_scores, image_view
+from vitok_core.training.distributed import World
 
 _log = logging.getLogger(__name__)
 
@@ -37,46 +44,68 @@ _OF_ROWS: frozenset[Score] = frozenset({"kid", "precision_recall", "cmmd"})
 
 
 class ReferenceSet(NamedTuple):
-    """The images to compare with.
+    """The images or clips to compare with.
 
     Args:
-        images: how many they are, every frame counted.
-        samples: a pass over them in batches, for networks with no cached features of them.
+        samples: how many they are.
+        batches: of them, read only for networks with no cached features of them.
         key: all that they depend on, for that cache.
     """
 
-    images: int
-    samples: Callable[[], Iterator[Tensor]]
+    samples: int
+    batches: Sequence[Tensor]
     key: str
 
 
-class Gathered:
-    """What one network's scores need of one set, gathered batch by batch."""
+class Seen(NamedTuple):
+    """What a network makes of one batch: features (b, width) by layer, and a classifier's logits
+    (b, classes)."""
 
-    def __init__(self, extractor: Extractor, scores: Iterable[Score], context: Context) -> None:
-        self.extractor, asked = extractor, frozenset(scores)
-        widths = extractor.model.layers
-        self.moments = {name: Moments(width) for name, width in widths.items()}
-        kept = widths if asked & _OF_ROWS else {}
+    layers: Mapping[str, NDArray[np.floating]]
+    logits: NDArray[np.floating] | None
+
+
+class Gathered:
+    """What one network's scores need of one set: any process looks at a batch, and the first one
+    adds what was seen in the set's order.
+
+    Args:
+        images: how many there will be, for a classifier's score.
+        splits: of that score; None: it is not asked for.
+    """
+
+    def __init__(
+        self, view: View, context: Context, images: int = 0, splits: int | None = None
+    ) -> None:
+        self.view = view
+        self.moments = {name: Moments(width) for name, width in view.layers.items()}
+        kept = view.layers if _OF_ROWS.intersection(view.scores) else {}
         self.rows = {name: Rows(width, context.folder) for name, width in kept.items()}
         self.score: ClassifierScore | None = None
+        if view.classes is not None and splits is not None:
+            self.score = ClassifierScore(view.classes, images, splits)
 
-    def add(self, samples: Tensor) -> None:
-        """Take in one batch; UserError where the network's features are no numbers."""
-        outputs = self.extractor.outputs(as_images(samples))
-        for layer, features in outputs.layers.items():
-            values = self._finite(features)
+    def look(self, samples: Tensor) -> Seen:
+        """See one batch; UserError where the network's features are no numbers."""
+        outputs = self.view.outputs(samples)
+        layers = {layer: self._finite(features) for layer, features in outputs.layers.items()}
+        logits = None if self.score is None else outputs.logits
+        return Seen(layers, None if logits is None else self._finite(logits))
+
+    def add(self, seen: Seen) -> None:
+        """Take in what was seen of the next batch."""
+        for layer, values in seen.layers.items():
             self.moments[layer].add(values)
             if layer in self.rows:
                 self.rows[layer].add(values)
-        if self.score is not None and outputs.logits is not None:
-            self.score.add(self._finite(outputs.logits))
+        if self.score is not None and seen.logits is not None:
+            self.score.add(seen.logits)
 
     def _finite(self, values: Tensor) -> NDArray[np.floating]:
         if not bool(values.isfinite().all()):
             raise UserError(
-                f"network {self.extractor.network.name}: its features of an image are no numbers; "
-                "its weights or this device's precision are at fault"
+                f"network {self.view.network.name}: its features of {self.view.one} are no "
+                "numbers; its weights or this device's precision are at fault"
             )
         return values.cpu().numpy()
 
@@ -87,106 +116,119 @@ class Gathered:
 
 
 class SetScores:
-    """All set scores of an evaluation: add every sample of the set, then report.
+    """All set scores of an evaluation: look at every batch, add what was seen, then report.
 
     Args:
         prefix: "r" of reconstructions, of which sample i belongs to original i; "g" of generated
             samples.
-        images: how many there will be, every frame counted.
+        samples: how many there will be.
+        frames: of a sample of either set; of an image 1.
         references: what to compare with, or an archive of its Inception statistics.
+        world: the job's processes, of which the first adds and reports.
 
     Raises:
-        UserError: a set is too small for a score, a network's weights are not here, or statistics
-            are given that are not those of the networks.
+        UserError: a set is too small for a score, clips are too short, a network's weights are not
+            here, or statistics are given that are not those of the networks.
     """
 
     def __init__(
         self,
         prefix: str,
-        images: int,
+        samples: int,
+        frames: int,
         references: ReferenceSet | Path,
         evaluation: EvaluationConfig,
         context: Context,
+        world: World,
     ) -> None:
-        self.prefix, self.images, self.context = prefix, images, context
-        self.asked: tuple[Score, ...] = evaluation.scores
-        self.splits = evaluation.splits
-        for name in evaluation.networks:
-            network = NETWORKS[name]
+        self.prefix, self.context, self.world = prefix, context, world
+        images = samples * frames
+        for network in (NETWORKS[name] for name in evaluation.networks):
             field = "evaluation.samples" if prefix == "r" else "sampling.samples"
-            _check_number(field, images, self._scores(network), self._splits(network))
+            scores = image_scores(network, evaluation)
+            _check_number(field, images, scores, evaluation.splits or network.splits)
             if isinstance(references, Path):
-                _check_statistics(references, network, self._scores(network))
+                _check_statistics(references, network, scores)
             else:
-                field = "evaluation.samples"
-                _check_number(field, references.images, self._scores(network), 1)
-        extractors = [Extractor.open(name, context) for name in evaluation.networks]
-        self._gathered = [self._gather(each) for each in extractors]
-        for each in self._gathered:
-            classes = each.extractor.model.classes
-            if classes is not None:
-                splits = self._splits(each.extractor.network)
-                each.score = ClassifierScore(classes, images, splits)
-        self._references = {each.network.name: self._known(each, references) for each in extractors}
+                _check_number("evaluation.samples", references.samples * frames, scores, 1)
+        known = samples if isinstance(references, Path) else references.samples
+        for video in evaluation.video:
+            fvd.check(video, frames, min(samples, known))
+        views = [
+            *(image_view(name, evaluation, context) for name in evaluation.networks),
+            *(fvd.video_view(name, evaluation, context) for name in evaluation.video),
+        ]
+        splits = [evaluation.splits or view.network.splits for view in views]
+        self._gathered = [
+            Gathered(view, context, images, parts)
+            for view, parts in zip(views, splits, strict=True)
+        ]
+        self._references = [self._known(view, references) for view in views]
 
-    def _gather(self, extractor: Extractor) -> Gathered:
-        return Gathered(extractor, self._scores(extractor.network), self.context)
+    def look(self, samples: Tensor) -> list[Seen]:
+        """See one batch of images or clips, uint8 or floats in [-1, 1]."""
+        return [each.look(samples) for each in self._gathered]
 
-    def _scores(self, network: Network) -> tuple[Score, ...]:
-        return (*network.scores, *self.asked)
-
-    def _splits(self, network: Network) -> int:
-        return self.splits or network.splits
-
-    def add(self, samples: Tensor) -> None:
-        """Take in one batch, in the set's order: images or clips, uint8 or floats in [-1, 1]."""
-        for each in self._gathered:
-            each.add(samples)
+    def add(self, seen: Sequence[Seen]) -> None:
+        """Take in what was seen of the next batch, in the set's order."""
+        for each, part in zip(self._gathered, seen, strict=True):
+            each.add(part)
 
     def report(self, measured: str) -> None:
-        """Report all results; `measured` says on which data, for protocols."""
-        for each in self._gathered:
-            references = self._references[each.extractor.network.name]()
-            self._report(each, references, measured)
+        """Report all results; `measured` says on which data, for protocols.
+
+        All processes must call it: they look at the references together.
+        """
+        for gathered, known in zip(self._gathered, self._references, strict=True):
+            references = known()
+            if references is not None:
+                self._report(gathered, references, measured)
 
     def _known(
-        self, extractor: Extractor, references: ReferenceSet | Path
-    ) -> Callable[[], References]:
-        """How to come by what the network's scores need to know of the reference set."""
-        layers, protocol = extractor.model.layers, extractor.protocol
+        self, view: View, references: ReferenceSet | Path
+    ) -> Callable[[], References | None]:
+        """How the first process comes by what scores need to know of the reference set."""
         if isinstance(references, Path):
-            given = References({"": read_statistics(references, layers[""], protocol)}, {})
+            statistics = read_statistics(references, view.layers[""], view.protocol)
+            given = References({"": statistics}, {}) if self.world.first else None
             return lambda: given
-        kept = bool(frozenset(self._scores(extractor.network)) & _OF_ROWS)
+        return lambda: self._looked_up(view, references)
 
-        def compute() -> References:
-            gathered = self._gather(extractor)
-            for samples in references.samples():
-                gathered.add(samples)
-            return gathered.references()
-
+    def _looked_up(self, view: View, references: ReferenceSet) -> References | None:
+        world, context = self.world, self.context
         # The library's version is part of the key: kernels may differ in the last bits.
-        key = f"{references.key}; {protocol}; torch {torch.__version__}; {extractor.device.type}"
-        return lambda: cached_references(key, self.context.cache, layers, kept, compute)
+        key = f"{references.key}; {view.protocol}; torch {torch.__version__}; {view.device}"
+        kept = bool(_OF_ROWS.intersection(view.scores))
+        place = key, context.cache
+        found = find_references(*place, view.layers, kept) if world.first else None
+        if world.tell(found is not None):
+            return found
+        gathered = Gathered(view, context)
+        batches = references.batches
+        for seen in world.in_turn(len(batches), lambda k: gathered.look(batches[k]), context):
+            gathered.add(seen)
+        if not world.first:
+            return None
+        computed = gathered.references()
+        keep_references(*place, computed)
+        return computed
 
     def _report(self, gathered: Gathered, references: References, measured: str) -> None:
-        extractor = gathered.extractor
-        network, protocol = extractor.network, extractor.protocol
-        layers = extractor.model.layers
-        if line := bias(network, layers, gathered.score, self.images, self.prefix):
+        view, scores = gathered.view, gathered.view.scores
+        n = next(iter(gathered.moments.values())).n
+        if line := bias(view, gathered.score, n, self.prefix):
             _log.warning(line)
 
         def result(kind: str, layer: str, value: float, how: str) -> None:
-            name = self.prefix + named(network, kind, layer)
-            self.context.result(name, value, f"{how}; N={self.images}; {measured}")
+            name = self.prefix + view.named(kind, layer)
+            self.context.result(name, value, f"{how}; N={n}{view.count}; {measured}")
 
-        scores = self._scores(network)
-        for layer, width in layers.items():
-            of = f"{width}-d features of {protocol}"
+        for layer, width in view.layers.items():
+            of = f"{width}{view.features} of {view.protocol}"
             if "frechet" in scores:
                 value = references.gaussians[layer].distance(gathered.moments[layer].gaussian)
                 result("FD", layer, value, f"Frechet distance, {of}")
-            if not frozenset(scores) & _OF_ROWS:
+            if not _OF_ROWS.intersection(scores):
                 continue
             x, y = gathered.rows[layer].array, references.rows[layer]
             if "kid" in scores:
@@ -203,37 +245,27 @@ class SetScores:
                 result("CMMD", layer, cmmd(x, y), how)
         if gathered.score is not None:
             splits = gathered.score.splits
-            of = f"{splits} split{'s' if splits > 1 else ''}, {protocol}"
+            of = f"{splits} split{'s' if splits > 1 else ''}, {view.protocol}"
             result("IS", "", gathered.score.value, f"exp mean KL, {of}")
 
 
-def named(network: Network, kind: str, layer: str) -> str:
-    """A score's name without the set's prefix."""
-    if kind == "CMMD":
-        return kind
-    if network.standard and not layer:
-        return {"FD": "FID", "KD": "KID"}.get(kind, kind)
-    return f"{kind}[{network.name}{'-' if layer else ''}{layer}]"
-
-
-def bias(network: Network, layers: Mapping[str, int], score: ClassifierScore | None, images: int,
-         prefix: str) -> str | None:  # fmt: skip
-    """Which of a network's scores so many images are too few for, as one line; None: of none."""
-    lines = []
-    wide = {layer: width for layer, width in layers.items() if images <= width}
-    if wide and "frechet" in network.scores:
+def bias(view: View, score: ClassifierScore | None, n: int, prefix: str) -> str | None:
+    """Which of a network's scores n images or clips are too few for, as one line; None: of none."""
+    lines, layers = [], view.layers
+    wide = {layer: width for layer, width in layers.items() if n <= width}
+    if wide and "frechet" in view.scores:
         layer, width = max(wide.items(), key=lambda each: each[1])
         narrow = min(layers, key=lambda each: layers[each])
         safer = "evaluation.scores: [kid] is" if narrow in wide else (
-            f"{prefix}{named(network, 'FD', narrow)} is"
+            f"{prefix}{view.named('FD', narrow)} is"
         )  # fmt: skip
         lines.append(
-            f"{prefix}{named(network, 'FD', layer)}: {images} images for {width}-d features: the "
+            f"{prefix}{view.named('FD', layer)}: {n} {view.unit} for {width}{view.features}: the "
             f"covariance is rank-deficient and the distance biased upwards; {safer} safer"
         )
-    if score is not None and images // score.splits < score.classes:
+    if score is not None and n // score.splits < score.classes:
         lines.append(
-            f"{prefix}{named(network, 'IS', '')}: {images // score.splits} images a split for "
+            f"{prefix}{view.named('IS', '')}: {n // score.splits} images a split for "
             f"{score.classes} classes: biased downwards"
         )
     return "; ".join(lines) or None

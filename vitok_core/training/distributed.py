@@ -1,24 +1,28 @@
-"""One training in several equal processes: each has the whole model and an equal share of a batch.
+"""One job in several equal processes, each of which has the whole model.
 
-The gradients are summed in one buffer whose layout never changes. That is why this is not torch's
-DistributedDataParallel: it regroups its buckets after the first backward pass, and from three
-processes on the sums of a resumed run then round otherwise than those of an undisturbed one.
+In a training each has an equal share of a batch. The gradients are summed in one buffer whose
+layout never changes. That is why this is not torch's DistributedDataParallel: it regroups its
+buckets after the first backward pass, and from three processes on the sums of a resumed run then
+round otherwise than those of an undisturbed one.
+
+Other jobs deal whole batches in turn (`World.in_turn`), and the first process puts the results
+together in the batches' order: they have the very bits that one process would give.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from vitok_core.context import Machine, Ranks
+from vitok_core.context import Context, Machine, Ranks
 from vitok_core.errors import Stopped, UserError
 
 T = TypeVar("T")
@@ -29,7 +33,7 @@ _PATIENCE = timedelta(minutes=30)  # for the slowest one between two steps: rank
 
 @dataclass(frozen=True)
 class World:
-    """The processes of one training, as one of them sees it. Alone, every method is the identity.
+    """The processes of one job, as one of them sees it. Alone, every method is the identity.
 
     All of them must call the same methods in the same order.
     """
@@ -89,6 +93,39 @@ class World:
         flag = torch.tensor([float(asked)], device=self.device)
         dist.all_reduce(flag)
         return bool(flag.item())
+
+    def asked_to_stop(self, context: Context, step: int | None = None) -> str | None:
+        """Why all of them must stop now, whichever was asked to; None: nobody was."""
+        reason = context.check_stop(step)
+        if not self.any(reason is not None):
+            return None
+        return reason or "another process of the job was asked to stop"
+
+    def in_turn(self, count: int, work: Callable[[int], T], context: Context) -> Iterator[T]:
+        """What `work(k)` gives for k = 0, 1, … count - 1, in this order: to the first process.
+
+        Work k is done by process k mod size. All must go through the iterator, which is empty for
+        the others. What is sent should be small: it is pickled.
+
+        Raises:
+            Stopped: in all processes, before the same round.
+        """
+        for first in range(0, count, self.size):
+            reason = self.asked_to_stop(context)
+            if reason is not None:
+                raise Stopped(reason)
+            k = first + self.rank
+            for done in self.collect([work(k)] if k < count else []):
+                yield from done
+
+    def collect(self, own: T) -> list[T]:
+        """What all processes have, in the order of their ranks: for the first; the others get
+        nothing."""
+        if self.size == 1:
+            return [own]
+        held: list[Any] | None = [None] * self.size if self.first else None
+        dist.gather_object(own, held)
+        return held or []
 
     def gather(self, words: Sequence[str]) -> list[str]:
         """The words of all processes, in the order of their ranks. Most often nobody has any."""

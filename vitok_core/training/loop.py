@@ -140,10 +140,10 @@ def _furthest(run: Run) -> Found | None:
 def _stop_if_asked(stage: Stage) -> None:
     """All processes stop at the same step, whichever was asked to."""
     run = stage.run
-    reason = run.context.check_stop(run.step)
-    if run.world.any(reason is not None):
+    reason = run.world.asked_to_stop(run.context, run.step)
+    if reason is not None:
         _save_step(stage)
-        raise Stopped(reason or "another process of the job was asked to stop", run.step)
+        raise Stopped(reason, run.step)
 
 
 def _save_step(stage: Stage) -> None:

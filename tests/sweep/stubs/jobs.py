@@ -2,7 +2,8 @@
 
 A job takes steps, each of which hashes the one before; the last hash plays the trained weights, so
 a resume that repeats or skips a step shows. `stub/behaviour.json` in the results root says how its
-jobs behave, by slug, kind, "*" or rank ("rank1"); `stub/trace.jsonl` is what happened.
+jobs behave, by slug, kind, "*" or rank ("rank1"); a job that is `held` waits before its last step
+until `stub/released` exists; `stub/trace.jsonl` is what happened.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ def _count(kind: str, context: Any) -> None:
             error = UserError if behaviour.get("user") else RuntimeError
             raise error(behaviour.get("message", "stub failure"))
         time.sleep(pause)
+        if behaviour.get("held") and step == steps - 1 and not _released(context):
+            continue
         step, value = step + 1, hashlib.sha256(f"{value}{step}".encode()).hexdigest()
         context.metric("loss", behaviour.get("loss", float(int(value[:8], 16))), step)
         context.progress(step, steps, "steps")
@@ -85,6 +88,10 @@ def _behaviour(kind: str, context: Any) -> dict[str, Any]:
     rank = f"rank{context.machine.ranks.rank}"
     names = ("*", kind, slug, rank)
     return {key: value for name in names for key, value in known.get(name, {}).items()}
+
+
+def _released(context: Any) -> bool:
+    return (context.folder.parent.parent / "stub" / "released").exists()
 
 
 def _resume(context: Any) -> tuple[int, str]:

@@ -28,7 +28,7 @@ def codes() -> Iterator[Row]:
     frames = np.random.default_rng(0).normal(size=(10, 2, 3, 4)) @ mixing + 0.3
     code = torch.from_numpy(frames).flatten(1, 2)
     rate = Rate(4, 1)
-    rate.add(Posterior(code, torch.zeros_like(code), Grid(1, 2, 3)))
+    rate.add(rate.look(Posterior(code, torch.zeros_like(code), Grid(1, 2, 3))))
     shares = PCA().fit(frames.reshape(-1, 4)).explained_variance_ratio_
     theirs = float(np.exp(-(shares * np.log(shares)).sum()))
     what = "60 tokens of 4 channels"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import torch
 from recording import RecordingContext
 from scipy.linalg import sqrtm
 from sklearn.metrics.pairwise import polynomial_kernel
+from stubi3d import Logits, pin
 from torch import Tensor
 
 from vitok_core.config import EvaluationConfig
@@ -19,42 +19,19 @@ from vitok_core.context import Paths
 from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.errors import UserError
-from vitok_core.metrics import fvd, networks
-from vitok_core.metrics.fvd import VideoScores, windows
-from vitok_core.metrics.networks import NETWORKS
+from vitok_core.metrics import fvd
+from vitok_core.metrics.fvd import windows
 from vitok_core.metrics.scoring import score
+from vitok_core.metrics.sets import ReferenceSet, SetScores
+from vitok_core.training.distributed import World
 
-
-class Logits(torch.nn.Module):
-    """A small torchscript of the standard one's signature: 400 numbers of a clip."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        draws = torch.Generator().manual_seed(0)
-        self.weight = torch.nn.Parameter(torch.randn(24, 400, generator=draws))
-
-    def forward(
-        self, x: Tensor, rescale: bool = False, resize: bool = False, return_features: bool = False
-    ) -> Tensor:
-        assert rescale
-        assert resize
-        assert return_features
-        assert x.shape[2] == 16
-        halves = x.unflatten(2, [2, 8]).unflatten(4, [2, -1]).unflatten(6, [2, -1])
-        pooled = 2 * halves.mean(dim=(3, 5, 7)) / 255 - 1
-        return (pooled.flatten(1) @ self.weight).tanh()
+ALONE = World(torch.device("cpu"))
 
 
 @pytest.fixture
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordingContext:
     """With a file for the standard network, under its own hash."""
-    path = tmp_path / "i3d_torchscript.pt"
-    torch.jit.save(torch.jit.script(Logits()), str(path))
-    known = replace(NETWORKS["i3d"], sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    table = {**NETWORKS, "i3d": known}
-    monkeypatch.setattr(networks, "NETWORKS", table)
-    monkeypatch.setattr(fvd, "NETWORKS", table)
-    return RecordingContext(tmp_path / "job", paths=Paths(weights={"i3d": str(path)}))
+    return RecordingContext(tmp_path / "job", paths=Paths(weights=pin(tmp_path, monkeypatch)))
 
 
 EVALUATION = EvaluationConfig(networks=(), video=("i3d",), scores=("kid",))
@@ -81,10 +58,8 @@ def frechet(x: Tensor, y: Tensor) -> float:
 
 def test_the_distances_are_those_of_the_logits(context: RecordingContext) -> None:
     references, clips = drawn(450, 1), drawn(450, 2)
-    scores = VideoScores("g", 16, 450, 450, EVALUATION, context)
-    for part in clips.split(7):
-        scores.add(part)
-    scores.report(lambda: iter(references.split(64)), "key", "measured")
+    known = ReferenceSet(450, references.split(64), "key")
+    scored("g", clips.split(7), known, context)
     (first, distance, protocol), (second, kernel, _) = context.results
     assert (first, second) == ("gFVD", "gKVD")
     assert "400 logits of i3d " in protocol
@@ -97,14 +72,24 @@ def test_the_distances_are_those_of_the_logits(context: RecordingContext) -> Non
     assert kernel == pytest.approx(expected, abs=1e-6)
 
     # The second time the references stand in the cache; floats are rounded to the same 8 bits.
-    again = VideoScores("g", 16, 450, 450, EVALUATION, context)
-    again.add(clips.float() / 127.5 - 1)
-    again.report(unread, "key", "measured")
+    scored("g", [clips.float() / 127.5 - 1], ReferenceSet(450, Unread(), "key"), context)
     assert [value for _, value, _ in context.results[2:]] == pytest.approx([distance, kernel])
 
 
-def unread() -> None:  # type: ignore[misc]
-    raise AssertionError("the originals were read again")
+def scored(
+    prefix: str, batches: Sequence[Tensor], references: ReferenceSet, context: RecordingContext
+) -> None:
+    """Report the scores of clips of 16 frames."""
+    n = sum(map(len, batches))
+    scores = SetScores(prefix, n, 16, references, EVALUATION, context, ALONE)
+    for batch in batches:
+        scores.add(scores.look(batch))
+    scores.report("measured")
+
+
+class Unread(list[Tensor]):
+    def __len__(self) -> int:
+        raise AssertionError("the originals were read again")
 
 
 def test_long_clips_are_cut_into_windows() -> None:
@@ -150,16 +135,17 @@ def test_too_little_is_refused(
     context: RecordingContext, frames: int, clips: int, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        VideoScores("r", frames, clips, clips, EVALUATION, context)
+        SetScores("r", clips, frames, ReferenceSet(clips, [], ""), EVALUATION, context, ALONE)
 
 
 def test_absent_weights_and_nan_features_are_told_of(
     context: RecordingContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scores = VideoScores("r", 16, 2, 2, EVALUATION, context)
+    known = ReferenceSet(2, [], "")
+    scores = SetScores("r", 2, 16, known, EVALUATION, context, ALONE)
     monkeypatch.setattr(fvd.VideoExtractor, "features", lambda self, clips: clips * float("nan"))
     with pytest.raises(UserError, match="network i3d: its features of a clip are no numbers"):
-        scores.add(torch.zeros(2, 400))
+        scores.look(torch.zeros(2, 400))
     bare = RecordingContext(context.folder, paths=Paths(weights={"i3d": "/nowhere/i3d.pt"}))
     with pytest.raises(UserError, match=r"network i3d: /nowhere/i3d.pt does not exist; fetch"):
-        VideoScores("r", 16, 2, 2, EVALUATION, bare)
+        SetScores("r", 2, 16, known, EVALUATION, bare, ALONE)

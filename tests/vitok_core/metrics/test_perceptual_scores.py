@@ -41,7 +41,7 @@ def reported(name: str, context: RecordingContext, cuts: tuple[int, ...] = ()) -
     (*_, found) = comparisons(EvaluationConfig(networks=(), perceptual=(name,)), context)
     batches = (torch.tensor_split(each, cuts) for each in (originals, rebuilt))
     for pair in zip(*batches, strict=True):
-        found.add(*pair)
+        found.add(found.look(*pair))
     found.report("measured", context)
     return context.results[-1][1]
 

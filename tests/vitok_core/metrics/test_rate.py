@@ -26,7 +26,7 @@ PIXELS = 16 * 24
 def rate_of(mean: Tensor, logvar: Tensor, *cuts: int) -> Rate:
     rate = Rate(mean.shape[-1], PIXELS)
     for start, stop in pairwise([0, *cuts, len(mean)]):
-        rate.add(Posterior(mean[start:stop], logvar[start:stop], GRID))
+        rate.add(rate.look(Posterior(mean[start:stop], logvar[start:stop], GRID)))
     return rate
 
 
@@ -106,7 +106,7 @@ def test_frequencies_are_scipys(context: RecordingContext) -> None:
     mean = torch.randn(7, grid.tokens, 3, generator=torch.Generator().manual_seed(3))
     rate = Rate(3, PIXELS)
     for part in (mean[:3], mean[3:]):
-        rate.add(Posterior(part, torch.zeros_like(part), grid))
+        rate.add(rate.look(Posterior(part, torch.zeros_like(part), grid)))
     frames = mean.double().view(7, 2, 4, 6, 3).numpy()
     power = (dctn(frames, axes=(2, 3), norm="ortho") ** 2).sum((0, 1, 4))
     power[0, 0] = 0.0
@@ -134,7 +134,7 @@ def test_a_checkerboard_is_all_high_and_a_ramp_mostly_low() -> None:
     for picture in ((-1.0) ** (i + j), i.float()):
         rate = Rate(1, PIXELS)
         code = picture.reshape(1, 64, 1)
-        rate.add(Posterior(code, torch.zeros_like(code), grid))
+        rate.add(rate.look(Posterior(code, torch.zeros_like(code), grid)))
         shares.append(rate.high_frequency_share)
     assert shares[0] == pytest.approx(1.0, abs=0.2)
     assert shares[1] == pytest.approx(0.0, abs=0.01)
@@ -143,10 +143,10 @@ def test_a_checkerboard_is_all_high_and_a_ramp_mostly_low() -> None:
 def test_tokens_without_a_grid_have_no_frequencies() -> None:
     code = torch.randn(2, 6, 5)
     latent = Rate(5, PIXELS, spatial=False)
-    latent.add(Posterior(code, torch.zeros_like(code), GRID))
+    latent.add(latent.look(Posterior(code, torch.zeros_like(code), GRID)))
     masked = Rate(5, PIXELS)
-    masked.add(Posterior(code, torch.zeros_like(code), GRID).keep(4))
+    masked.add(masked.look(Posterior(code, torch.zeros_like(code), GRID).keep(4)))
     column = Rate(5, PIXELS)
-    column.add(Posterior(code, torch.zeros_like(code), Grid(1, 6, 1)))
+    column.add(column.look(Posterior(code, torch.zeros_like(code), Grid(1, 6, 1))))
     for each in (latent, masked, column):
         assert each.high_frequency_share is None

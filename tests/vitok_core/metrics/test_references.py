@@ -13,7 +13,12 @@ import pytest
 
 from vitok_core.errors import UserError
 from vitok_core.metrics.frechet import Gaussian
-from vitok_core.metrics.references import References, cached_references, read_statistics
+from vitok_core.metrics.references import (
+    References,
+    find_references,
+    keep_references,
+    read_statistics,
+)
 
 LAYERS = ("", "112")
 
@@ -28,8 +33,15 @@ def made(seed: int = 0) -> References:
     return References(gaussians, rows)
 
 
-def cached(key: str, folder: Path, compute: Callable[[], References]) -> References:
-    return cached_references(key, folder, LAYERS, True, compute)
+def cached(
+    key: str, folder: Path, compute: Callable[[], References], rows: bool = True
+) -> References:
+    """As scores do it."""
+    found = find_references(key, folder, LAYERS, rows)
+    if found is None:
+        found = compute()
+        keep_references(key, folder, found)
+    return found
 
 
 def same(a: References, b: References) -> bool:
@@ -118,12 +130,12 @@ def test_a_damaged_cache_is_computed_again(
 def test_rows_are_asked_for_only_where_they_are_needed(tmp_path: Path) -> None:
     compute = Counted()
     bare = References(made().gaussians, {})
-    assert cached_references("key", tmp_path, LAYERS, False, lambda: bare).rows == {}
+    assert cached("key", tmp_path, lambda: bare, rows=False).rows == {}
     assert len(contents(tmp_path)) == 1
     # Kept without them, and now asked for with them: computed again.
     assert same(cached("key", tmp_path, compute), made())
     assert compute.calls == 1
-    cached_references("key", tmp_path, LAYERS, False, compute)
+    cached("key", tmp_path, compute, rows=False)
     assert compute.calls == 1
 
 

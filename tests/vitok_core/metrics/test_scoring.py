@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from vitok_core.metrics.classifier import ClassifierScore
 from vitok_core.metrics.features import Extractor, Outputs
 from vitok_core.metrics.networks import NETWORKS
 from vitok_core.metrics.scoring import Rebuild, score, score_generated
-from vitok_core.metrics.sets import bias, named
+from vitok_core.metrics.sets import bias
+from vitok_core.metrics.views import View, named
 
 SAMPLES = 20
 PIXELS = EvaluationConfig(networks=())
@@ -161,16 +163,24 @@ def test_it_warns_where_images_are_fewer_than_dimensions(
 
 def test_where_the_warnings_begin() -> None:
     network, score = NETWORKS["efficientnet-lite0"], ClassifierScore(10)
+
+    def told(layers: dict[str, int], score: ClassifierScore | None, n: int, prefix: str) -> str:
+        view = View(network, network.scores, layers, None, "", "cpu", partial(named, network), gone)
+        return bias(view, score, n, prefix) or ""
+
     # N images leave N - 1 directions: 4 do not fill 4 dimensions, and do fill 3.
-    few = bias(network, {"": 4, "112": 3}, None, 4, "g")
-    assert few is not None
+    few = told({"": 4, "112": 3}, None, 4, "g")
     assert "gFD[efficientnet-lite0]: 4 images for 4-d" in few
     assert "gFD[efficientnet-lite0-112] is safer" in few
-    assert bias(network, {"": 3, "112": 2}, None, 4, "g") is None
-    assert bias(network, {"": 3}, score, 10, "r") is None
-    assert bias(network, {"": 3}, score, 9, "r") is not None
+    assert told({"": 3, "112": 2}, None, 4, "g") == ""
+    assert told({"": 3}, score, 10, "r") == ""
+    assert told({"": 3}, score, 9, "r") != ""
     splits = ClassifierScore(10, 90, splits=10)
-    assert "9 images a split" in str(bias(network, {"": 3}, splits, 90, "r"))
+    assert "9 images a split" in told({"": 3}, splits, 90, "r")
+
+
+def gone(samples: Tensor) -> Outputs:
+    raise AssertionError("nothing is looked at")
 
 
 def test_originals_are_looked_at_once_per_data(
@@ -240,7 +250,7 @@ def test_generated_samples_are_scored_against_a_reference_set(
 
     def generated(samples: Tensor) -> dict[str, tuple[float, str]]:
         context = RecordingContext(shared)
-        batches = iter(samples.split(7))
+        batches = samples.split(7)
         score_generated(
             batches, len(samples), "how", crops, "photos-tune@1", "f00d", evaluation, context
         )

@@ -59,7 +59,7 @@ def deterministic(context: RecordingContext) -> list[tuple[str, float, int]]:
         ({"objective": "flow"}, set()),
     ],
 )
-def test_from_end_to_end(new: New, of: Parent, fields: dict[str, Any], terms: set[str]) -> None:
+def test_from_end_to_end(new: New, fields: dict[str, Any], terms: set[str]) -> None:
     context, job = new(), generator_job(generator=fields, train={"milestones": (4,)})
     assert KINDS["generator"].config is GeneratorJob
     assert KINDS["generator"].several
@@ -137,9 +137,7 @@ def nearest(values: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     return (values[:, None] - centres).abs().argmin(1)
 
 
-def test_some_labels_are_dropped_and_times_are_uniform(
-    new: New, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_some_labels_are_dropped_and_times_are_uniform(new: New) -> None:
     stage = GeneratorStage(generator_job(generator={"label_dropout": 0.25}), new())
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
     stage.model.register_forward_hook(lambda module, args, output: seen.append(args[1:]))
@@ -278,9 +276,7 @@ def test_divergence_stops_before_any_weights_are_touched(
         assert all(bool(tensor.isfinite().all()) for tensor in part.values())
 
 
-def test_what_cannot_be_normalised_or_read_is_refused(
-    new: New, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_normalised_or_read_is_refused(new: New, tmp_path: Path) -> None:
     index = latents_folder(latents(tmp_path / "dead").folder) / "latents.json"
     about = json.loads(index.read_text())
     index.write_text(json.dumps({**about, "channel_std": [1.0, 0.0, 1.0]}))
@@ -292,6 +288,6 @@ def test_what_cannot_be_normalised_or_read_is_refused(
         load_generator(new("nothing").folder)
 
 
-def test_a_tokenizer_is_no_generator(tmp_path: Path, trained: Parent) -> None:
+def test_a_tokenizer_is_no_generator(trained: Parent) -> None:
     with pytest.raises(UserError, match="not a generator's of this release: generator: "):
         load_generator(trained.folder)
