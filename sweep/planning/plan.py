@@ -31,6 +31,7 @@ from sweep.planning.estimate import (
     train_flops,
 )
 from sweep.planning.generating import Generations
+from sweep.planning.notes import unseen_gans
 from sweep.planning.points import Draft, drafts
 from sweep.planning.scored import lengths, steps
 from sweep.planning.slugs import baseline_slug, code_slug, scored_slug
@@ -45,7 +46,6 @@ from sweep.spec.stages import Stage
 from vitok_core.config import BaselineJob, FloorJob, ProbeJob, ReconstructJob
 from vitok_core.data.sources import data_set
 from vitok_core.kinds import KINDS
-from vitok_core.training.schedule import gan_weight
 
 
 def plan_file(
@@ -102,7 +102,7 @@ def plan_of(
         points=tuple(points.values()),
         jobs=tuple(collected.jobs.values()),
         device=name,
-        notes=(*notes, *_unseen_gans(chosen)),
+        notes=(*notes, *unseen_gans(chosen)),
         search=sweep.search,
     )
 
@@ -120,23 +120,6 @@ def _within(sweep: Spec, search: Search, made: list[Draft], on: Device) -> list[
     if not kept:
         raise fail(search.mark, "search.constraints", "no point of the space is within them")
     return kept
-
-
-def _unseen_gans(chosen: Sequence[Draft]) -> Iterator[str]:
-    """Of each stage 2 that ends before the tokenizer sees its GAN term: that it does."""
-    jobs = [draft.finetuned.job for draft in chosen if draft.finetuned is not None]
-    late = [
-        (job.finetune, job.gan)
-        for job in jobs
-        if job.gan.weight > 0
-        and gan_weight(job.gan, job.finetune.batch, job.finetune.steps - 1) == 0
-    ]
-    for tuned, start in dict.fromkeys(((f.steps, f.batch), gan.start) for f, gan in late):
-        steps, batch = tuned
-        yield (
-            f"stage 2 never sees its GAN term: gan.start is {start:,} steps of 256 clips, "
-            f"finetune's {steps:,} steps of {batch:,} are {steps * batch / 256:,.3g} of them"
-        )
 
 
 def _default_device(sweep: Spec) -> str:

@@ -17,12 +17,10 @@ search:
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.search import metrics
 from sweep.search.model import (
     COSTS,
     MOST_TRIALS,
@@ -32,7 +30,6 @@ from sweep.search.model import (
     Dimension,
     Interval,
     Listed,
-    Objective,
     Param,
     Pruner,
     Search,
@@ -40,10 +37,12 @@ from sweep.search.model import (
 from sweep.spec.fields import SIZE, TOWERS, field
 from sweep.spec.lists import items_of
 from sweep.spec.mappings import entries_of
+from sweep.spec.objectives import ENDS, EXPECTED, end_of, read_objectives
 from sweep.spec.problems import Mark, Problems, nearest, shown
 from sweep.spec.reader import Reader
 from sweep.spec.scalars import parse_number
-from sweep.spec.stages import Stage, trains
+from sweep.spec.singles import choice, flag, whole_number
+from sweep.spec.stages import Stage
 from sweep.spec.sweeping import LARGEST_SEED, known_path, read_axis
 from sweep.spec.values import Given, options_of
 from sweep.spec.yamlfile import Node
@@ -51,13 +50,11 @@ from sweep.spec.yamlfile import Node
 KEYS = (
     "space", "objectives", "constraints", "sampler", "trials", "parallel", "pruner", "seed"
 )  # fmt: skip
-ENDS = ("minimize", "maximize")
-OBJECTIVE_KEYS = (*ENDS, "data", "cfg", "stage")
 PRUNER_KEYS = (*ENDS, "rule", "after")
 INTERVAL_KEYS = ("low", "high", "log")
 _NEEDED = {
     "space": "fields with what to try: lists, ranges or {low, high}",
-    "objectives": "a list such as [{maximize: rPSNR, data: photos-heldout}]",
+    "objectives": EXPECTED,
 }
 _EXAMPLE = "a mapping of space, objectives and trials"
 _CONSTRAINT = re.compile(r"\s*([A-Za-z_]+)\s*(<=|>=)\s*(\S+)\s*")
@@ -83,12 +80,12 @@ def read_search(
     if entries is None:
         return None
     space = _space(entries["space"], reader)
-    sampler = _choice(entries.get("sampler"), "search.sampler", SAMPLERS, "tpe", problems)
-    objectives = _objectives(entries["objectives"], stages, values, problems)
+    sampler = choice(entries.get("sampler"), "search.sampler", SAMPLERS, "tpe", problems)
+    objectives = read_objectives(entries["objectives"], stages, values, problems)
     constraints = _constraints(entries.get("constraints"), problems)
-    trials = _number(entries.get("trials"), "search.trials", 1, MOST_TRIALS, problems)
-    parallel = _number(entries.get("parallel"), "search.parallel", 1, _LARGEST, problems)
-    seed = _number(entries.get("seed"), "search.seed", 0, LARGEST_SEED, problems)
+    trials = whole_number(entries.get("trials"), "search.trials", 1, MOST_TRIALS, problems)
+    parallel = whole_number(entries.get("parallel"), "search.parallel", 1, _LARGEST, problems)
+    seed = whole_number(entries.get("seed"), "search.seed", 0, LARGEST_SEED, problems)
     pruner = _pruner(entries.get("pruner"), problems)
     if "trials" not in entries and sampler != "grid":
         message = "missing: expected the number of trials; only sampler: grid tries all"
@@ -170,7 +167,7 @@ def _interval(path: str, node: Node, place: str, reader: Reader) -> Interval | N
         problems.add(node.mark, place, "is no number; expected a list of values")
         return None
     ends = [reader.value(path, entries[key], f"{place}.{key}") for key in ("low", "high")]
-    log = _flag(entries.get("log"), f"{place}.log", problems)
+    log = flag(entries.get("log"), f"{place}.log", problems)
     if None in ends:
         return None
     low, high = (each[path].value for each in ends if each is not None)
@@ -184,101 +181,6 @@ def _interval(path: str, node: Node, place: str, reader: Reader) -> Interval | N
         problems.add(entries["low"].mark, f"{place}.low", "log: true needs low above 0")
         return None
     return Interval(path, float(low), float(high), log, "number" not in kinds, node.mark)
-
-
-def _objectives(
-    node: Node, stages: Sequence[Stage], values: Mapping[str, Given], problems: Problems
-) -> tuple[Objective, ...]:
-    place = "search.objectives"
-    if not node.is_list or not node.value:
-        expected = _NEEDED["objectives"]
-        problems.add(node.mark, place, f"expected {expected}, got {shown(node.plain())}")
-        return ()
-    found: list[Objective] = []
-    for entry in node.value:
-        objective = _objective(entry, place, stages, values, problems)
-        if objective is not None and str(objective) in map(str, found):
-            problems.add(entry.mark, place, f"'{objective}' stands twice")
-        elif objective is not None:
-            found.append(objective)
-    return tuple(found) if len(found) == len(node.value) else ()
-
-
-def _objective(
-    entry: Node,
-    place: str,
-    stages: Sequence[Stage],
-    values: Mapping[str, Given],
-    problems: Problems,
-) -> Objective | None:
-    example = "{minimize: METRIC, data: NAME} or {maximize: METRIC, data: NAME}"
-    entries = entries_of(entry, OBJECTIVE_KEYS, {}, example, place, problems)
-    end = _end(entry, entries, place, problems)
-    if entries is None or end is None or not set(entries) <= set(OBJECTIVE_KEYS):
-        return None
-    metric, mark = str(entries[end].value), entries[end].mark
-    known = metrics.known_metrics()
-    if metrics.base(metric) not in known:
-        problems.add(mark, f"{place}.{end}", f"unknown metric '{metric}'{nearest(metric, known)}")
-        return None
-    if metric in COSTS:
-        for key in ("data", "cfg", "stage"):
-            if key in entries:
-                message = f"{metric} is a cost, which has none; leave it out"
-                problems.add(entries[key].mark, f"{place}.{key}", message)
-        return Objective(metric, end == "maximize", None, None, None, mark)
-    learned = values.get("data.name")
-    sets = metrics.data_sets(metric, stages, None if learned is None else learned.value)
-    if not sets:
-        if stages:
-            problems.add(mark, place, f"no stage scores {metric}; add one that does")
-        return None
-    data = _one_of(entries.get("data"), f"{place}.data", metric, sets, mark, problems)
-    scales = [f"{scale:g}" for scale in metrics.scales(metric, stages)]
-    cfg = _one_of(entries.get("cfg"), f"{place}.cfg", metric, scales, mark, problems)
-    stage = _number(entries.get("stage"), f"{place}.stage", 1, 2, problems)
-    if stage == 2 and not trains(tuple(stages), "stage2"):
-        problems.add(entries["stage"].mark, f"{place}.stage", "these points train no stage 2")
-    scale = None if cfg is None else float(cfg)
-    return Objective(metric, end == "maximize", data, scale, stage, mark)
-
-
-def _end(
-    entry: Node, entries: Mapping[str, Node] | None, place: str, problems: Problems
-) -> str | None:
-    """Which of `minimize` and `maximize` is given, with a metric's name."""
-    given = [key for key in ENDS if entries is not None and key in entries]
-    if entries is not None and len(given) != 1:
-        problems.add(entry.mark, place, "expected one of minimize and maximize")
-    if entries is None or len(given) != 1:
-        return None
-    if not isinstance(entries[given[0]].value, str):
-        said = shown(entries[given[0]].plain())
-        message = f"expected a metric's name, got {said}"
-        if entries[given[0]].is_list or entries[given[0]].is_map:
-            message += '; in braces a name with brackets needs quotes: "rFD[…]"'
-        problems.add(entries[given[0]].mark, f"{place}.{given[0]}", message)
-        return None
-    return given[0]
-
-
-def _one_of(
-    node: Node | None, place: str, metric: str, known: Sequence[str], mark: Mark, problems: Problems
-) -> str | None:
-    """What is given of what is scored; the only one, where nothing is given."""
-    if node is None:
-        if len(known) > 1:
-            message = f"missing: {metric} is scored at {', '.join(known)}; say which"
-            problems.add(mark, place, message)
-        return known[0] if len(known) == 1 else None
-    value = node.plain()
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    text = f"{value:g}" if number else value
-    if text not in known:
-        where = nearest(str(text), known) if known else "; it is scored at none"
-        problems.add(node.mark, place, f"{metric} is not scored at {shown(value)}{where}")
-        return None
-    return str(text)
 
 
 def _constraints(node: Node | None, problems: Problems) -> tuple[Constraint, ...]:
@@ -306,49 +208,12 @@ def _pruner(node: Node | None, problems: Problems) -> Pruner | None:
     place = "search.pruner"
     example = "{minimize: loss, rule: median, after: 100}"
     entries = entries_of(node, PRUNER_KEYS, {}, example, place, problems)
-    end = _end(node, entries, place, problems)
+    end = end_of(node, entries, place, problems)
     if entries is None or end is None:
         return None
-    rule = _choice(entries.get("rule"), f"{place}.rule", RULES, RULES[0], problems)
-    after = _number(entries.get("after"), f"{place}.after", 0, 2**53 - 1, problems)
+    rule = choice(entries.get("rule"), f"{place}.rule", RULES, RULES[0], problems)
+    after = whole_number(entries.get("after"), f"{place}.after", 0, 2**53 - 1, problems)
     return Pruner(str(entries[end].value), end == "maximize", rule, after or 0)
-
-
-def _number(node: Node | None, place: str, least: int, most: int, problems: Problems) -> int | None:
-    if node is None:
-        return None
-    value = node.value
-    whole = isinstance(value, int | float) and not isinstance(value, bool)
-    if not whole or not math.isfinite(value) or value != int(value) or not least <= value <= most:
-        message = f"expected a whole number from {least} to {most:,}, got {shown(node.plain())}"
-        problems.add(node.mark, place, message)
-        return None
-    return int(value)
-
-
-def _choice(
-    node: Node | None, place: str, known: Sequence[str], default: str, problems: Problems
-) -> str:
-    if node is None:
-        return default
-    if node.value not in known:
-        said = nearest(str(node.value), known)
-        problems.add(
-            node.mark, place, f"unknown {place.rpartition('.')[2]} {shown(node.plain())}{said}"
-        )
-        return default
-    return str(node.value)
-
-
-def _flag(node: Node | None, place: str, problems: Problems) -> bool:
-    if node is None:
-        return False
-    words = {"on": True, "yes": True, "off": False, "no": False}
-    value = words.get(node.value, node.value) if isinstance(node.value, str) else node.value
-    if not isinstance(value, bool):
-        problems.add(node.mark, place, f"expected true or false, got {shown(node.plain())}")
-        return False
-    return value
 
 
 def refuse_beside(

@@ -7,7 +7,7 @@ from typing import Any
 
 from sweep.search.model import COSTS, MOST_TRIALS, RULES, SAMPLERS
 from sweep.spec.fields import SIZE, TOWERS, fields
-from sweep.spec.searching import ENDS
+from sweep.spec.objectives import ENDS
 from sweep.spec.sweeping import LARGEST_SEED
 
 Schema = dict[str, Any]
