@@ -121,6 +121,11 @@ def test_what_it_learns_from_is_the_tokenizers_data_unless_it_is_said(tmp_path: 
         assert of_kind(plan, "latents")[0].config["dataset"] == data
         assert of_kind(plan, "generate")[0].config["reference"] == data
     assert of_kind(plans[1], "generator")[0].slug.endswith("-DiT-S-photos-tune")
+    unflipped = plan_file(write(tmp_path, text), ["data.flip=false"])
+    (latents,) = of_kind(unflipped, "latents")
+    assert full_config("latents", latents.config) == LatentsJob(
+        dataset="photos-train", resolution=64, flip=False
+    )
 
 
 def test_a_stage_2_of_the_decoder_shares_latents_and_generator(tmp_path: Path) -> None:
@@ -236,6 +241,9 @@ def test_what_is_missing_is_said_before_it_runs(tmp_path: Path) -> None:
     assert faults(plan_file(write(tmp_path, PLAIN), sharing)) == []
     (line,) = faults(plan_file(write(tmp_path, PLAIN), ["sampling.samples=1"]))
     assert line.startswith("sampling.samples: 1: a Fréchet distance needs")
+    few = ["sampling.samples=9", "evaluation.samples=9", "evaluation.networks=[inception-2015]"]
+    (line,) = faults(plan_file(write(tmp_path, PLAIN), few))
+    assert line.startswith("sampling.samples: 9: an Inception Score of 10 splits needs 10 or more")
 
 
 def test_statistics_as_a_reference(tmp_path: Path) -> None:
