@@ -10,6 +10,7 @@ from typing import Any
 from sweep.model import Plan, PlannedJob, Point
 from sweep.planning.estimate import device, is_guess, latents_bytes, samples
 from sweep.planning.speeds import devices
+from sweep.search.planned import lines, planned
 from sweep.spec.fields import SIZE, STAGE2, TOWERS, fields
 from sweep.spec.own import LOSSES, in_words
 from sweep.spec.problems import shown
@@ -91,6 +92,7 @@ def totals(plan: Plan, states: Mapping[str, str]) -> dict[str, Any]:
         "device_hours_left": sum(job.device_hours for job in left),
         "device": plan.device,
         "latents_bytes": sum(latents_bytes(*each) for each in _latents(plan)),
+        **({} if plan.search is None else {"search": planned(plan)}),
     }
 
 
@@ -139,6 +141,7 @@ def _three(value: float | None) -> str:
 def _swept_elsewhere(plan: Plan) -> list[str]:
     """The swept fields of training that no other column shows."""
     swept = [*plan.document.get("axes", {}), *plan.document.get("zip", {})]
+    swept += plan.document.get("search", {}).get("space", {})
     for entry in plan.document.get("include", []):
         swept += [path for path in entry if path in fields()]
     trained = ("tokenizer.", "data.", "loss.", "train.", *(f"{name}." for name in STAGE2))
@@ -191,6 +194,7 @@ def summary(
         f"states: {_counted(total['states'])}",
         *code,
         *plan.notes,
+        *lines(plan),
         f"training {total['train_flops']:.3g} FLOPs; {hours}, the start-up of jobs not counted",
         *_bases(plan, profile.basis),
         *_overlong(plan),
