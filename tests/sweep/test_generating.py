@@ -104,7 +104,7 @@ def test_the_fast_road_and_the_slow_road_agree(tmp_path: Path, text: str) -> Non
 
 
 def test_the_room_that_latents_take(tmp_path: Path) -> None:
-    plan = plan_file("bottleneck_256p")
+    plan = plan_file("bottleneck_256p", only="seed=0")
     samples, codes = 1_281_167, sum(point.E for point in plan.points)
     assert totals(plan, {})["latents_bytes"] == 2 * 6 * samples * codes
     assert "latents: 2.56 TB" in summary(plan, {})

@@ -165,7 +165,7 @@ def test_too_few_samples_for_a_score(tmp_path: Path) -> None:
 
     def lines(samples: int, *sets: str) -> list[str]:
         plan = plan_file(write(tmp_path, text), [f"evaluation.samples={samples}", *sets])
-        return [line for line in missing(plan, Site()) if "samples" in line]
+        return [line for line in missing(plan, Site()) if "samples: " in line]
 
     assert lines(1) == [
         "evaluation.samples: 1: a Fréchet distance needs 2 or more; raise it or set "
