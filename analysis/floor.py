@@ -50,7 +50,8 @@ class AgainstCodec(AgainstFloor):
     """The same of a codec whose code, or budget, has the configuration's E."""
 
     codec: str  # as `measurements.codec`
-    unbeaten: tuple[str, ...]  # configurations at which training does not win: `p16 c4`
+    beaten: tuple[str, ...]  # configurations at which training wins: `p16 c4`
+    unbeaten: tuple[str, ...]  # the others
 
     def record(self) -> dict[str, Any]:
         """For JSON."""
@@ -110,12 +111,26 @@ def against_codecs(measurements: pl.DataFrame) -> list[AgainstCodec]:
     name = pl.format("p{}{} c{}", "p", stride, "c")
     rows = table.group_by(*_KEYS, "rival", maintain_order=True).agg(
         n=pl.len(), better=pl.col("better").sum(), low=pl.col("difference").min(),
-        high=pl.col("difference").max(), unbeaten=name.filter(~pl.col("better")),
+        high=pl.col("difference").max(), beaten=name.filter(pl.col("better")),
+        unbeaten=name.filter(~pl.col("better")),
     )  # fmt: skip
     return [
         AgainstCodec(
-            panel=row.pop("metric"), codec=row.pop("rival"), unbeaten=tuple(row.pop("unbeaten")),
-            **row,
+            panel=row.pop("metric"), codec=row.pop("rival"), beaten=tuple(row.pop("beaten")),
+            unbeaten=tuple(row.pop("unbeaten")), **row,
         )
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
+
+
+def uncompared(measurements: pl.DataFrame) -> list[tuple[str, int | None]]:
+    """The codecs, with their E, that `against_codecs` leaves out since no trained point of the
+    database has that E; None: their E is not known.
+
+    Args:
+        measurements: trained ones and baselines.
+    """
+    trained = measurements.filter(series="trained", source="db")["E"].unique()
+    codecs = measurements.filter(pl.col("codec").is_not_null()).select("codec", "E")
+    alone = codecs.filter(~pl.col("E").is_in(trained.to_list()) | pl.col("E").is_null())
+    return alone.unique().sort("codec", "E").rows()

@@ -6,6 +6,8 @@ compares tokenizers and guidance at once. The best scale is the best of those th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from analysis.configurations import configuration_means
@@ -14,6 +16,16 @@ from analysis.metrics import metric
 UNGUIDED = 1.0
 _KEYS = ["source", "dataset", "generator", "metric", "protocol"]
 _POINT = ["config_id", "variant", "encoder", "decoder", "p", "q", "c", "E"]
+
+
+def best_scale(best: float, scales: Sequence[float]) -> str:
+    """A best scale in words: `≥ 3` where none above it was sampled, so that one may be better, and
+    `≤ 1.5` where none below; unguided samples are the lowest there is to compare with."""
+    if best == UNGUIDED:
+        return "unguided"
+    if best == max(scales):
+        return f"≥ {best:g}"
+    return f"≤ {best:g}" if best == min(scales) else f"{best:g}"
 
 
 def guidance(measurements: pl.DataFrame) -> pl.DataFrame:

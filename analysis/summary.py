@@ -10,6 +10,7 @@ import polars as pl
 from analysis.figures.words import group_name, number
 from analysis.fits import LineFit
 from analysis.floor import AgainstCodec, AgainstFloor
+from analysis.guidance import UNGUIDED, best_scale
 from analysis.metrics import metric
 
 _SERIES = {"trained": "trained", "floor": "PCA floor"}
@@ -51,10 +52,18 @@ def floor_table(floors: Sequence[AgainstFloor]) -> str:
     return "Trained minus PCA floor, by configuration\n" + _aligned(header, rows, left={0, 1, 5})
 
 
-def codec_table(rivals: Sequence[AgainstCodec]) -> str:
-    """At how many configurations training beats a codec of the same E, and where it does not."""
+def codec_table(
+    rivals: Sequence[AgainstCodec], uncompared: Sequence[tuple[str, int | None]]
+) -> str:
+    """At how many configurations training beats a codec of the same E, and where it does not.
+
+    Args:
+        uncompared: codecs whose E no configuration has, and that E; None: it is not known.
+    """
+    alone = ", ".join(f"{name} (E {size or 'unknown'})" for name, size in uncompared)
+    below = f"not compared, no point of its E: {alone}" if alone else ""
     if not rivals:
-        return ""
+        return below
     header = ["data set", "metric", "codec", "better at", "min", "max", "unit", "not beaten at"]
     rows = [
         [
@@ -65,12 +74,19 @@ def codec_table(rivals: Sequence[AgainstCodec]) -> str:
             signed(one.low),
             signed(one.high),
             metric(one.panel).unit,
-            ", ".join(one.unbeaten) or "–",
+            _unbeaten(one),
         ]
         for one in rivals
     ]
     title = "Trained minus codecs at equal E, by configuration"
-    return f"{title}\n{_aligned(header, rows, left={0, 1, 2, 6, 7})}"
+    table = f"{title}\n{_aligned(header, rows, left={0, 1, 2, 6, 7})}"
+    return f"{table}\n{below}" if below else table
+
+
+def _unbeaten(one: AgainstCodec) -> str:
+    if len(one.unbeaten) <= len(one.beaten):
+        return ", ".join(one.unbeaten) or "–"
+    return f"all but {', '.join(one.beaten)}" if one.beaten else "any"
 
 
 def point_table(differences: pl.DataFrame) -> str:
@@ -92,22 +108,28 @@ def point_table(differences: pl.DataFrame) -> str:
 
 
 def guidance_table(found: pl.DataFrame) -> str:
-    """Each configuration at every scale of CFG that it was sampled at, the best one marked."""
+    """Each configuration at every scale of CFG that it was sampled at, and the best of them."""
     tables = []
     keys = ["dataset", "generator", "metric"]
     for (dataset, generator, name), rows in found.group_by(keys, maintain_order=True):
         scales = sorted({scale for each in rows["scales"] for scale in each})
         sizes = ["p", "c", "E"]
         sizes += [each for each in ("encoder", "decoder") if rows[each].n_unique() > 1]
-        header = [*sizes, *(f"CFG {scale:g}" for scale in scales), "best CFG"]
+        at = ["unguided" if scale == UNGUIDED else f"CFG {scale:g}" for scale in scales]
+        header = [*sizes, *at, "best CFG", "best"]
         body = []
         for row in rows.to_dicts():
             values = dict(zip(row["scales"], row["values"], strict=True))
             shown = [number(values[scale]) if scale in values else "–" for scale in scales]
             size = [str(row[each]) for each in sizes]
-            body.append([*size, *shown, f"{row['best_scale']:g}"])
+            best = best_scale(row["best_scale"], row["scales"])
+            body.append([*size, *shown, best, number(row["best"])])
         of = f"{name}{metric(str(name)).arrow}, {dataset}, {generator or 'paper'}"
-        tables.append(f"Guidance (CFG 1: none): {of}\n{_aligned(header, body, left=set())}")
+        tables.append(f"Guidance: {of}\n{_aligned(header, body, left=set())}")
+    if any("≥" in table or "≤" in table for table in tables):
+        tables.append(
+            "≥, ≤: the highest or the lowest scale that was sampled; one beyond may be better"
+        )
     return "\n\n".join(tables)
 
 

@@ -1,4 +1,4 @@
-"""Scores beside their peers: Fréchet distance, SSIM, and what a set score adds to its network.
+"""Scores beside their peers: Fréchet distance, SSIM, and what set scores add to their network.
 
 `python benchmarks/metrics.py` prints these rows alone; `--threads 2` on two threads. Equal values
 are asserted before times are taken. Peers are timed where they are installed
@@ -8,8 +8,10 @@ are asserted before times are taken. Peers are timed where they are installed
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import scipy.linalg
@@ -18,14 +20,17 @@ from numpy.typing import NDArray
 from timing import Row, compare
 from torch import Tensor
 
+from vitok_core.context import Machine
 from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import EvalCrops
+from vitok_core.health.bench import Bench
 from vitok_core.metrics.classifier import ClassifierScore
-from vitok_core.metrics.features import Extractor, FeatureNetwork
+from vitok_core.metrics.features import MICRO_BATCH, Extractor, FeatureNetwork
 from vitok_core.metrics.frechet import Moments, frechet_distance
 from vitok_core.metrics.inception import Inception2015
 from vitok_core.metrics.networks import NETWORKS, open_network
 from vitok_core.metrics.pixels import ssim
+from vitok_core.metrics.sets import Gathered
 
 WIDTH = 2048
 IMAGES, SIDE = 16, 256
@@ -42,22 +47,23 @@ def measure() -> Iterator[Row]:
         "efficientnet-lite0", open_network("efficientnet-lite0", "features", {}), images
     )
     yield extraction("inception-2015", Inception2015(), images[:8])
+    yield moments(2 * WIDTH)
 
 
 def frechet(samples: int, rounds: int) -> Row:
     """From the features' moments to the distance, as each has them at hand."""
     sets = [_features(samples, seed) for seed in (0, 1)]
-    moments = []
+    streamed = []
     for features in sets:
         gathered = Moments(WIDTH)
         gathered.add(features)
-        moments.append(gathered)
+        streamed.append(gathered)
     pairs = [(x.mean(0), np.cov(x, rowvar=False)) for x in sets]
 
     def ours() -> float:
         if samples > WIDTH:
             return frechet_distance(*pairs[0], *pairs[1])
-        return moments[0].gaussian.distance(moments[1].gaussian)
+        return streamed[0].gaussian.distance(streamed[1].gaussian)
 
     def peer() -> float:
         (mean_a, cov_a), (mean_b, cov_b) = pairs
@@ -98,7 +104,7 @@ def structure(images: Tensor) -> Iterator[Row]:
             ]
             return float(np.mean(found))
 
-        assert abs(ours() - scikit()) < 1e-6
+        assert abs(ours() - scikit()) < 1e-5
         yield compare(what, 5, ours=ours, scikit_image=scikit)
     if find_spec("torchmetrics"):
         from torchmetrics.functional.image import structural_similarity_index_measure
@@ -115,21 +121,40 @@ def structure(images: Tensor) -> Iterator[Row]:
 
 
 def extraction(name: str, network: FeatureNetwork, images: Tensor) -> Row:
-    """Images' way in, the network, the moments and the classifier's score; beside the network."""
+    """All that a job does with images for FD and IS; beside the network on prepared inputs.
+
+    Both in the same micro-batches. What comes once in many images, merging moments, is `moments`.
+    """
+    inputs = [network.prepare(batch) for batch in images.split(MICRO_BATCH)]
     extractor = Extractor(NETWORKS[name], network, torch.device("cpu"))
-    inputs = [network.prepare(batch) for batch in images.split(4)]
-
-    def ours() -> None:
-        moments = {layer: Moments(width) for layer, width in network.layers.items()}
-        score = ClassifierScore(network.classes or 0)
-        outputs = extractor.outputs(images)
-        for layer, features in outputs.layers.items():
-            moments[layer].add(features.numpy())
-        assert outputs.logits is not None
-        score.add(outputs.logits.numpy())
-
+    with tempfile.TemporaryDirectory() as folder:
+        gathered = Gathered(extractor, NETWORKS[name].scores, Bench(Path(folder), Machine()))
+    gathered.score = ClassifierScore(network.classes or 0)
     what = f"{name}: features of {len(images)} images of {SIDE} px"
-    return compare(what, 5, ours=ours, bare_forward=lambda: [network(each) for each in inputs])
+    return compare(
+        what,
+        9,
+        gathered=lambda: gathered.add(images),
+        bare_forward=lambda: [network(each) for each in inputs],
+    )
+
+
+def moments(samples: int) -> Row:
+    """Of float32 features in batches of 16, as they arrive; beside all of them at once."""
+    batches = np.split(_features(samples, 0).astype(np.float32), samples // 16)
+
+    def ours() -> Array:
+        gathered = Moments(WIDTH)
+        for batch in batches:
+            gathered.add(batch)
+        return gathered.covariance
+
+    def peer() -> Array:
+        return np.asarray(np.cov(np.concatenate(batches), rowvar=False, dtype=np.float64))
+
+    np.testing.assert_allclose(ours(), peer(), rtol=0, atol=1e-12)
+    what = f"mean and covariance of {samples:,} features of width {WIDTH}"
+    return compare(what, 5, streamed=ours, numpy_cov=peer)
 
 
 def main() -> None:

@@ -33,8 +33,16 @@ _REASON = 200  # characters; `why` tells all
 # What needs the reader's eye stands first.
 _ORDER = [
     State.FAILED, State.LOST, State.UNKNOWN, State.RUNNING, State.CANCELLED, State.BLOCKED,
-    State.SUBMITTED, State.PLANNED, State.DONE,
+    State.SUBMITTED, State.DONE, State.PLANNED,
 ]  # fmt: skip
+
+
+def open_ones(jobs: Sequence[JobStatus]) -> list[JobStatus]:
+    """What a reader looks for first: the jobs that are not done; where all others were never
+    launched, also what was."""
+    rest = [job for job in jobs if job.state is not State.DONE]
+    launched = any(job.state is not State.PLANNED for job in rest)
+    return rest if launched or not rest else [*jobs]
 
 
 def status_table(

@@ -52,7 +52,7 @@ class Pictures:
         """Its number; -1: none."""
         own = self.by_job.get(job or "")
         if own is None and series == "trained":
-            own = self.by_point.get(point)  # a generation shows what its tokenizer keeps
+            own = self.by_point.get(point)  # a probe shows what its tokenizer keeps
         return -1 if own is None else own
 
 

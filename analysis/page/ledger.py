@@ -25,6 +25,7 @@ _ATTEMPTS = {
     "code": pl.String, "packages": pl.String,
 }  # fmt: skip
 _ARTIFACTS = {"job_id": pl.String, "path": pl.String}
+_SAMPLES = {"job_id": pl.String, "kind": pl.String, "path": pl.String}
 _DATA_SETS = {
     "job_id": pl.String, "name": pl.String, "version": pl.String, "fingerprint": pl.String,
 }  # fmt: skip
@@ -44,6 +45,7 @@ class Ledger:
     jobs: pl.DataFrame  # job_id, kind, folder (below the root), dataset
     attempts: pl.DataFrame  # of these jobs
     sheets: pl.DataFrame  # job_id, path (below the job's folder) of picture sheets
+    samples: pl.DataFrame  # job_id, kind (samples, frames, clips), path: sheets of generations
     data_sets: pl.DataFrame  # job_id, name, version, fingerprint
 
 
@@ -76,6 +78,12 @@ def read_ledger(
             attempts=frame(_ATTEMPTS, f"SELECT {', '.join(_ATTEMPTS)} FROM attempts {of}"),
             sheets=frame(
                 _ARTIFACTS, f"SELECT DISTINCT job_id, path FROM artifacts {of} AND kind = 'sheet'"
+            ),
+            samples=frame(
+                _SAMPLES,
+                f"SELECT DISTINCT job_id, kind, path FROM artifacts {of}"
+                " AND kind IN ('samples', 'frames', 'clips') AND job_id IN"
+                " (SELECT job_id FROM jobs WHERE kind = 'generate')",
             ),
             data_sets=frame(
                 _DATA_SETS,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from analysis.artifacts import UNREADABLE, own_file
 from analysis.measurements import shaped_a_recipe
@@ -23,6 +24,10 @@ _QUALITY, _EFFORT = 66, 2  # WebP's; a higher effort saves a little and takes tw
 _PIXELS = 100_000_000  # in a picture, where Pillow sets no limit of its own
 _TALLEST = 16_000  # pixels: WebP's limit
 _BATCH = 32  # encoded before the limit is looked at again
+
+Row = TypeVar("Row")
+Made = TypeVar("Made")
+Thumbnail = tuple[str, tuple[int, int]]  # data URI; width and height in pixels
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def gallery(
     wanted = _wanted(rows, ledger)
     shown: list[Picture] = []
     unreadable, cut, size = 0, 0, 0
-    for row, made in _encoded(wanted.to_dicts(), ledger.root):
+    for row, made in encoded(wanted.to_dicts(), ledger.root, _sheet):
         if made is None:
             unreadable += 1
             continue
@@ -114,41 +119,79 @@ def _wanted(rows: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _encoded(
-    rows: Sequence[dict[str, str]], root: Path
-) -> Iterator[tuple[dict[str, str], tuple[str, tuple[int, int]] | None]]:
-    """Each row with its picture, encoded by several threads, no more than a batch ahead."""
+def encoded(
+    rows: Sequence[Row], root: Path, encode: Callable[[Path, Row], Made]
+) -> Iterator[tuple[Row, Made | None]]:
+    """Each row with what `encode` makes of its files below `root`, None where they are UNREADABLE;
+    by several threads, no more than a batch ahead."""
 
-    def encode(row: dict[str, str]) -> tuple[str, tuple[int, int]] | None:
+    def tried(row: Row) -> Made | None:
         try:
-            return thumbnail(own_file(root, f"{row['folder']}/{row['path']}"))
+            return encode(root, row)
         except UNREADABLE:
             return None
 
     with ThreadPoolExecutor() as pool, warnings.catch_warnings():
-        # `thumbnail` refuses those; the filter holds in all threads.
+        # `_check_size` refuses those; the filter holds in all threads.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         for start in range(0, len(rows), _BATCH):
             batch = rows[start : start + _BATCH]
-            yield from zip(batch, pool.map(encode, batch), strict=True)
+            yield from zip(batch, pool.map(tried, batch), strict=True)
 
 
-def thumbnail(path: Path) -> tuple[str, tuple[int, int]]:
+def _sheet(root: Path, row: Mapping[str, str]) -> Thumbnail:
+    return thumbnail(own_file(root, f"{row['folder']}/{row['path']}"))
+
+
+def thumbnail(path: Path) -> Thumbnail:
     """A picture as a data URI at most WIDTH wide, with its size.
 
     Raises:
         UNREADABLE: it cannot be read, or is larger than pictures are.
     """
     with Image.open(path) as opened:
-        if opened.width * opened.height > (Image.MAX_IMAGE_PIXELS or _PIXELS):
-            raise Image.DecompressionBombError(f"{path}: {opened.width} × {opened.height} pixels")
-        picture = opened.convert("RGB")
-    # Not by Image.thumbnail, which keeps the shape of what is a thousand times taller than wide.
-    height = min(round(picture.height * min(1.0, WIDTH / picture.width)), _TALLEST)
-    if picture.width > WIDTH or height < picture.height:
-        size = (min(picture.width, WIDTH), max(1, height))
-        picture = picture.resize(size, Image.Resampling.BOX)
+        _check_size(opened, path, 1)
+        picture = _small(opened, WIDTH)
     packed = io.BytesIO()
     picture.save(packed, "WEBP", quality=_QUALITY, method=_EFFORT)
-    text = base64.b64encode(packed.getvalue()).decode("ascii")
-    return f"data:image/webp;base64,{text}", picture.size
+    return _uri(packed), picture.size
+
+
+def moving(path: Path) -> str:
+    """A GIF's pictures, moving as they do, half as wide as a `thumbnail`: there are many of them.
+
+    Raises:
+        UNREADABLE: as there, of all its pictures together.
+    """
+    with Image.open(path) as opened:
+        frames = getattr(opened, "n_frames", 1)
+        _check_size(opened, path, frames)
+        lasting = opened.info.get("duration", 0)
+        pictures = [_small(frame, WIDTH // 2) for frame in ImageSequence.Iterator(opened)]
+    packed = io.BytesIO()
+    first, *rest = pictures
+    first.save(
+        packed, "WEBP", save_all=True, append_images=rest, duration=lasting, loop=0,
+        quality=_QUALITY, method=_EFFORT,
+    )  # fmt: skip
+    return _uri(packed)
+
+
+def _check_size(opened: Image.Image, path: Path, frames: int) -> None:
+    if frames * opened.width * opened.height > (Image.MAX_IMAGE_PIXELS or _PIXELS):
+        size = f"{frames} × {opened.width} × {opened.height}"
+        raise Image.DecompressionBombError(f"{path}: {size} pixels")
+
+
+def _small(opened: Image.Image, width: int) -> Image.Image:
+    picture = opened.convert("RGB")
+    # Not by Image.thumbnail, which keeps the shape of what is a thousand times taller than wide.
+    height = min(round(picture.height * min(1.0, width / picture.width)), _TALLEST)
+    if picture.width <= width and height == picture.height:
+        return picture
+    size = (min(picture.width, width), max(1, height))
+    return picture.resize(size, Image.Resampling.BOX)
+
+
+def _uri(packed: io.BytesIO) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode('ascii')}"

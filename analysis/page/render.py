@@ -27,6 +27,7 @@ from analysis.page.origin import cost, provenance
 from analysis.page.overview import summarise
 from analysis.page.pictures import LIMIT, Gallery, gallery
 from analysis.page.runs import run_table
+from analysis.page.samples import Samples, samples
 from analysis.page.verdicts import claims_table, counted
 from analysis.report import overview
 from analysis.writing import put
@@ -63,10 +64,11 @@ def write_page(
     rows = _measured(results)
     notes = (*metric_notes(rows), *said)
     slugs = dict(results.points.select("point_id", "slug").rows())
-    shown = gallery(rows, slugs, ledger, picture_limit)
-    text = _render(results, rows, ledger, fits, shown, notes).encode()
+    drawn = samples(rows, slugs, ledger, picture_limit // 2)
+    shown = gallery(rows, slugs, ledger, picture_limit - drawn.size)
+    text = _render(results, rows, ledger, fits, shown, drawn, notes).encode()
     (path,) = put(out, {NAME: text})
-    return Page(path, len(text), (*notes, *shown.notes))
+    return Page(path, len(text), (*notes, *shown.notes, *drawn.notes))
 
 
 def _render(
@@ -75,12 +77,14 @@ def _render(
     ledger: Ledger | None,
     fits: Sequence[LineFit],
     shown: Gallery,
+    drawn: Samples,
     notes: Sequence[str],
 ) -> str:
     """The whole page as text."""
     runs = run_table(results, rows, ledger)
+    jobs = [*(one.job_id for one in shown.pictures), *(one.job_id for one in drawn.sheets)]
     pictures = Pictures(
-        {one.job_id: n for n, one in enumerate(shown.pictures)},
+        {job: n for n, job in enumerate(jobs)},
         {one.point_id: n for n, one in reversed(list(enumerate(shown.pictures)))},
     )
     judged = judge(results)
@@ -96,6 +100,7 @@ def _render(
         summary=summarise(results, rows, runs.points, ledger),
         runs=runs,
         gallery=shown,
+        samples=drawn,
         claims=claims_table(judged),
         verdicts=counted(judged),
         fits=fits_table(fits),

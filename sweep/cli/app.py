@@ -7,6 +7,7 @@ Command modules import only typer at the top: what a command needs is imported i
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import os
 import sys
@@ -22,6 +23,8 @@ _USERS = frozenset(
         errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS, errno.ENOSPC, errno.EDQUOT,
     }
 )  # fmt: skip
+
+_FULL = 1  # exit code
 
 app = typer.Typer(
     name="vitok-sweep",
@@ -55,6 +58,18 @@ def register() -> None:
     )  # fmt: skip
     for module in groups:
         module.register(app)
+    _flow(app)
+
+
+def _flow(group: typer.Typer) -> None:
+    """Make each paragraph of the commands' docstrings one line: typer keeps the line breaks of all
+    but the first, and a narrow terminal's own come on top of them."""
+    for command in group.registered_commands:
+        paragraphs = (inspect.getdoc(command.callback) or "").split("\n\n")
+        command.help = "\n\n".join(" ".join(each.splitlines()) for each in paragraphs)
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            _flow(inner.typer_instance)
 
 
 def main() -> None:
@@ -68,7 +83,7 @@ def main() -> None:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        sys.exit(_FULL if _of_a_full_disk(error.__cause__) else error.exit_code)
     except BrokenPipeError:  # `vitok-sweep plan … | head`: the reader has gone, say nothing
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -77,7 +92,12 @@ def main() -> None:
             raise
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror}", file=sys.stderr)
-        sys.exit(UserError.exit_code)
+        sys.exit(_FULL if _of_a_full_disk(error) else UserError.exit_code)
+
+
+def _of_a_full_disk(error: BaseException | None) -> bool:
+    """Nothing is wrong with what was typed, then."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _refuse_bytes(arguments: list[str]) -> None:

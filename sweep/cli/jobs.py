@@ -54,12 +54,15 @@ def status(
 ) -> None:
     """Show how jobs stand: their number by state, and state, progress, attempts of those not done.
 
+    Of a sweep that was launched in part, once that part is done, the done ones are listed too.
+
     With --watch the exit code is 4 when jobs have failed; Ctrl-C leaves the jobs running.
 
     Example: vitok-sweep status quickstart --watch
     """
     import gc
 
+    from sweep.search.standing import standings
     from sweep.status import counts
 
     if not watch:
@@ -69,20 +72,23 @@ def status(
     held = None
     if check:
         held = checked(store, root, jobs)
+    searches = standings(store, sweep, {job.id: job.state for job in jobs})
     if as_json:
         document = {"counts": counts(jobs), "jobs": [job.as_json() for job in jobs]}
         document |= {} if held is None else {"check": held}
+        document |= {"search": [each.as_json() for each in searches]} if searches else {}
         print(json.dumps(document, indent=1, allow_nan=False))
     elif not watch:
         from rich.console import Console
 
-        from sweep.reconcile import State
-        from sweep.statusview import WIDE, show, status_table
+        from sweep.statusview import WIDE, open_ones, show, status_table
 
         screen = Console()
         width = screen.width if screen.is_terminal else WIDE
-        shown = jobs if every else [job for job in jobs if job.state is not State.DONE]
+        shown = jobs if every else open_ones(jobs)
         show(status_table(shown, None if every else _ROWS, width, of=jobs))
+    if searches and not as_json:
+        print("\n".join(line for each in searches for line in each.lines()))
     if held is not None and not as_json:
         print()
         print_checked(held)

@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sweep.cli.budgeting import (
+    Budget,
+    Criterion,
+    Fit,
+    Fitted,
+    Optimal,
+    Typed,
+    budgeted,
+    print_budgeted,
+)
 from sweep.cli.options import (
     DEFAULT_RESULTS,
     Database,
@@ -24,6 +34,7 @@ from sweep.cli.predicting import From, Source, expected, expected_records, print
 if TYPE_CHECKING:
     from sweep.model import Plan
     from sweep.planning.diff import Difference
+    from sweep.site import Site as SiteFile
 
 _MOST_POINTS = 20
 _WIDEST = 80
@@ -62,6 +73,9 @@ def plan(
         typer.Option("--predict", help="Also the metrics to expect, with 95% intervals."),
     ] = False,
     source: From = Source.PUBLISHED,
+    budget: Budget = None,
+    fit: Fitted = None,
+    criterion: Optimal = None,
     results: Results = DEFAULT_RESULTS,
     db: Database = None,
     site: Site = None,
@@ -69,6 +83,8 @@ def plan(
     """Show a sweep's points and jobs, and what they cost. Runs and writes nothing.
 
     Example: vitok-sweep plan sweeps/quickstart.yaml --only 'p=16,c=16|32' --json
+
+    Example: vitok-sweep plan sweeps/bottleneck_256p.yaml --budget 2000h --fit slope
     """
     import gc
 
@@ -86,6 +102,7 @@ def plan(
     from sweep.planning.speeds import with_speeds
     from sweep.rehearsal.speedfile import speeds
 
+    _refuse(budget, fit, criterion, resolved, predict)
     gc.disable()  # a plan is many small objects that live until the end of the process
     here = sites.load(site)
     made = here.equip(plan_file(file, set_ or (), only, device or here.device))
@@ -94,6 +111,11 @@ def plan(
         _print_resolved(made, as_json)
         return
     states, other_code = _states(made, results, here.database(db))
+    if budget is not None:
+        typed = Typed(file, set_ or (), only, results, db, site)
+        fitted, best = fit or Fit.SLOPE, criterion or Criterion.C
+        print_budgeted(budgeted(made, states, budget, fitted, best, typed), as_json)
+        return
     found = expected(made, source, results, here.database(db)) if predict else {}
     if as_json:
         records = expected_records(found)
@@ -108,6 +130,21 @@ def plan(
     print(text_table(job_table(made, states), len(made.jobs)))
     print()
     print("\n".join(summary(made, states, other_code)))
+    sys.stdout.flush()
+    _say_missing(made, here)
+
+
+def _refuse(
+    budget: str | None, fit: Fit | None, criterion: Criterion | None, resolved: bool, predict: bool
+) -> None:
+    """Options that say nothing together."""
+    from vitok_core.errors import UserError
+
+    if budget is None and (fit or criterion):
+        raise UserError(f"{'--fit' if fit else '--criterion'} is of --budget: add --budget 2000h")
+    if budget is not None and (resolved or predict):
+        other = "--resolved" if resolved else "--predict"
+        raise UserError(f"--budget and {other} are two questions: ask one at a time")
 
 
 def _print_resolved(made: Plan, as_json: bool) -> None:
@@ -121,6 +158,14 @@ def _print_resolved(made: Plan, as_json: bool) -> None:
     print(f"# {made.file}, resolved: its bases and --set merged, defaults filled in")
     text = yaml.safe_dump(dict(made.document), sort_keys=False, default_flow_style=None, width=99)
     print(text, end="")
+
+
+def _say_missing(made: Plan, here: SiteFile) -> None:
+    from sweep.planning.preflight import missing
+
+    if lacking := missing(made, here):
+        listed = "".join(f"\n  {line}" for line in lacking)
+        print(f"note: `launch` will submit nothing before this is mended:{listed}", file=sys.stderr)
 
 
 def _states(

@@ -72,6 +72,9 @@ def launch(
 ) -> None:
     """Run what a sweep still lacks: resume what was lost, skip what is done.
 
+    With `search:` in the file it stays and chooses trial after trial; killed, it goes on when it is
+    launched again.
+
     Example: vitok-sweep launch sweeps/quickstart.yaml --only 'p=16'
 
     Exit codes: 0 all done (or submitted, with --no-watch), 2 bad file or something missing,
@@ -96,11 +99,20 @@ def launch(
         listed = "".join(f"\n  {line}" for line in lacking)
         where = here.file or "~/.config/vitok-sweep/site.yaml (or --site FILE)"
         raise UserError(f"{file}: nothing was submitted:{listed}\n  the site file is {where}")
+    for note in plan.notes:
+        _say(f"note: {note}")
     root = Root(results)
     db = here.database(db)
     decision = _decided(plan, root, db)
     back_end = _scheduler(scheduler, here, root, jobs, gpus)
     chains = _chains(decision, root)
+    if whole.search is not None:
+        from sweep.cli.searching import Searching
+
+        refuse(back_end, chains)
+        searching = Searching(file, tuple(sets or ()), whole, root, db, back_end, here)
+        searching.launch(only, watch, dry_run, yes)
+        return
     if dry_run:
         _preview(decision, chains, back_end)
         return

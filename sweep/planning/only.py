@@ -1,16 +1,32 @@
-"""`--only 'p=16,c=16|32'`: keep some points. Comma is and, `|` is or, `a..b` is an interval."""
+"""`--only 'p=16,c=16|32'`: keep some points. Comma is and, `|` is or, `a..b` is an interval.
+
+What is said of generators (`cfg=3`, `dit=DiT-L`, any field of their sections) keeps the points that
+have such a one, and of their generators and guidance scales those alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from sweep.planning.generators import Generator
 from sweep.planning.points import Draft
-from sweep.spec.fields import ALIASES, GENERATION, SIZE, STAGE2, TOWERS, fields
+from sweep.spec.fields import (
+    ALIASES,
+    GENERATION,
+    GENERATOR,
+    SIZE,
+    STAGE2,
+    TOWERS,
+    Sizes,
+    fields,
+    tower_name,
+)
 from sweep.spec.problems import nearest, shown
 from sweep.spec.scalars import parse_number, scalar
 from vitok_core.errors import UserError
+from vitok_core.variants import DIT_SIZES
 
 _Read = Callable[[Draft], Any]
 
@@ -32,30 +48,54 @@ _OF_POINT: dict[str, _Read] = {
     "slug": lambda draft: draft.slug,
 }
 _BY_PREFIX = ("id", "config_id")
+_SCALES = "cfg"
 _MOST_SHOWN = 12
 
 
 @dataclass(frozen=True)
 class _Clause:
-    """One `key=value|value` of a filter."""
+    """One `key=value|value` of a filter; `read` is asked of a point, or of its generators."""
 
     key: str
-    read: _Read
     values: tuple[Any, ...]
+    read: Callable[[Any], Any]
+    of_generators: bool
 
-    def keeps(self, draft: Draft) -> bool:
-        have = self.read(draft)
+    def narrowed(self, draft: Draft) -> Draft | None:
+        """What it keeps of a point; None: nothing."""
+        if not self.of_generators:
+            return draft if self._takes(self.read(draft)) else None
+        kept = [each for one in draft.generators if (each := self._narrowed(one))]
+        trained = [each.stage for each in kept]
+        stages = (each for each in draft.stages if each.generation is None or each in trained)
+        return replace(draft, generators=tuple(kept), stages=tuple(stages)) if kept else None
+
+    def found(self, draft: Draft) -> list[Any]:
+        """What a point has there."""
+        if not self.of_generators:
+            return [self.read(draft)]
+        each = map(self.read, draft.generators)
+        return [scale for scales in each for scale in scales] if self.key == _SCALES else [*each]
+
+    def _narrowed(self, generator: Generator) -> Generator | None:
+        have = self.read(generator)
+        if self.key != _SCALES:
+            return generator if self._takes(have) else None
+        scales = tuple(filter(self._takes, have))
+        return replace(generator, asked=replace(generator.asked, cfg=scales)) if scales else None
+
+    def _takes(self, have: Any) -> bool:
         return any(_equal(self.key, have, value) for value in self.values)
 
 
-def select(made: list[Draft], text: str | None) -> list[Draft]:
+def select(made: list[Draft], text: str | None, sizes: Sizes) -> list[Draft]:
     """The points that a filter keeps; UserError when it is wrong or keeps none."""
     if text is None:
         return made
-    clauses = [_clause(part) for part in text.split(",")]
+    clauses = [_clause(part, sizes) for part in text.split(",")]
     kept = made
     for clause in clauses:
-        before, kept = kept, [draft for draft in kept if clause.keeps(draft)]
+        before, kept = kept, [each for draft in kept if (each := clause.narrowed(draft))]
         if not kept:
             raise UserError(f"--only {text}: {_nothing(clause, before, made)}")
     return kept
@@ -64,16 +104,17 @@ def select(made: list[Draft], text: str | None) -> list[Draft]:
 def _nothing(clause: _Clause, before: list[Draft], made: list[Draft]) -> str:
     wanted = " or ".join(_text(value) for value in clause.values)
     rest = " among those left" if len(before) < len(made) else ""
-    have = sorted(
-        {clause.read(draft) for draft in before}, key=lambda each: (str(type(each)), each)
-    )
     message = f"no point{rest} has {clause.key} = {wanted}"
+    every = {each for draft in before for each in clause.found(draft)}
+    have = sorted(every, key=lambda each: (str(type(each)), each))
+    if not have:
+        return f"{message}: none has a generator"
     if len(have) <= _MOST_SHOWN:
         return f"{message}; {clause.key} is {', '.join(_text(each) for each in have)}"
     return message + nearest(wanted, [_text(each) for each in have])
 
 
-def _clause(part: str) -> _Clause:
+def _clause(part: str, sizes: Sizes) -> _Clause:
     key, equals, text = part.partition("=")
     key = key.strip()
     if not equals or not key or not text.strip():
@@ -81,39 +122,59 @@ def _clause(part: str) -> _Clause:
             f"--only: expected KEY=VALUE, such as p=16 or c=16|32, got '{part.strip()}'"
         )
     values = tuple(_value(key, each.strip()) for each in text.split("|"))
-    return _Clause(key, _reader(key), values)
-
-
-def _reader(key: str) -> _Read:
     if key in _OF_POINT:
-        return _OF_POINT[key]
+        return _Clause(key, values, _OF_POINT[key], of_generators=False)
+    if key == _SCALES:
+        return _Clause(key, values, lambda generator: generator.asked.cfg, of_generators=True)
+    path = _path(key)
+    if path.partition(".")[0] in GENERATION:
+        return _Clause(key, values, _of_generator(path, sizes), of_generators=True)
+    of = _OF_POINT[path.partition(".")[2]] if path in TOWERS else _of_draft(path)
+    return _Clause(key, values, of, of_generators=False)
+
+
+def _path(key: str) -> str:
     path = ALIASES.get(key, key)
     if path not in fields() or path == SIZE or path.startswith("resources."):
-        known = [*_OF_POINT, *(each for each in fields() if not each.startswith("resources."))]
-        hint = nearest(key, known) or f"; known: {', '.join(_OF_POINT)}, or a dotted field"
+        short = [*_OF_POINT, _SCALES]
+        known = [*short, *(each for each in fields() if not each.startswith("resources."))]
+        hint = nearest(key, known) or f"; known: {', '.join(short)}, or a dotted field"
         raise UserError(f"--only: unknown key '{key}'{hint}")
-    if path in TOWERS:
-        return _OF_POINT[path.partition(".")[2]]
+    return path
+
+
+def _of_draft(path: str) -> _Read:
     section, *names = path.split(".")
 
     def read(draft: Draft) -> Any:
         if section == "evaluation":
             value = draft.evaluation.model
-        elif section in GENERATION:
-            value = draft.of_generators(section)
-            if value is None:
-                return None
         elif section not in STAGE2:
             value = getattr(draft.job, section)
         elif draft.finetuned is not None:
             value = getattr(draft.finetuned.job, section)
         else:
             return None  # nothing of stage 2, where a point does not run it
-        for name in names:
-            value = getattr(value, f"{name}_" if name == "class" else name)
-        return value
+        return _inside(value, names)
 
     return read
+
+
+def _of_generator(path: str, sizes: Sizes) -> Callable[[Generator], Any]:
+    section, *names = path.split(".")
+    attribute = "train" if section == "generator_train" else section
+
+    def read(generator: Generator) -> Any:
+        value = _inside(getattr(generator, attribute).model, names)
+        return tower_name(value, {**DIT_SIZES, **sizes}) if path == GENERATOR else value
+
+    return read
+
+
+def _inside(value: Any, names: list[str]) -> Any:
+    for name in names:
+        value = getattr(value, f"{name}_" if name == "class" else name)
+    return value
 
 
 @dataclass(frozen=True)
@@ -153,4 +214,6 @@ def _equal(key: str, have: Any, wanted: Any) -> bool:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
     return str(value) if isinstance(value, str | _Interval) else shown(value)

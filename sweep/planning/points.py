@@ -59,12 +59,6 @@ class Draft:
             "fps": data.fps,
         }
 
-    def of_generators(self, section: str) -> Any:
-        """A section of its generators, where they have but one; None where it trains none."""
-        names = {"generator_train": "train"}
-        found = [getattr(each, names.get(section, section)).model for each in self.generators]
-        return found[0] if found and all(each == found[0] for each in found) else None
-
     @property
     def seed(self) -> int:
         return self.row.seed

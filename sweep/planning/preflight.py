@@ -12,7 +12,13 @@ from sweep.model import Plan, PlannedJob
 from sweep.site import Site
 from vitok_core import judging
 from vitok_core.baselines import table
-from vitok_core.config import BaselineJob, CodecConfig, EvaluationConfig, GanConfig, SamplingConfig
+from vitok_core.config import (
+    BaselineJob,
+    CodecConfig,
+    EvaluationConfig,
+    GanConfig,
+    SamplingConfig,
+)
 from vitok_core.data import sources
 from vitok_core.kinds import KINDS
 from vitok_core.metrics import networks
@@ -127,7 +133,7 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
         reason = table.fault(BaselineJob(**job.config))
         if reason is not None:
             yield f"data.{reason}" if reason.startswith("resolution") else reason
-    yield from _few(job, shape.get("frames", 1))
+    yield from _too_few(job, shape.get("frames", 1))
     if shape["resolution"] < _LEAST_RESOLUTION and job.kind != "generate":
         yield (
             f"data.resolution: {shape['resolution']}: SSIM's window needs images of at least "
@@ -135,26 +141,22 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
         )
 
 
-def _few(job: PlannedJob, frames: int) -> Iterator[str]:
-    """Fewer images than the scores need; how many a whole data set has is not known yet."""
+def _too_few(job: PlannedJob, frames: int) -> Iterator[str]:
+    """Samples that are fewer than their scores need; every frame is an image. Without a number
+    said, the data set's own is taken, which is not known here."""
     evaluation = EvaluationConfig.model_validate(job.config.get("evaluation", {}))
+    asked: list[tuple[str, int, bool]] = []
     generated = job.kind == "generate"
-    sampling = SamplingConfig.model_validate(job.config.get("sampling", {}))
+    if generated:
+        sampling = SamplingConfig.model_validate(job.config.get("sampling", {}))
+        asked.append(("sampling.samples", sampling.samples, True))
+    if evaluation.samples is not None:
+        asked.append(("evaluation.samples", evaluation.samples, not generated))
     for network in (networks.NETWORKS[name] for name in evaluation.networks):
-        faults = []
-        if generated:
-            images = sampling.samples * frames
-            faults.append(too_few("sampling.samples", images, network, evaluation))
-        if evaluation.samples is not None and not _statistical(job.config.get("reference")):
-            images = evaluation.samples * frames
-            faults.append(
-                too_few("evaluation.samples", images, network, evaluation, references=generated)
-            )
-        yield from (fault for fault in faults if fault is not None)
-
-
-def _statistical(reference: str | None) -> bool:
-    return reference is not None and sources.data_set(reference).kind == "statistics"
+        for field, samples, classified in asked:
+            reason = too_few(field, samples * frames, network, evaluation, classified)
+            if reason is not None:
+                yield reason
 
 
 def _statistics(job: PlannedJob) -> Iterator[str]:

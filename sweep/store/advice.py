@@ -63,6 +63,8 @@ _NO_ROOM = re.compile("disk is full|disk i/o error")
 class IndexFull(UserError):  # noqa: N818  (a finding about the disk)
     """The disk of the index has no room: it can be looked at in memory meanwhile."""
 
+    exit_code = 1
+
 
 def damaged(name: str) -> UserError:
     """The file holds what SQLite cannot read, or what nobody wrote."""

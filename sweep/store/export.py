@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,12 +95,16 @@ def export(
         raise UserError(
             f"{', '.join(there)}: exists; --overwrite replaces it, --out writes elsewhere"
         )
+    ours = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
         for view, path in targets.items():
             with _whole(path) as temporary:
                 _write(_frame(store, view), temporary, form)
     except OSError as error:
+        with suppress(OSError):  # one holds something, or was never made
+            for folder in ours:
+                folder.rmdir()
         raise UserError(f"{out}: {error.strerror or error}") from error
     return list(targets.values())
 

@@ -18,9 +18,13 @@ PACKAGES = {"python": "3.11.7", "torch": "2.6.0", "numpy": "2.1.0"}
 START = 1_760_000_000.0  # Unix seconds
 
 
-def ledger(made: Results, root: Path, *, sheets: int = 0, failed: int = 0) -> Ledger:
+def ledger(
+    made: Results, root: Path, *, sheets: int = 0, samples: int = 0, failed: int = 0,
+    clips: bool = False,
+) -> Ledger:  # fmt: skip
     """All jobs done but for the last `failed` tokenizers; `sheets` pictures that differ, shared by
-    the reconstructions on the first data set."""
+    the reconstructions on the first data set; as many as `samples` by the generations, whose
+    samples may be clips."""
     kinds = dict(made.jobs.select("job_id", "kind").rows())
     scored = made.point_metrics.unique("job_id", keep="first", maintain_order=True)
     of_job = {row["job_id"]: row for row in scored.to_dicts()}
@@ -45,6 +49,8 @@ def ledger(made: Results, root: Path, *, sheets: int = 0, failed: int = 0) -> Le
         jobs=_frame(jobs, job_id=pl.String, kind=pl.String, folder=pl.String, dataset=pl.String),
         attempts=pl.DataFrame([_attempt(job, kinds[job], states[job]) for job in kinds]),
         sheets=_frame(_sheets(jobs, root, sheets), job_id=pl.String, path=pl.String),
+        samples=_frame(_samples(jobs, root, samples, clips), job_id=pl.String, kind=pl.String,
+                       path=pl.String),
         data_sets=_frame([(job, "photos-train", "1", "ab" * 32) for job in trains],
                          job_id=pl.String, name=pl.String, version=pl.String,
                          fingerprint=pl.String),
@@ -79,6 +85,28 @@ def _sheets(
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(made[len(rows) % different], target)
             rows.append((job, "artifacts/sheet.png"))
+    return rows
+
+
+def _samples(
+    jobs: list[tuple[str, str, str, str | None]], root: Path, different: int, clips: bool
+) -> list[tuple[str, str, str]]:
+    """Sheets of what was generated: samples, or frames and the clips that they are of."""
+    rows = []
+    for job, kind, folder, _ in jobs:
+        if kind != "generate" or not different:
+            continue
+        at = root / folder / "artifacts"
+        at.mkdir(parents=True, exist_ok=True)
+        still = draw_sheet(at / "samples.png", len(rows) % different)
+        rows.append((job, "frames" if clips else "samples", "artifacts/samples.png"))
+        if clips:
+            with Image.open(still) as first:
+                first.save(
+                    at / "samples.gif", save_all=True, append_images=[first.rotate(180)],
+                    duration=125, loop=0,
+                )  # fmt: skip
+            rows.append((job, "clips", "artifacts/samples.gif"))
     return rows
 
 

@@ -127,7 +127,7 @@ def test_the_table_wraps_and_colours(both: list[Verdict]) -> None:
     assert "no data" not in plain
 
 
-def test_claims_stand_alone(tmp_path: Path) -> None:
+def test_claims_stand_alone() -> None:
     for option in (("--figure", "e_vs_rfid"), ("--dataset", "coco2017")):
         done = invoke("--source", "published", *option)
         assert isinstance(done.exception, UserError)

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import analysis
-from analysis.guidance import guidance
+from analysis.guidance import best_scale, guidance
 from analysis.measurements import SCHEMA
 from analysis.page.guided import guidance_table
 from analysis.summary import guidance_table as text_table
@@ -66,14 +66,28 @@ def test_the_papers_best_scales_cross() -> None:
     assert all(scales == {3.0} for (name, _), scales in by_family.items() if name == "gIS")
 
 
+@pytest.mark.parametrize(
+    ("best", "said"), [(1.0, "unguided"), (1.5, "1.5"), (3.0, "≥ 3"), (0.5, "≤ 0.5")]
+)
+def test_a_best_scale_at_the_edge_is_said_to_be_one(best: float, said: str) -> None:
+    assert best_scale(best, [0.5, 1.0, 1.5, 3.0]) == said
+
+
 def test_tables() -> None:
     found = guidance(FRAME)
     text = text_table(found)
-    assert "Guidance (CFG 1: none): gFID ↓, imagenet1k-val, DiT-L" in text
+    assert "Guidance: gFID ↓, imagenet1k-val, DiT-L" in text
     (line,) = [line for line in text.splitlines() if line.split()[:3] == ["16", "64", "16384"]]
-    assert line.split() == ["16", "64", "16384", "–", "15.0", "12.0", "3"]
+    assert line.split() == ["16", "64", "16384", "–", "15.0", "12.0", "≥", "3", "12.0"]
+    assert "p   c      E  unguided  CFG 1.5  CFG 3  best CFG  best" in text
+    assert "≥, ≤: the highest or the lowest scale that was sampled" in text
     table = guidance_table(found)
     labels = [column.label for column in table.columns]
     assert labels[-5:] == ["unguided", "CFG 1.5", "CFG 3", "best CFG", "best"]
-    assert len(table.rows) == 3
+    assert labels[:3] == ["metric", "c", "E"], "what all rows share is said once"
+    assert "ours; data set imagenet1k-val; generator DiT-L; encoder S; decoder B; p 16; q 1" in (
+        table.caption
+    )
+    assert [row[-2].text for row in table.rows] == ["1.5", "≥ 3", "≥ 3"]
+    assert [row[-2].value for row in table.rows] == [1.5, 3.0, 3.0]
     assert guidance_table(found.clear()).rows == []

@@ -111,7 +111,7 @@ def test_before_any_training_it_says_so(tmp_path: Path) -> None:
         draw(tmp_path)
 
 
-def test_infinite_losses_leave_the_rest(root: Root, tmp_path: Path) -> None:
+def test_infinite_losses_leave_the_rest(tmp_path: Path) -> None:
     made = root_of(tmp_path, quickstart(seeds=(0,), patches=(16,), channels=(4,)))
     (job,) = jobs(made, "tokenizer")
     append(job, 1, [metric(2, float("inf")), metric(3, float("nan")), metric(4, 0.25)])

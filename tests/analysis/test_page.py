@@ -22,7 +22,8 @@ from analysis.claims import judge
 from analysis.claims.verdict import Region, Verdict, Word
 from analysis.fits import Line, fit_lines
 from analysis.frames import Results
-from analysis.page import render, write_page
+from analysis.page import Page, render, write_page
+from analysis.page.ledger import Ledger
 from analysis.page.lines import fits_table
 from analysis.page.origin import cost
 from analysis.page.runs import run_table
@@ -36,9 +37,24 @@ def made() -> Results:
 
 
 @pytest.fixture(scope="module")
-def page(made: Results, tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    folder = tmp_path_factory.mktemp("page")
-    return read(write_page(made, folder, ledger(made, folder, sheets=3, failed=2)).path)
+def known(made: Results, tmp_path_factory: pytest.TempPathFactory) -> Ledger:
+    return ledger(made, tmp_path_factory.mktemp("page"), sheets=3, failed=2)
+
+
+@pytest.fixture(scope="module")
+def file(made: Results, known: Ledger) -> Path:
+    return write_page(made, known.root, known).path
+
+
+@pytest.fixture(scope="module")
+def page(file: Path) -> Reader:
+    return read(file)
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The page of the paper alone."""
+    return write_page(analysis.load_published(), tmp_path_factory.mktemp("paper"))
 
 
 def targets(reader: Reader) -> Iterator[str]:
@@ -184,10 +200,10 @@ def test_names_from_outside_stay_text(tmp_path: Path) -> None:
     assert reader.data["panels"][0]["dataset"] == bad
 
 
-def test_the_same_results_give_the_same_bytes(made: Results, tmp_path: Path) -> None:
-    known = ledger(made, tmp_path, sheets=3)
-    first = write_page(made, tmp_path, known).path.read_bytes()
-    assert write_page(made, tmp_path, known).path.read_bytes() == first
+def test_the_same_results_give_the_same_bytes(
+    made: Results, known: Ledger, file: Path, tmp_path: Path
+) -> None:
+    assert write_page(made, tmp_path, known).path.read_bytes() == file.read_bytes()
 
 
 def test_of_a_sweep_without_scores_the_page_says_so(tmp_path: Path) -> None:
@@ -201,8 +217,8 @@ def test_of_a_sweep_without_scores_the_page_says_so(tmp_path: Path) -> None:
     assert reader.data["panels"] == []
 
 
-def test_the_paper_alone_needs_no_results(tmp_path: Path) -> None:
-    reader = read(write_page(analysis.load_published(), tmp_path).path)
+def test_the_paper_alone_needs_no_results(paper: Page) -> None:
+    reader = read(paper.path)
     assert "S-B/8 c4 256p" in reader.said("runs")
     assert "0.94" in reader.said("fits").split()  # Figure 2 prints it, and the fit gives it
     first = reader.data["metrics"][0]
@@ -292,13 +308,12 @@ def test_what_figures_warn_of_stands_first(made: Results, tmp_path: Path) -> Non
     )
 
 
-def test_the_paper_s_own_fid_is_no_warning(tmp_path: Path) -> None:
-    assert "FID" not in " ".join(write_page(analysis.load_published(), tmp_path).notes)
+def test_the_paper_s_own_fid_is_no_warning(paper: Page) -> None:
+    assert "FID" not in " ".join(paper.notes)
 
 
-def test_lines_of_variants_are_told_apart_and_span_their_own_marks(tmp_path: Path) -> None:
-    paper = analysis.load_published()
-    data = Reader(write_page(paper, tmp_path).path.read_text("utf-8")).data
+def test_lines_of_variants_are_told_apart_and_span_their_own_marks(paper: Page) -> None:
+    data = read(paper.path).data
     (panel,) = [
         one for one in data["panels"]
         if one["metric"] == "rFID" and one["protocol"].endswith("Figure 20")
@@ -306,5 +321,6 @@ def test_lines_of_variants_are_told_apart_and_span_their_own_marks(tmp_path: Pat
     texts = [line["text"].partition(":")[0] for line in panel["lines"]]
     assert texts == ["trained, mask latent", "trained, mask simple", "trained, simple"]
     for line, variant in zip(panel["lines"], ("mask_latent", "mask_simple", "simple"), strict=True):
-        sizes = paper.measurements.filter(figure="20", metric="rFID", variant=variant)["E"]
+        rows = analysis.load_published().measurements
+        sizes = rows.filter(figure="20", metric="rFID", variant=variant)["E"]
         assert [line["x"][0], line["x"][-1]] == pytest.approx([sizes.min(), sizes.max()])

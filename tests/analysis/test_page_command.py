@@ -55,9 +55,7 @@ def test_the_command_keeps_one_sweep_s(root: Path, tmp_path: Path) -> None:
     assert "quickstart" not in said
 
 
-def test_the_command_opens_a_browser(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_opens_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     monkeypatch.setattr("webbrowser.open", lambda url: not seen.append(url))
     invoke("--source", "published", "--html", "--open", "--out", tmp_path)

@@ -19,19 +19,19 @@ from analysis.page.pictures import WIDTH, thumbnail
 
 @pytest.fixture(scope="module")
 def made() -> Results:
-    return quickstart(cfg=(1.5, 3.0))
+    return quickstart(seeds=(0,), patches=(8, 16), channels=(4, 8, 16))
 
 
 def test_pictures_are_small_and_cut_at_the_limit(made: Results, tmp_path: Path) -> None:
     uri, size = thumbnail(draw_sheet(tmp_path / "sheet.png", 0))
     assert size == (WIDTH, round(400 * WIDTH / 1156))
-    limit = 10 * len(uri) + 1000
+    limit = 5 * len(uri) + 1000
     known = ledger(made, tmp_path, sheets=1)
     written = write_page(made, tmp_path, known, picture_limit=limit)
     shown = [attributes["src"] for tag, attributes in read(written.path).tags if tag == "img"]
-    assert shown == [uri] * 10
+    assert shown == [uri] * 5
     (note,) = [note for note in written.notes if "left out" in note]
-    assert note.startswith("50 of 60 sheets are left out")
+    assert note.startswith("7 of 12 sheets are left out")
     assert note in read(written.path).said("reconstructions")
 
 
@@ -40,16 +40,16 @@ def test_a_damaged_picture_is_said_not_shown(content: bytes, made: Results, tmp_
     known = ledger(made, tmp_path, sheets=2)
     (tmp_path / "sheet-0.png").write_bytes(content)  # hard links: half of all
     written = write_page(made, tmp_path, known)
-    assert "30 of 60 sheets could not be read." in written.notes
+    assert "6 of 12 sheets could not be read." in written.notes
 
 
 def test_a_path_out_of_the_job_s_folder_is_not_followed(made: Results, tmp_path: Path) -> None:
     known = ledger(made, tmp_path / "root", sheets=1)
     draw_sheet(tmp_path / "secret.png", 9)
-    for path in ("../../../secret.png", str(tmp_path / "secret.png")):
-        known.sheets[0, "path"] = path
-        written = write_page(made, tmp_path, known)
-        assert "1 of 60 sheets could not be read." in written.notes
+    for row, path in enumerate(("../../../secret.png", str(tmp_path / "secret.png"))):
+        known.sheets[row, "path"] = path
+    written = write_page(made, tmp_path, known)
+    assert "2 of 12 sheets could not be read." in written.notes
 
 
 def test_what_is_no_picture_or_not_the_job_s_is_left_out(made: Results, tmp_path: Path) -> None:
@@ -73,4 +73,4 @@ def test_what_is_no_picture_or_not_the_job_s_is_left_out(made: Results, tmp_path
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         written = write_page(made, tmp_path, known)
-    assert any(note.startswith("3 of 60 sheets could not be read") for note in written.notes)
+    assert any(note.startswith("3 of 12 sheets could not be read") for note in written.notes)

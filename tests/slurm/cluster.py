@@ -60,6 +60,11 @@ class Cluster:
             wait_until(lambda: not process.is_running() or process.status() == "zombie")
             (self.root / "run" / f"{name}.pid").unlink(missing_ok=True)
 
+    def hasty(self, path: Path) -> Path:
+        """Write a slurm.conf whose commands give a dead controller up in one second, not nine."""
+        path.write_text((self.root / "etc" / "slurm.conf").read_text() + "MessageTimeout=2\n")
+        return path
+
     def mend(self) -> None:
         """Start what is down; wait until every node takes jobs."""
         done = subprocess.run(

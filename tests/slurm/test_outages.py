@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from desk import Desk
 from stubbed import wait_until
 
 pytestmark = pytest.mark.slurm
-
-LONG = {"steps": 1200, "pause": 0.02}
 
 
 def test_without_accounting(desk: Desk) -> None:
@@ -23,28 +23,32 @@ def test_without_accounting(desk: Desk) -> None:
     desk.check()
 
 
-def test_without_a_controller(desk: Desk) -> None:
-    desk.bench.behave(all=LONG)
+def test_without_a_controller(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.bench.behave(all={"held": True})
     assert desk.launch(desk.bench.sweep(), "--no-watch", "--only", "p=8").returncode == 0
     desk.wait(running=2, submitted=1)
     desk.cluster.kill("slurmctld")
     try:
-        assert "Squeue does not answer" in desk.cli("why", "reconstruct-64x1-64x1-p8").stdout
-        states = {job["slug"].split("-")[0]: job["state"] for job in desk.status()
-                  if job["state"] != "planned"}  # fmt: skip
-        # What writes its journal runs; of what waits nobody can tell, and it is not called dead.
-        assert states == {"tokenizer": "running", "floor": "running", "reconstruct": "unknown"}
-        desk.cluster.kill("slurmdbd")  # and now nobody can be asked
-        assert "slurm does not answer" in desk.cli("status").stderr
-        before = sorted(path.name for path in desk.bench.root.launches.iterdir())
-        more = desk.launch(desk.bench.sweep(), "--no-watch")
-        assert more.returncode == 5, more.stderr
-        assert len(more.stderr.strip().splitlines()[-1]) < 300
-        assert desk.cli("cancel", "stub").returncode == 5
-        assert sorted(path.name for path in desk.bench.root.launches.iterdir()) == before
+        with monkeypatch.context() as patch:
+            patch.setenv("SLURM_CONF", str(desk.cluster.hasty(tmp_path / "slurm.conf")))
+            assert "Squeue does not answer" in desk.cli("why", "reconstruct-64x1-64x1-p8").stdout
+            states = {job["slug"].split("-")[0]: job["state"] for job in desk.status()
+                      if job["state"] != "planned"}  # fmt: skip
+            # What writes its journal runs; of what waits nobody can tell, and it is not called
+            # dead.
+            assert states == {"tokenizer": "running", "floor": "running", "reconstruct": "unknown"}
+            desk.cluster.kill("slurmdbd")  # and now nobody can be asked
+            assert "slurm does not answer" in desk.cli("status").stderr
+            before = sorted(path.name for path in desk.bench.root.launches.iterdir())
+            more = desk.launch(desk.bench.sweep(), "--no-watch")
+            assert more.returncode == 5, more.stderr
+            assert len(more.stderr.strip().splitlines()[-1]) < 300
+            assert desk.cli("cancel", "stub").returncode == 5
+            assert sorted(path.name for path in desk.bench.root.launches.iterdir()) == before
+        desk.bench.release()
+        wait_until(lambda: len(desk.bench.order()) == 2)  # and nobody hears of it
     finally:
         desk.cluster.mend()
-    desk.bench.behave()  # for those that have not begun
     done = desk.launch(desk.bench.sweep())
     assert done.returncode == 0, done.stderr
     assert desk.states() == {"done": 6}

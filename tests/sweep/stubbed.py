@@ -73,6 +73,7 @@ class Bench:
         self.code = code
         self.uid = new_uid()
         self._submissions = 0
+        self._commands: list[subprocess.Popen[str]] = []
 
     def behave(self, **behaviours: Mapping[str, Any]) -> None:
         """By slug, kind, or `all`."""
@@ -80,7 +81,13 @@ class Bench:
             behaviours["*"] = behaviours.pop("all")
         folder = self.root.path / "stub"
         folder.mkdir(exist_ok=True)
-        (folder / "behaviour.json").write_text(json.dumps(behaviours))
+        new = folder / "behaviour.new"
+        new.write_text(json.dumps(behaviours))
+        new.replace(folder / "behaviour.json")  # jobs that begin just now read it
+
+    def release(self) -> None:
+        """Let the jobs that are `held` end."""
+        (self.root.path / "stub" / "released").touch()
 
     def job(self, slug: str, *parents: JobFolder, kind: str = "floor") -> JobFolder:
         """A job's folder with its job.json; every kind of config is a valid one."""
@@ -129,13 +136,15 @@ class Bench:
 
     def start(self, *arguments: str, cwd: Path | None = None, **env: str) -> subprocess.Popen[str]:
         """Start a command of the copied packages over this root."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-c", "from sweep.cli.app import main; main()", *arguments],
             cwd=cwd or self.root.path.parent,
             env={**os.environ, "PYTHONPATH": str(self.code), "PYTHONSAFEPATH": "1",
                  "VITOK_RESULTS": str(self.root.path), "COLUMNS": "200", **env},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+        self._commands.append(process)
+        return process
 
     def sweep(self, chain: bool = False, text: str = SWEEP, name: str = "stub.yaml") -> str:
         """A sweep file beside the results: two points, six jobs."""
@@ -180,6 +189,9 @@ class Bench:
         return self.processes("submitit.local._local")
 
     def kill_all(self) -> None:
+        for command in self._commands:  # first: one that watches starts a new supervisor
+            command.kill()
+            command.wait()
         for _ in range(5):  # a supervisor may be starting one meanwhile
             for process in self.processes():
                 with_signal(process, signal.SIGKILL)

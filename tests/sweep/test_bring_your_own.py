@@ -188,6 +188,7 @@ def test_a_missing_package_is_one_line_and_exit_2(lab: Lab) -> None:
     assert "PYTHONPATH" in line
 
 
+@pytest.mark.slow
 def test_from_the_sweep_file_to_the_database(lab: Lab) -> None:
     done = lab.cli("launch", "mine.yaml", "--scheduler", "inline")
     assert done.returncode == 0, done.stderr

@@ -29,12 +29,16 @@ def _commands() -> None:
         register()
 
 
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The broken files, where nothing else is; every test looks that it leaves nothing there."""
+    return shutil.copytree(BROKEN, tmp_path_factory.mktemp("alone") / "broken")
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The broken files, copied to where nothing else is."""
-    shutil.copytree(BROKEN, tmp_path / "broken")
-    monkeypatch.chdir(tmp_path / "broken")
-    return tmp_path / "broken"
+def folder(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(copied)
+    return copied
 
 
 def test_the_index_names_every_file() -> None:

@@ -43,6 +43,22 @@ def test_one_line_and_nothing_left(tmp_path: Path, arguments: tuple[str | bytes,
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_no_bad_usage() -> None:
+    raised = "open('/dev/full', 'w', buffering=1).write('x' + chr(10))"
+    for text in (raised, f"\ntry: {raised}\nexcept OSError as e: raise UserError('x') from e"):
+        body = "\n".join(f"    {each}" for each in text.splitlines())
+        code = (
+            "import sweep.cli.app as cli\nfrom vitok_core.errors import UserError\n"
+            f"def app():\n{body}\ncli.app = app\ncli.register = lambda: None\ncli.main()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+
+
 def test_a_missing_root_is_said(tmp_path: Path) -> None:
     done = cli(tmp_path, "status", "--results", "mistyped")
     assert "mistyped does not exist" in done.stderr
@@ -60,6 +76,7 @@ def test_a_damaged_job_json_is_made_again(bench: Bench) -> None:
     assert json.loads(before)["id"] == folder.id
 
 
+@pytest.mark.slow
 def test_launching_right_after_cancel_runs_everything(bench: Bench) -> None:
     bench.behave(all={"steps": 40, "pause": 0.05})
     file = bench.sweep()

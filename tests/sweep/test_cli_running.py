@@ -55,6 +55,7 @@ def test_a_sweep_from_start_to_end_and_again(bench: Bench) -> None:
     assert not any(record["torch"] for record in bench.trace())
 
 
+@pytest.mark.slow
 def test_local_with_everything(bench: Bench) -> None:
     """Failure, what depends on it, being left alone, retry, and the end."""
     file = bench.sweep()
@@ -127,17 +128,18 @@ def test_what_cannot_run_exits_2_and_leaves_no_trace(
 
 
 def test_not_watching_returns_at_once(bench: Bench) -> None:
-    bench.behave(tokenizer={"steps": 40, "pause": 0.05})
+    bench.behave(tokenizer={"held": True})
     file = bench.sweep(chain=True)
     done = bench.cli("launch", file, "--no-watch", "--only", "p=8")
     assert (done.returncode, bench.trace("ended")) == (0, [])
+    bench.release()
     bench.wait_idle()
     assert len(bench.order()) == 3
     assert bench.cli("launch", file, "--only", "p=8").returncode == 3
 
 
 def test_ctrl_c_leaves_the_jobs_running(bench: Bench) -> None:
-    bench.behave(tokenizer={"steps": 150, "pause": 0.05})
+    bench.behave(tokenizer={"held": True})
     process = bench.start("launch", bench.sweep(chain=True), "--only", "p=8")
     wait_until(lambda: bench.trace("began"))
     process.send_signal(signal.SIGINT)
@@ -146,9 +148,13 @@ def test_ctrl_c_leaves_the_jobs_running(bench: Bench) -> None:
     assert "vitok-sweep cancel stub" in err
     assert "Traceback" not in err
     assert not bench.trace("ended")
-    again = bench.cli("launch", bench.sweep(chain=True), "--only", "p=8")
+    again = bench.start("launch", bench.sweep(chain=True), "--only", "p=8")
+    assert again.stderr is not None
+    while "3 running or waiting" not in (line := again.stderr.readline()):
+        assert line, "it does not say so"
+    bench.release()
+    again.communicate(timeout=60)
     assert again.returncode == 0
-    assert "3 running or waiting" in again.stderr
     assert all(attempts == ["finished"] for attempts in ends(bench.root).values() if attempts)
     assert len(bench.order()) == 3
 
@@ -185,7 +191,7 @@ def test_cancel_and_launch_again(bench: Bench, scheduler: str) -> None:
     process = bench.start(*arguments)
     wait_until(lambda: bench.trace("began"))
     cancelled = bench.cli("cancel", "stub")
-    assert "cancelled 3 jobs" in cancelled.stderr
+    assert "cancelled 2 jobs, asked 1 job to stop" in cancelled.stderr
     process.communicate(timeout=30)
     assert process.returncode == 4
     assert set(states(bench).values()) == {"cancelled"}
@@ -195,15 +201,17 @@ def test_cancel_and_launch_again(bench: Bench, scheduler: str) -> None:
     assert (again.returncode, len(bench.order())) == (0, 3), again.stderr
 
 
+@pytest.mark.slow
 def test_run_by_hand(bench: Bench) -> None:
     file = bench.sweep(chain=True)
-    bench.behave(all={"steps": 8}, tokenizer={"steps": 8, "pause": 0.3})
+    bench.behave(all={"steps": 8}, tokenizer={"held": True})
     process = bench.start("launch", file, "--only", "p=8")
     wait_until(lambda: bench.trace("began"))
     name = tokenizer(bench).slug
     refused = bench.cli("run", name)
     assert refused.returncode == 2
     assert re.search(r"is running .*vitok-sweep cancel", refused.stderr)
+    bench.release()
     process.communicate(timeout=30)
     assert process.returncode == 0
     assert bench.cli("run", name).returncode == 3
@@ -220,6 +228,7 @@ def test_run_by_hand(bench: Bench) -> None:
     assert events(other, 3)[-1] == "finished"
 
 
+@pytest.mark.slow
 def test_two_launches_at_the_same_moment(bench: Bench) -> None:
     bench.behave(all={"steps": 5, "pause": 0.05})
     file = bench.sweep()
@@ -261,6 +270,7 @@ def test_a_launcher_waits_for_its_turn_aloud(bench: Bench) -> None:
     assert process.wait(30) == 0
 
 
+@pytest.mark.slow
 def test_a_cancel_finds_what_a_launch_is_just_handing_over(bench: Bench) -> None:
     """It waits for the launch to end, and stops what that has submitted."""
     file = bench.sweep()

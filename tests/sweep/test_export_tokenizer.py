@@ -102,7 +102,7 @@ def test_what_is_no_tokenizer(lab: Lab, tmp_path: Path, arguments: Any, message:
 
 
 def test_the_page_does_what_it_says(
-    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its command makes the folder that its Python opens; nothing else is prepared."""
     monkeypatch.chdir(tmp_path)

@@ -307,6 +307,7 @@ def test_best_frees_latents_whose_generators_are_done(lab: Lab) -> None:
     assert find(lab.root, store, None, Keep.BEST, read_out(facts)) == []
 
 
+@pytest.mark.slow
 def test_as_typed(bench: Bench) -> None:
     """Away from a terminal nothing goes without --yes; then it does, and then nothing is left."""
     assert bench.cli("gc", "--results", "nowhere").returncode == 2

@@ -14,7 +14,10 @@ import pytest
 from stubbed import PACKAGES, Bench, ends, wait_until
 
 STEPS = 16
-ROUNDS = [pytest.param(3, id="few"), pytest.param(40, id="many", marks=pytest.mark.longest)]
+ROUNDS = [
+    pytest.param(3, id="few", marks=pytest.mark.slow),
+    pytest.param(40, id="many", marks=pytest.mark.longest),
+]
 ONE_TOKENIZER = """\
 extends: protocols/image_64p_photos.yaml
 tokenizer: {patch: 32, channels: 4}
@@ -77,7 +80,7 @@ def finish(bench: Bench, *launch: str) -> None:
 @pytest.mark.parametrize(
     ("rounds", "chain"),
     [
-        pytest.param(3, False, id="few"),
+        pytest.param(3, False, id="few", marks=pytest.mark.slow),
         pytest.param(12, True, id="some-chained", marks=pytest.mark.slow),
         pytest.param(40, False, id="many", marks=pytest.mark.longest),
         pytest.param(40, True, id="many-chained", marks=pytest.mark.longest),
@@ -129,7 +132,7 @@ def trained(bench: Bench) -> dict[str, object]:
 
 
 @pytest.mark.longest
-def test_a_real_tokenizer_ends_with_the_same_weights(bench: Bench, tmp_path: Path) -> None:
+def test_a_real_tokenizer_ends_with_the_same_weights(tmp_path: Path) -> None:
     """Killed several times, once while a checkpoint is being written."""
     (tmp_path / "protocols").symlink_to(PACKAGES / "sweeps" / "protocols")
     file = tmp_path / "one.yaml"

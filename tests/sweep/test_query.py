@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -139,6 +140,22 @@ def test_export_of_unknown_things(lab: Lab, arguments: tuple[str, str]) -> None:
     with pytest.raises(UserError, match="there are: "):
         run(lab, "export", *arguments)
     assert not (lab.root.path / "export").exists()
+
+
+def test_export_onto_a_full_disk_leaves_nothing(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(frame: polars.DataFrame, path: Path, form: str) -> None:
+        path.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sweep.store.export._write", full)
+    (tmp_path / "mine").mkdir()
+    for out in ("new/below", "mine"):
+        with pytest.raises(UserError, match="No space left on device"):
+            run(lab, "export", "--out", str(tmp_path / out))
+    assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "mine").iterdir()) == []
 
 
 def test_export_into_a_file(lab: Lab, tmp_path: Path) -> None:

@@ -252,6 +252,7 @@ def test_what_ignores_sigterm_is_killed_after_the_grace(
     assert events(JobFolder(submission.folders[0]))[-1] in ("metric", "progress", "checkpoint")
 
 
+@pytest.mark.slow
 def test_the_time_limit_warns_requeues_and_resumes(bench: Bench) -> None:
     """Through submitit: SIGUSR2 at half of a short limit, checkpoint, the same submission again."""
     bench.behave(slow={"steps": 110, "pause": 0.05})

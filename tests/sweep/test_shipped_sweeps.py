@@ -34,8 +34,26 @@ def test_every_sweep_plans(name: str) -> None:
     assert header[0].startswith("# "), "a sweep file says what it is for"
 
 
+@pytest.mark.parametrize(
+    ("name", "images", "clips"),
+    [
+        ("bottleneck_256p", ["inception-2015"], []),
+        ("baselines_256p", ["inception-2015"], []),
+        ("video_256p", ["inception-2015"], ["i3d"]),
+    ],
+)
+def test_what_the_paper_reports_is_scored(name: str, images: list[str], clips: list[str]) -> None:
+    """rFID, rIS, gFID, gIS by the standard Inception, rFVD by the standard I3D; no LPIPS."""
+    for job in plan_file(name).jobs:
+        if job.kind in ("reconstruct", "generate", "baseline"):
+            evaluation = {**job.config["evaluation"]}
+            assert list(evaluation.pop("networks")) == images
+            assert list(evaluation.pop("video", [])) == clips
+            assert evaluation == {}, "PSNR and SSIM are always there"
+
+
 def test_the_quickstart_is_the_paper_grid_at_64_px() -> None:
-    plan, paper = plan_file("quickstart"), plan_file("bottleneck_256p")
+    plan, paper = plan_file("quickstart"), plan_file("bottleneck_256p", only="seed=0")
     assert [(p.p, p.c) for p in plan.points] == [(p.p, p.c) for p in paper.points]
     assert [(point.p, point.c) for point in plan.points] == [
         (p, c) for p in (8, 16, 32) for c in (4, 8, 16, 32, 64)

@@ -173,6 +173,7 @@ def test_a_password_is_never_said(tmp_path: Path) -> None:
         assert "secret" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_every_command_takes_the_sites_database(bench: Bench, tmp_path: Path) -> None:
     index = tmp_path / "local disk" / "index.db"
     index.parent.mkdir()

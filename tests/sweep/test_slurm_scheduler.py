@@ -306,7 +306,7 @@ def test_the_users_defaults_for_sbatch_count_before_it_is_asked(
     assert "partition short allows 1" in str(slurm(bench).refuse(named))
 
 
-def test_a_path_that_python_would_split_is_refused(bench: Bench, fake: Fake) -> None:
+def test_a_path_that_python_would_split_is_refused() -> None:
     for scheduler in (SlurmScheduler, LocalScheduler):
         assert "splits its search path" in str(scheduler(Root(Path("/run 10:30"))).refuse([]))
 

@@ -186,7 +186,7 @@ def test_a_member_that_is_killed_is_said_to_have_ended(bench: Bench, fake: Fake)
 def test_a_member_that_was_warned_goes_on_though_others_took_longer(
     bench: Bench, fake: Fake
 ) -> None:
-    bench.behave(a={"steps": 100_000, "pause": 0.01}, b={"deaf": True, "steps": 500})
+    bench.behave(a={"steps": 100_000, "pause": 0.01}, b={"deaf": True, "steps": 200})
     jobs = [bench.job(name) for name in "ab"]
     batch = task_of(bench, [bench.submission(job) for job in jobs], NODE)
     process = start(bench, batch)

@@ -161,6 +161,16 @@ def test_done_jobs_are_counted_and_not_listed_unless_asked_for(lab: Lab) -> None
     assert alone == ["1 job: 1 done", "… and 1 more (`--all` lists them)"]
 
 
+def test_of_a_part_that_is_done_the_jobs_are_listed(tmp_path: Path) -> None:
+    """After `launch --only` the rest is planned, and nobody looks for that alone."""
+    lab = Lab(tmp_path / "results")
+    for job in ("one", "new"):
+        lab.job(job)
+    lab.write("one", 1, line("started", 2.0, host="n1"), line("finished", 9.0))
+    text = run(lab, "status").stdout.splitlines()
+    assert [row.split()[0] for row in text[2:]] == ["done", "planned"]
+
+
 def test_no_results_are_no_jobs_and_no_trace(tmp_path: Path) -> None:
     missing = Lab(tmp_path / "x")
     missing.root.path.rmdir()
@@ -324,7 +334,7 @@ def test_durations() -> None:
     assert [duration(s) for s in (5, 750, 11045, 183600)] == ["0:05", "12:30", "3:04:05", "2 d 3 h"]
 
 
-def test_status_needs_no_torch(lab: Lab) -> None:
+def test_status_needs_no_torch() -> None:
     code = (
         "import sys\nfrom sweep.cli import jobs, storing\nimport sweep.why, sweep.logs\n"
         "import sweep.watch, sweep.store.check, sweep.store.export\n"

@@ -14,6 +14,7 @@ from databases import SERVER, Databases, Server
 from journalled import Lab, contents, line, rows
 from sqlalchemy import Connection, event, make_url
 
+import analysis
 from sweep.attempt import journals
 from sweep.claims import newest_claim
 from sweep.cli.jobs import opened
@@ -291,6 +292,9 @@ def test_a_full_disk_can_be_looked_at(
     store, _ = opened(lab.root.path, None)
     assert list(facts(store)) == ["a"]
     assert "in memory stands in" in capsys.readouterr().err
+    with pytest.raises(UserError, match="the disk is full") as caught:
+        analysis.load(lab.root.path)
+    assert caught.value.exit_code == 1, "nothing is wrong with what was typed"
 
 
 def test_a_folder_that_may_not_be_entered_stops_nothing_else(

@@ -141,6 +141,13 @@ DATASETS: Mapping[str, DataSet] = {
             "the paper's private videos: Shutterstock, 30M videos of 24 fps",
             "videos",
         ),
+        _folder(
+            "shutterstock-video-val",
+            "val",
+            "flat",
+            "the paper's private videos: Shutterstock, validation",
+            "videos",
+        ),
         _adm(256),
         _adm(512),
     )
@@ -209,7 +216,7 @@ def _statistics_missing(name: str, path: str) -> str | None:
     if path and Path(path).expanduser().is_file():
         return None
     where = Path(path).expanduser()
-    state = "is no file" if where.exists() else "does not exist"
+    state = "is not a file" if where.exists() else "does not exist"
     fault = f"{where} {state}" if path else "its path is not set"
     size = name.removeprefix("adm-imagenet")
     file = f"{_ADM}/{size}/VIRTUAL_imagenet{size}_labeled.npz"

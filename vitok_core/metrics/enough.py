@@ -1,11 +1,11 @@
-"""How many images scores need. Torch-free: planning asks it too."""
+"""What a network is asked for, and how many images that needs. Torch-free: planning asks it too."""
 
 from __future__ import annotations
 
 from vitok_core.config import EvaluationConfig
 from vitok_core.metrics.networks import Network, Score
 
-NEIGHBOURS = 3  # of the manifold of precision and recall
+NEIGHBOURS = 3  # of a sample, by which precision and recall draw a set's manifold
 
 
 def image_scores(network: Network, evaluation: EvaluationConfig) -> tuple[Score, ...]:
@@ -14,20 +14,15 @@ def image_scores(network: Network, evaluation: EvaluationConfig) -> tuple[Score,
 
 
 def too_few(
-    field: str,
-    images: int,
-    network: Network,
-    evaluation: EvaluationConfig,
-    *,
-    references: bool = False,
+    field: str, images: int, network: Network, evaluation: EvaluationConfig, classified: bool = True
 ) -> str | None:
-    """Why a set is too small for a network's scores, in words that begin with the field that gives
-    the number of its images; None: it is not.
+    """Why so many images are too few for a network's scores, as one line; None: they are enough.
 
     Args:
-        references: of them there is no Inception Score.
+        field: that says how many they are.
+        classified: whether the set has an Inception Score of its own; references have none.
     """
-    splits = 1 if references else evaluation.splits or network.splits
+    splits = (evaluation.splits or network.splits) if classified else 1
     needs = {
         "frechet": (2, "a Fréchet distance"),
         "classifier": (splits, f"an Inception Score of {splits} splits"),

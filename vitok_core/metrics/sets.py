@@ -146,19 +146,17 @@ class SetScores:
         images = samples * frames
         for network in (NETWORKS[name] for name in evaluation.networks):
             field = "evaluation.samples" if prefix == "r" else "sampling.samples"
-            fault = too_few(field, images, network, evaluation)
+            reason = too_few(field, images, network, evaluation)
             if isinstance(references, Path):
                 _check_statistics(references, network, image_scores(network, evaluation))
             else:
-                known = references.samples * frames
-                fault = fault or too_few(
-                    "evaluation.samples", known, network, evaluation, references=True
-                )
-            if fault is not None:
-                raise UserError(fault)
-        clips = samples if isinstance(references, Path) else min(samples, references.samples)
+                others = references.samples * frames
+                reason = reason or too_few("evaluation.samples", others, network, evaluation, False)
+            if reason is not None:
+                raise UserError(reason)
+        known = samples if isinstance(references, Path) else references.samples
         for video in evaluation.video:
-            fvd.check(video, frames, clips)
+            fvd.check(video, frames, min(samples, known))
         views = [
             *(image_view(name, evaluation, context) for name in evaluation.networks),
             *(fvd.video_view(name, evaluation, context) for name in evaluation.video),

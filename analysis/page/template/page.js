@@ -36,6 +36,11 @@ function pictures() {
   return { filter: (rows) => { shown = rows; if (select) apply(); } };
 }
 
+function generators() {
+  const rows = [...document.querySelectorAll(".generator")];
+  return { filter: (shown) => { for (const row of rows) row.hidden = shown !== null && !shown.has(Number(row.dataset.run)); } };
+}
+
 function start() {
   themes(document.getElementById("theme"));
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -54,7 +59,7 @@ function start() {
     row.scrollIntoView({ block: "center" });
   };
   document.getElementById("runs-tools").hidden = false;
-  const parts = [charts(data, rows, goTo), pictures()];
+  const parts = [charts(data, rows, goTo), pictures(), generators()];
   filterable(table, (shown) => {
     const all = shown.size === lines.length ? null : shown;
     for (const part of parts) part.filter(all);

@@ -2,13 +2,15 @@
 
 A job takes steps, each of which hashes the one before; the last hash plays the trained weights, so
 a resume that repeats or skips a step shows. `stub/behaviour.json` in the results root says how its
-jobs behave, by slug, kind, "*" or rank ("rank1"); `stub/trace.jsonl` is what happened.
+jobs behave, by slug, kind, "*" or rank ("rank1"); a job that is `held` waits before its last step
+until `stub/released` exists; `stub/trace.jsonl` is what happened.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import sys
 import time
@@ -32,6 +34,16 @@ def reconstruct(config: Any, context: Any) -> None:
     (parent,) = context.parents
     assert (parent.folder / "artifacts" / "weights.txt").exists()
     _count("reconstruct", context)
+    if "best" in _behaviour("reconstruct", context):
+        _quality(parent.folder, context)
+
+
+def _quality(trained: Path, context: Any) -> None:
+    """A score that is best (0) for the patch and the channels that `best` says."""
+    config = json.loads((trained / "job.json").read_text())["config"]["tokenizer"]
+    patch, channels = _behaviour("reconstruct", context)["best"]
+    apart = math.log2(config["patch"] / patch) ** 2 + math.log2(config["channels"] / channels) ** 2
+    context.result("rPSNR", -apart, "stub")
 
 
 def floor(config: Any, context: Any) -> None:
@@ -53,8 +65,10 @@ def _count(kind: str, context: Any) -> None:
             error = UserError if behaviour.get("user") else RuntimeError
             raise error(behaviour.get("message", "stub failure"))
         time.sleep(pause)
+        if behaviour.get("held") and step == steps - 1 and not _released(context):
+            continue
         step, value = step + 1, hashlib.sha256(f"{value}{step}".encode()).hexdigest()
-        context.metric("loss", float(int(value[:8], 16)), step)
+        context.metric("loss", behaviour.get("loss", float(int(value[:8], 16))), step)
         context.progress(step, steps, "steps")
         if context.machine.checkpoint_every and step % context.machine.checkpoint_every == 0:
             _save(context, step, value)
@@ -74,6 +88,10 @@ def _behaviour(kind: str, context: Any) -> dict[str, Any]:
     rank = f"rank{context.machine.ranks.rank}"
     names = ("*", kind, slug, rank)
     return {key: value for name in names for key, value in known.get(name, {}).items()}
+
+
+def _released(context: Any) -> bool:
+    return (context.folder.parent.parent / "stub" / "released").exists()
 
 
 def _resume(context: Any) -> tuple[int, str]:

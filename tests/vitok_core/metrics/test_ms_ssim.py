@@ -52,3 +52,10 @@ def test_it_refuses_images_that_its_coarsest_scale_cannot_hold() -> None:
     small = torch.zeros(1, 3, MS_SSIM_LEAST - 1, 256, dtype=torch.uint8)
     with pytest.raises(ValueError, match="161 px or more"):
         ms_ssim(small, small)
+
+
+def test_the_batch_has_no_say() -> None:
+    images = photos(176, 161)
+    rebuilt = spoilt(images, 12.0)
+    alone = [ms_ssim(rebuilt[i : i + 1], images[i : i + 1]) for i in range(2)]
+    assert torch.equal(ms_ssim(rebuilt, images), torch.cat(alone))

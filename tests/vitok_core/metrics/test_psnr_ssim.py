@@ -1,4 +1,4 @@
-"""PSNR and SSIM against scikit-image, image by image."""
+"""PSNR and SSIM against scikit-image, image by image: SSIM in float32 against its float64."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def test_both_agree_with_scikit_image(height: int, width: int, sigma: float) -> 
     expected = [peak_signal_noise_ratio(y.numpy(), x.numpy(), data_range=255) for x, y in pairs]
     assert psnr(rebuilt, images).tolist() == pytest.approx(expected, abs=1e-9)
     expected = [oracle_ssim(x, y) for x, y in pairs]
-    assert ssim(rebuilt, images).tolist() == pytest.approx(expected, abs=1e-9)
+    assert ssim(rebuilt, images).tolist() == pytest.approx(expected, abs=5e-6)
 
 
 def test_ssim_of_flat_and_of_inverted_images() -> None:
     images = photos(32, 32)
     for rebuilt in (255 - images, torch.full_like(images, 7), images.flip(0)):
         expected = [oracle_ssim(x, y) for x, y in zip(rebuilt, images, strict=True)]
-        assert ssim(rebuilt, images).tolist() == pytest.approx(expected, abs=1e-9)
+        assert ssim(rebuilt, images).tolist() == pytest.approx(expected, abs=5e-6)
     flat = torch.full_like(images, 255)
     assert ssim(flat, flat).tolist() == pytest.approx([1.0] * 5, abs=1e-12)
 
@@ -89,7 +89,7 @@ def test_an_image_scores_the_same_alone_and_in_any_batch() -> None:
     for score in (psnr, ssim):
         alone = torch.cat([score(rebuilt[i : i + 1], images[i : i + 1]) for i in range(5)])
         assert score(rebuilt, images).dtype == torch.float64
-        torch.testing.assert_close(score(rebuilt, images), alone, rtol=0, atol=1e-12)
+        assert torch.equal(score(rebuilt, images), alone)
 
 
 def test_ssim_refuses_images_smaller_than_its_window() -> None:

@@ -64,9 +64,7 @@ def test_micro_batches_that_would_change_the_result_are_refused(
     FinetuneStage(finetune_job(gan={"weight": 0.0}), new("other", micro_batch=6))
 
 
-def test_frames_too_small_for_the_discriminator_are_refused(
-    tmp_path: Path, new: Callable[..., RecordingContext]
-) -> None:
+def test_frames_too_small_for_the_discriminator_are_refused(tmp_path: Path) -> None:
     small = {"tokenizer": {"patch": 2}, "data": {"resolution": 4}}
     context = context_of(tmp_path / "job", parent(tmp_path / "parent", **small))
     with pytest.raises(UserError, match=r"data\.resolution: 4: the discriminator needs 8 px"):

@@ -39,7 +39,7 @@ def deterministic(context: RecordingContext) -> list[tuple[str, float, int]]:
     return [row for row in context.metrics if row[0] != THROUGHPUT]
 
 
-def test_from_end_to_end(new: Callable[..., RecordingContext], trained: Parent) -> None:
+def test_from_end_to_end(new: Callable[..., RecordingContext]) -> None:
     context = new()
     job = finetune_job()
     assert KINDS["finetune"].config is FinetuneJob

@@ -59,7 +59,7 @@ def deterministic(context: RecordingContext) -> list[tuple[str, float, int]]:
         ({"objective": "flow"}, set()),
     ],
 )
-def test_from_end_to_end(new: New, of: Parent, fields: dict[str, Any], terms: set[str]) -> None:
+def test_from_end_to_end(new: New, fields: dict[str, Any], terms: set[str]) -> None:
     context, job = new(), generator_job(generator=fields, train={"milestones": (4,)})
     assert KINDS["generator"].config is GeneratorJob
     assert KINDS["generator"].several
@@ -137,9 +137,7 @@ def nearest(values: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     return (values[:, None] - centres).abs().argmin(1)
 
 
-def test_some_labels_are_dropped_and_times_are_uniform(
-    new: New, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_some_labels_are_dropped_and_times_are_uniform(new: New) -> None:
     stage = GeneratorStage(generator_job(generator={"label_dropout": 0.25}), new())
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
     stage.model.register_forward_hook(lambda module, args, output: seen.append(args[1:]))
@@ -182,7 +180,7 @@ def test_loading_processes_bring_the_very_same_codes(new: New) -> None:
 
 def attempt(context: RecordingContext, stop: int | None = None) -> dict[str, Any]:
     """Train to that step, or to the end; what the last checkpoint holds."""
-    context.stop = lambda step: "time" if stop and step == stop else None
+    context.stop = lambda step: "time" if step == stop else None
     job = generator_job(generator={"learned_sigma": True})
     if stop is None:
         train_generator(job, context)
@@ -278,9 +276,7 @@ def test_divergence_stops_before_any_weights_are_touched(
         assert all(bool(tensor.isfinite().all()) for tensor in part.values())
 
 
-def test_what_cannot_be_normalised_or_read_is_refused(
-    new: New, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_normalised_or_read_is_refused(new: New, tmp_path: Path) -> None:
     index = latents_folder(latents(tmp_path / "dead").folder) / "latents.json"
     about = json.loads(index.read_text())
     index.write_text(json.dumps({**about, "channel_std": [1.0, 0.0, 1.0]}))
@@ -292,17 +288,16 @@ def test_what_cannot_be_normalised_or_read_is_refused(
         load_generator(new("nothing").folder)
 
 
-def test_a_tokenizer_is_no_generator(tmp_path: Path, trained: Parent) -> None:
+def test_damaged_latents_are_not_learned_from(tmp_path: Path) -> None:
+    of = latents(tmp_path / "latents")
+    (shard,) = latents_folder(of.folder).glob("*.safetensors")
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(UserError, match=r"shard-00000\.safetensors: is damaged"):
+        train_generator(generator_job(), context_of(tmp_path / "run", of))
+
+
+def test_a_tokenizer_is_no_generator(trained: Parent) -> None:
     with pytest.raises(UserError, match="not a generator's of this release: generator: "):
         load_generator(trained.folder)
-
-
-def test_nothing_is_learned_from_damaged_latents(tmp_path: Path) -> None:
-    parent = latents(tmp_path / "latents")
-    shard = next(latents_folder(parent.folder).glob("*.safetensors"))
-    content = shard.read_bytes()
-    shard.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    context = context_of(tmp_path / "job", parent)
-    with pytest.raises(UserError, match=rf"{shard.name}: is damaged"):
-        train_generator(generator_job(), context)
-    assert context.metrics == []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -106,7 +108,7 @@ def test_a_checkpoint_of_another_configuration_is_not_resumed(
 
 
 def test_a_run_killed_after_its_last_step_only_writes_the_end_again(
-    make_job: MakeJob, tmp_path: Path, undisturbed: RecordingContext
+    make_job: MakeJob, undisturbed: RecordingContext
 ) -> None:
     again = RecordingContext(undisturbed.folder, 2)
     train_tokenizer(make_job(), again)
@@ -117,31 +119,35 @@ def test_a_run_killed_after_its_last_step_only_writes_the_end_again(
 
 
 def test_kill_minus_nine_at_any_moment(make_job: MakeJob, tmp_path: Path) -> None:
+    """The last attempt is a Python of its own, which shares nothing with this one."""
     # With a checkpoint at every other step a kill falls as often into a write as into a step.
     job = make_job(train={"steps": 40})
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+
+    def train(attempt: int) -> None:
+        train_tokenizer(job, RecordingContext(killed, attempt, Machine(checkpoint_every=2)))
+
+    for attempt, steps in enumerate((2, 20), start=1):
+        child = multiprocessing.get_context("fork").Process(target=train, args=(attempt,))
+        child.start()
+        _wait_for_step(killed, steps, child)
+        child.kill()
+        child.join(30)
+        assert child.exitcode == -signal.SIGKILL
     paths = [str(Path(__file__).parents[1]), str(Path(__file__).parents[3])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-
-    def start(folder: Path, attempt: int) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", CHILD, str(folder), str(attempt), job.model_dump_json()]
-        return subprocess.Popen(command, env=environment)
-
-    straight, killed = tmp_path / "straight", tmp_path / "killed"
-    for attempt, steps in enumerate((2, 20), start=1):
-        child = start(killed, attempt)
-        _wait_for_step(killed, steps, child)
-        child.send_signal(signal.SIGKILL)
-        child.wait(30)
-    assert start(killed, 3).wait(120) == 0
+    command = [sys.executable, "-c", CHILD, str(killed), "3", job.model_dump_json()]
+    subprocess.run(command, env=environment, timeout=120, check=True)
     train_tokenizer(job, RecordingContext(straight))
     assert weights(killed) == weights(straight)
 
 
-def _wait_for_step(folder: Path, step: int, child: subprocess.Popen[bytes]) -> None:
-    """Return as soon as any attempt has reached `step`, or the child has ended by itself."""
+def _wait_for_step(folder: Path, step: int, child: BaseProcess) -> None:
+    """Return as soon as any attempt has reached `step`."""
     for _ in range(6_000):
         reached = [int(path.stem[5:]) for path in folder.glob("checkpoints/*/step-*.pt")]
-        if max(reached, default=0) >= step or child.poll() is not None:
+        if max(reached, default=0) >= step:
             return
+        assert child.is_alive(), "it has ended by itself"
         time.sleep(0.01)
     raise AssertionError(f"step {step} was not reached in a minute")
