@@ -77,10 +77,17 @@ def floor_table(floors: Sequence[AgainstFloor]) -> str:
     return f"{FLOORS}\n{_aligned(header, rows, left={0, 1, 5})}"
 
 
-def codec_table(rivals: Sequence[AgainstCodec]) -> str:
-    """At how many configurations training beats a codec of the same E, and where it does not."""
+def codec_table(
+    rivals: Sequence[AgainstCodec], uncompared: Sequence[tuple[str, int | None]]
+) -> str:
+    """At how many configurations training beats a codec of the same E, and where it does not.
+
+    Args:
+        uncompared: codecs whose E no configuration has, and that E; None: it is not known.
+    """
+    below = not_compared(uncompared)
     if not rivals:
-        return ""
+        return below
     header = ["data set", "metric", "codec", "better at", "min", "max", "unit", "not beaten at"]
     rows = [
         [
@@ -95,7 +102,14 @@ def codec_table(rivals: Sequence[AgainstCodec]) -> str:
         ]
         for one in rivals
     ]
-    return f"{CODECS}\n{_aligned(header, rows, left={0, 1, 2, 6, 7})}"
+    table = f"{CODECS}\n{_aligned(header, rows, left={0, 1, 2, 6, 7})}"
+    return f"{table}\n{below}" if below else table
+
+
+def not_compared(uncompared: Sequence[tuple[str, int | None]]) -> str:
+    """The codecs that the table of codecs leaves out, and why."""
+    alone = ", ".join(f"{name} (E {size or 'unknown'})" for name, size in uncompared)
+    return f"not compared, no point of its E: {alone}" if alone else ""
 
 
 def not_beaten(one: AgainstCodec) -> str:

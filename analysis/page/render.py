@@ -30,6 +30,7 @@ from analysis.page.runs import run_table
 from analysis.page.samples import Samples, samples
 from analysis.page.verdicts import claims_table, counted
 from analysis.report import Overview, overview
+from analysis.summary import not_compared
 from analysis.writing import put
 from vitok_core.errors import UserError
 
@@ -107,6 +108,7 @@ def _render(
         fits=fits_table(fits),
         floors=floor_table(seen.floor if seen else ()),
         codecs=codec_table(seen.codecs if seen else ()),
+        not_compared=not_compared(seen.uncompared if seen else ()),
         guidance=guidance_table(guidance(rows)),
         provenance=provenance(ledger, results.points) if ledger is not None else [],
         cost=cost(ledger) if ledger is not None else None,

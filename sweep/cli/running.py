@@ -72,6 +72,9 @@ def launch(
 ) -> None:
     """Run what a sweep still lacks: resume what was lost, skip what is done.
 
+    With `search:` in the file it stays and chooses trial after trial; killed, it goes on when it is
+    launched again.
+
     Example: vitok-sweep launch sweeps/quickstart.yaml --only 'p=16'
 
     Exit codes: 0 all done (or submitted, with --no-watch), 2 bad file or something missing,
@@ -103,6 +106,13 @@ def launch(
     decision = _decided(plan, root, db)
     back_end = _scheduler(scheduler, here, root, jobs, gpus)
     chains = _chains(decision, root)
+    if whole.search is not None:
+        from sweep.cli.searching import Searching
+
+        refuse(back_end, chains)
+        searching = Searching(file, tuple(sets or ()), whole, root, db, back_end, here)
+        searching.launch(only, watch, dry_run, yes)
+        return
     if dry_run:
         _preview(decision, chains, back_end)
         return

@@ -128,11 +128,16 @@ _WHOLE_SET = {
     "imagenet1k-train": 1_281_167,
     "coco2017-val": 5_000,
     "kinetics700-train": 536_000,
+    "kinetics700-val": 35_000,
+    "ucf101-train": 11_000,  # as Table 5 says
     "photos-train": 816,  # 16 crops per photo
     "photos-tune": 272,
     "photos-heldout": 256,
 }
 _OTHER_SET = 1_000
+
+# Of one mean and one log-variance, as vitok_core.data.latentwriter writes them.
+_LATENT_BYTES = 4 + 2
 
 # Seconds of one core for a picture, and more for each of its pixels: measured at 64 and 256 px, on
 # the core of the profile below.
@@ -221,6 +226,11 @@ def latents_flops(job: LatentsJob, macs: int) -> float:
     return 2.0 * macs * n * (2 if job.flip else 1)
 
 
+def latents_bytes(job: LatentsJob, code: int) -> int:
+    """Bytes of a data set's cached latents; `code`: E, the values of one sample."""
+    return samples(job, job.dataset) * code * _LATENT_BYTES * (2 if job.flip else 1)
+
+
 def generator_flops(job: GeneratorJob, shape: Shape) -> float:
     """True FLOPs of a generator's whole training on codes of that shape."""
     macs = _generator_macs(job.generator, shape) * (1 + _BACKWARD)
@@ -280,6 +290,11 @@ def _comparing_macs(evaluation: EvaluationConfig, resolution: int, frames: int) 
 def samples(given: EvaluationConfig | LatentsJob | ProbeJob, dataset: str) -> int:
     """How many images or clips of a data set a job looks at."""
     return given.samples or _WHOLE_SET.get(dataset, _OTHER_SET)
+
+
+def is_guess(given: EvaluationConfig | LatentsJob | ProbeJob, dataset: str) -> bool:
+    """Whether `samples` does not know the data set's size."""
+    return given.samples is None and dataset not in _WHOLE_SET
 
 
 def macs_of(tokenizer: TokenizerConfig, shape: Shape) -> Macs:

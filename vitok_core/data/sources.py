@@ -141,6 +141,13 @@ DATASETS: Mapping[str, DataSet] = {
             "the paper's private videos: Shutterstock, 30M videos of 24 fps",
             "videos",
         ),
+        _folder(
+            "shutterstock-video-val",
+            "val",
+            "flat",
+            "the paper's private videos: Shutterstock, validation",
+            "videos",
+        ),
         _adm(256),
         _adm(512),
     )

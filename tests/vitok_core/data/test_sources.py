@@ -28,6 +28,7 @@ def test_names() -> None:
         "videos-train", "videos-heldout", "synthetic",
         "imagenet1k-train", "shutterstock-imagenet1k", "imagenet1k-val", "coco2017-val",
         "kinetics700-train", "kinetics700-val", "ucf101-train", "shutterstock-video",
+        "shutterstock-video-val",
         "adm-imagenet256", "adm-imagenet512",
     }  # fmt: skip
     assert all(name == entry.name and entry.version for name, entry in DATASETS.items())
