@@ -33,13 +33,18 @@ def guidance(measurements: pl.DataFrame) -> pl.DataFrame:
 
     Columns: source, dataset, generator, metric, protocol, config_id, variant, encoder, decoder, p,
     q, c, E, `unguided` (at CFG 1; null: not sampled), `best_scale`, `best`, `scales` and `values`
-    (lists, by rising scale). Values are means over seeds. Metrics without a direction are left out.
+    (lists, by rising scale). Values are means over the seeds that were sampled at most scales: a
+    mean over more seeds at one scale than at another would compare seeds. Metrics without a
+    direction are left out.
     """
     rows = measurements.filter(pl.col("kind") == "generate", pl.col("cfg_scale").is_not_null())
     better = {name: metric(name).better for name in rows["metric"].unique()}
     directed = [name for name, sign in better.items() if sign]
-    means = configuration_means(rows.filter(pl.col("metric").is_in(directed)))
-    means = means.filter(pl.col("value").is_finite())
+    rows = rows.filter(pl.col("metric").is_in(directed), pl.col("value").is_finite())
+    scales = pl.col("cfg_scale").n_unique().over(*_KEYS, "config_id", "seed")
+    rows = rows.with_columns(scales=scales)
+    most = pl.col("scales").max().over(*_KEYS, "config_id")
+    means = configuration_means(rows.filter(pl.col("scales") == most).drop("scales"))
     sign = pl.col("metric").replace_strict(better, return_dtype=pl.Int64, default=None)
     best = (pl.col("value") * sign).arg_max()
     scale, value = pl.col("cfg_scale"), pl.col("value")

@@ -47,11 +47,21 @@ def test_the_best_scale_beside_none() -> None:
     assert set(found) == {("gFID", 16), ("gFID", 64), ("gIS", 16)}
     first = found["gFID", 16]
     assert first["scales"] == [1.0, 1.5, 3.0]
-    assert first["values"] == pytest.approx([40.0, 4.0, 20.0]), "geometric mean of two seeds"
+    assert first["values"] == pytest.approx([40.0, 8.0, 20.0]), "of the seed that all scales have"
     assert (first["unguided"], first["best_scale"]) == (pytest.approx(40.0), 1.5)
     assert found["gFID", 64]["best_scale"] == 3.0
     assert found["gFID", 64]["unguided"] is None
     assert found["gIS", 16]["best"] == pytest.approx(90.0)
+
+
+def test_seeds_that_all_scales_have_are_averaged() -> None:
+    frame = rows(
+        ("gFID", 16, 0, 1.5, 8.0), ("gFID", 16, 1, 1.5, 2.0),
+        ("gFID", 16, 0, 3.0, 9.0), ("gFID", 16, 1, 3.0, 1.0),
+        ("gFID", 16, 2, 3.0, 100.0),
+    )  # fmt: skip
+    (found,) = guidance(frame).to_dicts()
+    assert found["values"] == pytest.approx([4.0, 3.0]), "geometric means of two seeds"
 
 
 def test_the_papers_best_scales_cross() -> None:
