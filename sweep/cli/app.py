@@ -41,6 +41,7 @@ def register() -> None:
     from sweep.cli import (
         control,
         doctor,
+        extending,
         freeing,
         jobs,
         planning,
@@ -52,8 +53,8 @@ def register() -> None:
     )
 
     groups = (
-        planning, rehearsing, running, control, jobs, storing, freeing, reporting, predicting,
-        doctor,
+        planning, rehearsing, running, extending, control, jobs, storing, freeing, reporting,
+        predicting, doctor,
     )  # fmt: skip
     for module in groups:
         module.register(app)

@@ -62,7 +62,14 @@ def plan_file(
     Raises:
         UserError: everything that is wrong with the file, the overrides or the filter.
     """
-    sweep, problems = spec.examine(document.load(name, sets))
+    return plan_document(document.load(name, sets), only, device)
+
+
+def plan_document(
+    written: document.Document, only: str | None = None, device: str | None = None
+) -> Plan:
+    """The plan of a document that was read already; arguments as of `plan_file`."""
+    sweep, problems = spec.examine(written)
     return _plan(sweep, drafts(sweep, problems), only, device or _default_device(sweep))
 
 

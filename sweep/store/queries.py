@@ -95,6 +95,13 @@ def sweep_document(store: Store, sweep: str) -> Any:
     return None if document is None else json.loads(document)
 
 
+def sweep_file(store: Store, sweep: str) -> str:
+    """The file that a sweep's current registration was read from; its name where none is kept."""
+    query = text("SELECT file FROM current_sweeps WHERE sweep = :sweep")
+    with store.read() as connection:
+        return connection.execute(query, {"sweep": sweep}).scalar() or sweep
+
+
 def _jobs(
     connection: Connection, wanted: Sequence[str] | None
 ) -> dict[str, tuple[str, str, list[str]]]:
