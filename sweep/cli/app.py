@@ -39,6 +39,7 @@ app = typer.Typer(
 def register() -> None:
     """Attach every command group, in the order in which --help lists them."""
     from sweep.cli import (
+        adopting,
         control,
         doctor,
         extending,
@@ -53,8 +54,8 @@ def register() -> None:
     )
 
     groups = (
-        planning, rehearsing, running, extending, control, jobs, storing, freeing, reporting,
-        predicting, doctor,
+        planning, rehearsing, running, extending, adopting, control, jobs, storing, freeing,
+        reporting, predicting, doctor,
     )  # fmt: skip
     for module in groups:
         module.register(app)

@@ -93,7 +93,17 @@ def launch(
     here = sites.load(site)
     whole = here.equip(plan_file(file, sets or (), None, here.device))
     plan = here.equip(plan_file(file, sets or (), only, here.device)) if only else whole
-    how = How(f"vitok-sweep launch {file}", scheduler, jobs, gpus, watch, dry_run, yes, results, here.database(db))
+    how = How(
+        f"vitok-sweep launch {file}",
+        scheduler,
+        jobs,
+        gpus,
+        watch,
+        dry_run,
+        yes,
+        results,
+        here.database(db),
+    )
     submit(plan, whole, here, how)
 
 

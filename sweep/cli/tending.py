@@ -75,7 +75,5 @@ def watch_launch(plan: Plan, root: Root, store: Store, command: str, tending: Te
     for job in trouble:
         print(f"{job.state}: {job.slug}-{job.id}: {job.reason}", file=sys.stderr)
     if trouble:
-        print(
-            f"see `vitok-sweep why JOB` and `logs JOB`; then `{command}` again", file=sys.stderr
-        )
+        print(f"see `vitok-sweep why JOB` and `logs JOB`; then `{command}` again", file=sys.stderr)
         raise typer.Exit(_SOME_FAILED)

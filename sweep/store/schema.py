@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = 3
+VERSION = 4
 
 metadata = MetaData()
 
@@ -168,6 +168,7 @@ attempts = Table(
     Column("traceback", Text),
     Column("user_error", Integer),  # 0 or 1
     Column("preempted_step", BigInteger),
+    Column("adopted", Text),  # where its weights come from, JSON; NULL: they were trained here
     Column("shown_to", BigInteger),  # steps above are hidden from `curves`; NULL: all are shown
 )
 

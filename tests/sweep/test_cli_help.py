@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from sweep.cli import app as roof
 
 COMMANDS = (
-    "plan", "diff", "schema", "rehearse", "launch", "run", "extend", "cancel", "retry", "status", "why",
-    "logs", "sync", "query", "export", "gc", "report", "predict", "doctor",
+    "plan", "diff", "schema", "rehearse", "launch", "run", "extend", "adopt", "cancel", "retry",
+    "status", "why", "logs", "sync", "query", "export", "gc", "report", "predict", "doctor",
     "db rebuild", "db check",
 )  # fmt: skip
 
