@@ -30,7 +30,7 @@ from vitok_core.errors import UserError
 from vitok_core.tokenizers import read_adoptable
 
 if TYPE_CHECKING:
-    from vitok_core.training.adopted import Adoptable
+    from vitok_core.tokenizers import Adoptable
 
 _FINAL = "final.pt"
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from vitok_core.codec import Tokenizer
     from vitok_core.config import TokenizerJob
-    from vitok_core.training.adopted import Adoptable
+    from vitok_core.training.adopted import Adoptable as Adoptable
 
 
 def load_tokenizer(

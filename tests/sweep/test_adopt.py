@@ -193,7 +193,7 @@ def test_as_typed_and_then_launched(bench: Bench, tmp_path: Path, plan: Plan) ->
     assert adopted["adopted"] == f"{source} (sha256 {digest[:12]}…)"
     assert (adopted["state"], adopted["attempts"]) == ("done", 1)
     assert f"adopted from {source}" in bench.cli("status", "--all").stdout
-    assert f"adopted from {source}" in bench.cli("why", adopted["id"]).stdout
+    assert f"Adopted from {source}" in bench.cli("why", adopted["id"]).stdout
     assert bench.cli("db", "check").returncode == 0
     trained_here = bench.cli("adopt", str(source), "--as", point(plan, "p8"))
     assert "has a result already: attempt 1 finished" in trained_here.stderr
