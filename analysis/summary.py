@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from analysis.external import whose
 from analysis.figures.words import group_name, number
 from analysis.fits import LineFit
 from analysis.floor import AgainstCodec, AgainstFloor
@@ -148,10 +149,10 @@ def _dataset(fit: LineFit) -> str:
 
 
 def _series(fit: LineFit) -> str:
-    whose = "paper" if fit.source == "published" else _SERIES[fit.series]
+    who = _SERIES[fit.series] if fit.source == "db" else whose(fit.source)
     of = ", ".join(group_name(name, value) for name, value in fit.group)
     bent = " (quadratic)" if fit.form == "quadratic" else ""
-    return f"{whose}{', ' if of else ''}{of}{bent}"
+    return f"{who}{', ' if of else ''}{of}{bent}"
 
 
 def _remarks(fits: Sequence[LineFit]) -> list[str]:

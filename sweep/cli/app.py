@@ -44,6 +44,7 @@ def register() -> None:
         doctor,
         extending,
         freeing,
+        importing,
         jobs,
         planning,
         predicting,
@@ -54,8 +55,8 @@ def register() -> None:
     )
 
     groups = (
-        planning, rehearsing, running, extending, adopting, control, jobs, storing, freeing,
-        reporting, predicting, doctor,
+        planning, rehearsing, running, extending, adopting, importing, control, jobs, storing,
+        freeing, reporting, predicting, doctor,
     )  # fmt: skip
     for module in groups:
         module.register(app)
