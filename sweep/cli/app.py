@@ -46,6 +46,7 @@ def register() -> None:
         freeing,
         importing,
         jobs,
+        mirroring,
         planning,
         predicting,
         rehearsing,
@@ -56,7 +57,7 @@ def register() -> None:
 
     groups = (
         planning, rehearsing, running, extending, adopting, importing, control, jobs, storing,
-        freeing, reporting, predicting, doctor,
+        freeing, mirroring, reporting, predicting, doctor,
     )  # fmt: skip
     for module in groups:
         module.register(app)
