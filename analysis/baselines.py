@@ -45,12 +45,13 @@ def of_codecs(rows: pl.DataFrame, jobs: pl.DataFrame) -> pl.DataFrame:
 def _facts(job_id: str, config: str) -> tuple[Any, ...]:
     job = BaselineJob(**json.loads(config))
     values, macs, parameters = table.values(job), table.macs(job), table.parameters(job.codec)
-    budget = "" if job.codec.values is None else f", E {values}"
+    sized = job.codec.values is not None or job.codec.factor is not None  # by what was asked for
+    size = f", E {values}" if sized else ""
     frames = f"{job.frames}×" if job.frames > 1 else ""
     return (
         job_id,
         table.title(job.codec),
-        f"{table.title(job.codec)}{budget}, {frames}{job.resolution}p",
+        f"{table.title(job.codec)}{size}, {frames}{job.resolution}p",
         values,
         None if parameters is None else parameters / 1e6,
         None if macs is None else macs / 1e9,

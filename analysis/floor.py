@@ -121,3 +121,16 @@ def against_codecs(measurements: pl.DataFrame) -> list[AgainstCodec]:
         )
         for row in rows.iter_rows(named=True)
     ]  # fmt: skip
+
+
+def uncompared(measurements: pl.DataFrame) -> list[tuple[str, int | None]]:
+    """The codecs, with their E, that `against_codecs` leaves out since no trained point of the
+    database has that E; None: their E is not known.
+
+    Args:
+        measurements: trained ones and baselines.
+    """
+    trained = measurements.filter(series="trained", source="db")["E"].unique()
+    codecs = measurements.filter(pl.col("codec").is_not_null()).select("codec", "E")
+    alone = codecs.filter(~pl.col("E").is_in(trained.to_list()) | pl.col("E").is_null())
+    return alone.unique().sort("codec", "E").rows()

@@ -19,6 +19,7 @@ from analysis.floor import (
     against_codecs,
     against_floor,
     differences,
+    uncompared,
 )
 from analysis.frames import Results
 from analysis.guidance import guidance
@@ -70,6 +71,7 @@ class Overview:
     floor: list[AgainstFloor]
     differences: pl.DataFrame
     codecs: list[AgainstCodec]
+    uncompared: list[tuple[str, int | None]]  # codecs, and their E
     guidance: pl.DataFrame
     notes: tuple[str, ...]
 
@@ -81,6 +83,7 @@ class Overview:
             "floor": [one.record() for one in self.floor],
             "floor_points": points,
             "codecs": [one.record() for one in self.codecs],
+            "codecs_not_compared": [{"codec": name, "E": size} for name, size in self.uncompared],
             "guidance": self.guidance.to_dicts(),
             "notes": list(self.notes),
         }
@@ -178,10 +181,11 @@ def overview(results: Results, *, datasets: Sequence[str] = ()) -> Overview:
         notes += made.notes
         sampled = made.distinct
         fits += _lines(made.distinct, Line("quadratic"))
-    rivals = against_codecs(pl.concat([floors, codecs]))
+    both = pl.concat([floors, codecs])
     return Overview(
-        fits, against_floor(floors), differences(floors), rivals, guidance(sampled), tuple(notes)
-    )
+        fits, against_floor(floors), differences(floors), against_codecs(both), uncompared(both),
+        guidance(sampled), tuple(notes),
+    )  # fmt: skip
 
 
 def _lines(measurements: pl.DataFrame, wanted: Line) -> list[LineFit]:

@@ -53,10 +53,18 @@ def floor_table(floors: Sequence[AgainstFloor]) -> str:
     return "Trained minus PCA floor, by configuration\n" + _aligned(header, rows, left={0, 1, 5})
 
 
-def codec_table(rivals: Sequence[AgainstCodec]) -> str:
-    """At how many configurations training beats a codec of the same E, and where it does not."""
+def codec_table(
+    rivals: Sequence[AgainstCodec], uncompared: Sequence[tuple[str, int | None]]
+) -> str:
+    """At how many configurations training beats a codec of the same E, and where it does not.
+
+    Args:
+        uncompared: codecs whose E no configuration has, and that E; None: it is not known.
+    """
+    alone = ", ".join(f"{name} (E {size or 'unknown'})" for name, size in uncompared)
+    below = f"not compared, no point of its E: {alone}" if alone else ""
     if not rivals:
-        return ""
+        return below
     header = ["data set", "metric", "codec", "better at", "min", "max", "unit", "not beaten at"]
     rows = [
         [
@@ -72,7 +80,8 @@ def codec_table(rivals: Sequence[AgainstCodec]) -> str:
         for one in rivals
     ]
     title = "Trained minus codecs at equal E, by configuration"
-    return f"{title}\n{_aligned(header, rows, left={0, 1, 2, 6, 7})}"
+    table = f"{title}\n{_aligned(header, rows, left={0, 1, 2, 6, 7})}"
+    return f"{table}\n{below}" if below else table
 
 
 def _unbeaten(one: AgainstCodec) -> str:

@@ -28,7 +28,8 @@ from vitok_core.config import (
 from vitok_core.context import Machine, Parent
 from vitok_core.cost import Shape, encoder_macs, generator_macs
 from vitok_core.data.counter import noise
-from vitok_core.data.latents import Encoded, LatentWriter, latents_folder
+from vitok_core.data.latents import latents_folder
+from vitok_core.data.latentwriter import Encoded, LatentWriter
 from vitok_core.data.opening import open_source
 from vitok_core.data.pixels import as_clips, to_model
 from vitok_core.data.sampler import TrainCrops

@@ -16,10 +16,11 @@ from sweep.attempt import checkpoint_record, open_journal
 from sweep.handover import folders_of, write_specs
 from sweep.layout import JobFolder, Root
 from sweep.model import Plan, PlannedJob
-from sweep.planning.plan import full_config, plan_document
+from sweep.planning.plan import full_config, plan_of
 from sweep.reconcile import State
 from sweep.snapshot import code_identity, freeze_plugins, plugin_copies
 from sweep.spec.document import recorded
+from sweep.spec.read import read
 from sweep.status import ACTIVE, observe
 from sweep.store import Store, queries, sync
 from sweep.store.names import Names
@@ -63,13 +64,13 @@ def registered(store: Store, name: str) -> PlannedJob:
         raise UserError(f"{name!r} is of no current sweep; name a sweep file by --sweep")
     document = queries.sweep_document(store, sweeps[0]) or {}
     file = queries.sweep_file(store, sweeps[0])
-    return _stage1(plan_document(recorded(sweeps[0], file, document)), meant, name)
+    return _stage1(plan_of(read(recorded(sweeps[0], file, document))), meant, name)
 
 
 def _stage1(plan: Plan, meant: list[str], name: str) -> PlannedJob:
     known = {job.id: job for job in plan.jobs}
     if not set(meant) <= set(known):
-        raise UserError(f"{name!r}: this release plans {plan.sweep} otherwise; launch it first")
+        raise UserError(f"{name!r}: {plan.sweep} plans it otherwise; name a file by --sweep")
     found = [known[job] for job in meant if known[job].kind == "tokenizer"]
     if len(found) != 1:
         raise UserError(f"{name!r} names {len(found) or 'no'} stage 1; name one point")

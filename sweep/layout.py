@@ -81,6 +81,10 @@ class Root:
         return self.path / "rehearsals"
 
     @property
+    def searches(self) -> Path:
+        return self.path / "search"
+
+    @property
     def identity(self) -> Path:
         return self.path / "root.json"
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from sweep.search.model import Search
 
 # One word: whatever follows a space or a line break in a batch script may be another command.
 _WORD = r"^[^\s\x00-\x1f\x7f-\x9f]+$"
@@ -147,7 +150,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Plan:
-    """A resolved sweep: its points and its jobs, parents before children."""
+    """A resolved sweep: its points and its jobs, parents before children.
+
+    With a `search` the points are its space within the constraints, an interval by its two ends.
+    """
 
     sweep: str
     file: str
@@ -156,3 +162,4 @@ class Plan:
     jobs: tuple[PlannedJob, ...]
     device: str  # the device profile behind device_hours
     notes: tuple[str, ...] = ()  # what the user should know of the numbers
+    search: Search | None = None

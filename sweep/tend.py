@@ -55,7 +55,7 @@ class Tender:
     _refusals: int = 0
 
     def __post_init__(self) -> None:
-        self._note(self.launched)
+        self.note(self.launched)
         self._quiet_until = self.clock() + _WAVE_EVERY
 
     def __call__(self) -> list[JobStatus]:
@@ -71,10 +71,9 @@ class Tender:
         return self.look()
 
     def is_over(self, jobs: list[JobStatus]) -> bool:
-        """Whether nothing runs, waits for a wave, or will be tried again."""
-        hoped = any(
-            lost.since is not None and lost.retries < self.tries - 1 for lost in self._lost.values()
-        )
+        """Whether nothing of these runs, waits for a wave, or will be tried again."""
+        lost = [self._lost[job.id] for job in jobs if job.id in self._lost]
+        hoped = any(each.since is not None and each.retries < self.tries - 1 for each in lost)
         return is_over(jobs) and not hoped and not self._waiting(jobs)
 
     def _launch(self, jobs: list[JobStatus], due: set[str], waiting: set[str]) -> None:
@@ -85,7 +84,7 @@ class Tender:
         except SchedulerUnreachableError as error:
             self._wait(str(error), _WAVE_EVERY)
             return
-        self._note(done)
+        self.note(done)
         for job in due & done.submitted:
             self._lost[job].retries += 1
             self._lost[job].since = None
@@ -113,7 +112,8 @@ class Tender:
         self._quiet_until = self.clock() + seconds
         self.say(f"{why}; trying again in {seconds:.0f} s")
 
-    def _note(self, done: Launched) -> None:
+    def note(self, done: Launched) -> None:
+        """Tend to what a launch handed over, or left for a later wave."""
         self._ours |= done.submitted | done.later
         self._later = (self._later | done.later) - done.submitted
 

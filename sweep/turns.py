@@ -35,13 +35,39 @@ def turn(root: Root, say: Callable[[str], None]) -> Iterator[None]:
         os.close(fd)
 
 
-def _lock(fd: int, root: Root, say: Callable[[str], None]) -> None:
+@contextmanager
+def alone(root: Root, name: str) -> Iterator[None]:
+    """Be the one controller of a search; a dying process ceases to be.
+
+    Raises:
+        UserError: another one is at work, or the file system has no locks.
+    """
+    root.searches.mkdir(parents=True, exist_ok=True)
+    fd = os.open(root.searches / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"another launch, cancel or gc is at work in {root.path}; waiting for it")
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        if not _take(fd, root, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            raise UserError(
+                f"another launch searches {name} in {root.path}: `vitok-sweep status {name} "
+                "--watch` shows it; one search has one controller"
+            )
+        yield
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int, root: Root, say: Callable[[str], None]) -> None:
+    if not _take(fd, root, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        say(f"another launch, cancel or gc is at work in {root.path}; waiting for it")
+        _take(fd, root, fcntl.LOCK_EX)
+
+
+def _take(fd: int, root: Root, how: int) -> bool:
+    """Take a lock; False: somebody else has it."""
+    try:
+        fcntl.flock(fd, how)
+        return True
+    except BlockingIOError:
+        return False
     except OSError as error:
         if error.errno not in _LOCKLESS:
             raise

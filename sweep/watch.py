@@ -109,7 +109,7 @@ def _live(look: Look, console: Console, over: Over, patience: _Patience) -> list
     task = bar.add_task("jobs", total=len(jobs))
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            bar.update(task, completed=round(sum(map(share_done, jobs)), 2))
+            bar.update(task, total=len(jobs), completed=round(sum(map(share_done, jobs)), 2))
             table = brief_table(jobs, max(5, console.height - 8))
             live.update(Group(bar, table), refresh=True)
             if over(jobs):

@@ -28,6 +28,7 @@ TORCH_FREE = {
     "vitok_core.used",
     "vitok_core.variants",
     "vitok_core.plugins",
+    "vitok_core.metrics.enough",
     "vitok_core.metrics.networks",
     "vitok_core.metrics.sheet",
 }

@@ -7,6 +7,7 @@ Command modules import only typer at the top: what a command needs is imported i
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import os
 import sys
@@ -61,6 +62,18 @@ def register() -> None:
     )  # fmt: skip
     for module in groups:
         module.register(app)
+    _flow(app)
+
+
+def _flow(group: typer.Typer) -> None:
+    """Make each paragraph of the commands' docstrings one line: typer keeps the line breaks of all
+    but the first, and a narrow terminal's own come on top of them."""
+    for command in group.registered_commands:
+        paragraphs = (inspect.getdoc(command.callback) or "").split("\n\n")
+        command.help = "\n\n".join(" ".join(each.splitlines()) for each in paragraphs)
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            _flow(inner.typer_instance)
 
 
 def main() -> None:

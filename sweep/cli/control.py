@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,9 +10,8 @@ import typer
 from sweep.cli.options import DEFAULT_RESULTS, Database, Results, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from sweep.facts import JobFacts
     from sweep.layout import Root
     from sweep.store import Store
 
@@ -68,6 +66,7 @@ def _cancel(
     store: Store, root: Root, jobs: Sequence[str]
 ) -> tuple[list[str], list[str], list[str]]:
     """Stop those that run or wait; which waited, which may run, which share a process with them."""
+    from sweep.cancelling import record, stop
     from sweep.reconcile import State
     from sweep.status import ACTIVE, job_statuses
     from sweep.store import queries
@@ -80,8 +79,8 @@ def _cancel(
         return [], [], []
     known = queries.facts(store)
     facts = [known[job] for job in active]
-    _stop(facts, root)  # what cannot be stopped is not called cancelled
-    _record("cancel", facts, root)
+    stop(facts, root)  # what cannot be stopped is not called cancelled
+    record("cancel", facts, root)
     ended = {each.claim.submission for each in facts if each.claim is not None}
     others = [
         job
@@ -106,6 +105,7 @@ def retry(
 
     Example: vitok-sweep retry tokenizer-128x1-128x2-p16-c16-64p-s0
     """
+    from sweep.cancelling import record
     from sweep.cli.jobs import opened
     from sweep.reconcile import State
     from sweep.status import job_statuses
@@ -119,7 +119,7 @@ def retry(
         print("nothing to retry: none of these jobs has failed or is unknown", file=sys.stderr)
         raise typer.Exit(_NOTHING_TO_DO)
     known = queries.facts(store, chosen)
-    _record("retry", [known[job] for job in chosen], root)
+    record("retry", [known[job] for job in chosen], root)
     sync(store, root)
     print(f"{len(chosen)} to run again; now `vitok-sweep launch` the sweep", file=sys.stderr)
 
@@ -128,27 +128,3 @@ def _resolve(store: Store, names: Sequence[str]) -> list[str]:
     from sweep.store import queries
 
     return list(dict.fromkeys(job for name in names for job in queries.resolve_jobs(store, name)))
-
-
-def _record(event: str, jobs: Sequence[JobFacts], root: Root) -> None:
-    """Journal it, later than everything that is known of the jobs."""
-    from sweep.launchlog import LaunchLog
-
-    now = time.time()
-    log = LaunchLog(root)
-    log.write_all(event, [{"job": job.id, "t": job.later_than_all(now)} for job in jobs])
-    log.close()
-
-
-def _stop(facts: Iterable[JobFacts], root: Root) -> None:
-    """Tell each scheduler which of its submissions must end."""
-    from sweep.schedulers import scheduler
-
-    wanted: dict[str, dict[str, str]] = {}
-    for job in facts:
-        for holder in (job.claim, job.newest):
-            if holder is not None and holder.submission and holder.scheduler:
-                of_scheduler = wanted.setdefault(holder.scheduler, {})
-                of_scheduler[holder.submission] = holder.scheduler_id or ""
-    for name, submissions in wanted.items():
-        scheduler(name, root).cancel(submissions)

@@ -59,7 +59,8 @@ def extend(
     from sweep import site as sites
     from sweep.cli.jobs import opened
     from sweep.planning.extend import extended
-    from sweep.planning.plan import plan_document
+    from sweep.planning.plan import plan_of
+    from sweep.spec.read import read
     from sweep.store import queries
     from vitok_core.errors import UserError
 
@@ -69,8 +70,9 @@ def extend(
     queries.sweep_jobs(store, sweep)  # names the nearest, where there is no such sweep
     file = queries.sweep_file(store, sweep)
     found = extended(sweep, file, queries.sweep_document(store, sweep) or {}, seeds)
-    whole = here.equip(plan_document(found.document, None, here.device))
-    plan = here.equip(plan_document(found.document, found.only, here.device))
+    spec = read(found.document)
+    whole = here.equip(plan_of(spec, here.device))
+    plan = here.equip(plan_of(spec, here.device, found.only))
     lost = queries.member_jobs(store, sweep) - {job.id for job in whole.jobs}
     if lost:
         raise UserError(

@@ -88,7 +88,7 @@ def overview(loaded: Loaded, datasets: Sequence[str], as_json: bool) -> None:
         fit_table(seen.fits),
         floor_table(seen.floor),
         point_table(seen.differences),
-        codec_table(seen.codecs),
+        codec_table(seen.codecs, seen.uncompared),
         guidance_table(seen.guidance),
     ]
     print("\n\n".join(block for block in blocks if block), end="\n\n")

@@ -62,6 +62,7 @@ def status(
     """
     import gc
 
+    from sweep.search.standing import standings
     from sweep.status import counts
 
     if not watch:
@@ -71,9 +72,11 @@ def status(
     held = None
     if check:
         held = checked(store, root, jobs)
+    searches = standings(store, sweep, {job.id: job.state for job in jobs})
     if as_json:
         document = {"counts": counts(jobs), "jobs": [job.as_json() for job in jobs]}
         document |= {} if held is None else {"check": held}
+        document |= {"search": [each.as_json() for each in searches]} if searches else {}
         print(json.dumps(document, indent=1, allow_nan=False))
     elif not watch:
         from rich.console import Console
@@ -84,6 +87,8 @@ def status(
         width = screen.width if screen.is_terminal else WIDE
         shown = jobs if every else open_ones(jobs)
         show(status_table(shown, None if every else _ROWS, width, of=jobs))
+    if searches and not as_json:
+        print("\n".join(line for each in searches for line in each.lines()))
     if held is not None and not as_json:
         print()
         print_checked(held)

@@ -40,7 +40,7 @@ Site = Annotated[
         "--site",
         envvar="VITOK_SITE",
         help="Site file: data paths and cluster settings "
-        "(default: ~/.config/vitok-sweep/site.yaml where it exists).",
+        "(default: site.yaml in ~/.config/vitok-sweep, where it exists).",
         show_default=False,
     ),
 ]

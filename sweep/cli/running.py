@@ -81,6 +81,9 @@ def launch(
 ) -> None:
     """Run what a sweep still lacks: resume what was lost, skip what is done.
 
+    With `search:` in the file it stays and chooses trial after trial; killed, it goes on when it is
+    launched again.
+
     Example: vitok-sweep launch sweeps/quickstart.yaml --only 'p=16'
 
     Exit codes: 0 all done (or submitted, with --no-watch), 2 bad file or something missing,
@@ -93,18 +96,25 @@ def launch(
     here = sites.load(site)
     whole = here.equip(plan_file(file, sets or (), None, here.device))
     plan = here.equip(plan_file(file, sets or (), only, here.device)) if only else whole
-    how = How(
-        f"vitok-sweep launch {file}",
-        scheduler,
-        jobs,
-        gpus,
-        watch,
-        dry_run,
-        yes,
-        results,
-        here.database(db),
-    )
-    submit(plan, whole, here, how)
+    again, url = f"vitok-sweep launch {file}", here.database(db)
+    how = How(again, scheduler, jobs, gpus, watch, dry_run, yes, results, url)
+    if whole.search is not None:
+        _search(file, tuple(sets or ()), only, whole, here, how)
+    else:
+        submit(plan, whole, here, how)
+
+
+def _search(
+    file: str, sets: tuple[str, ...], only: str | None, whole: Plan, here: SiteFile, how: How
+) -> None:
+    """Launch a file with `search:`: its controller chooses what is submitted."""
+    from sweep.cli.searching import Searching
+    from sweep.launch import refuse
+
+    root, back_end, _, chains = _prepared(whole, here, how)
+    refuse(back_end, chains)
+    searching = Searching(file, sets, whole, root, how.db, back_end, here)
+    searching.launch(only, how.watch, how.dry_run, how.yes)
 
 
 @dataclass(frozen=True)
@@ -132,22 +142,9 @@ def submit(plan: Plan, whole: Plan, here: SiteFile, how: How) -> None:
     from sweep import launch as launching
     from sweep.cli.tending import Tending, watch_launch
     from sweep.launch import refuse
-    from sweep.layout import Root
-    from sweep.planning.preflight import missing
     from sweep.store import open_store
-    from vitok_core.errors import UserError
 
-    lacking = missing(plan, here)
-    if lacking:
-        listed = "".join(f"\n  {line}" for line in lacking)
-        where = here.file or "~/.config/vitok-sweep/site.yaml (or --site FILE)"
-        raise UserError(f"{plan.file}: nothing was submitted:{listed}\n  the site file is {where}")
-    for note in plan.notes:
-        _say(f"note: {note}")
-    root = Root(how.results)
-    decision = _decided(plan, root, how.db)
-    back_end = _scheduler(how.scheduler, here, root, how.jobs, how.gpus)
-    chains = _chains(decision, root)
+    root, back_end, decision, chains = _prepared(plan, here, how)
     if how.dry_run:
         _preview(decision, chains, back_end)
         return
@@ -171,6 +168,31 @@ def submit(plan: Plan, whole: Plan, here: SiteFile, how: How) -> None:
         watch_launch(plan, root, store, how.again, Tending(again, done, back_end.name))
     elif done.later:
         _say(f"{len(done.later)} jobs wait for a later wave: `{how.again}` again, or --watch")
+
+
+def _prepared(
+    plan: Plan, here: SiteFile, how: How
+) -> tuple[Root, Scheduler, Decision, list[Chain]]:
+    """Where and by whom a plan would run, and what of it; nothing is written.
+
+    Raises:
+        UserError: the machine lacks something that the jobs need.
+    """
+    from sweep.layout import Root
+    from sweep.planning.preflight import missing
+    from vitok_core.errors import UserError
+
+    lacking = missing(plan, here)
+    if lacking:
+        listed = "".join(f"\n  {line}" for line in lacking)
+        where = here.file or "~/.config/vitok-sweep/site.yaml (or --site FILE)"
+        raise UserError(f"{plan.file}: nothing was submitted:{listed}\n  the site file is {where}")
+    for note in plan.notes:
+        _say(f"note: {note}")
+    root = Root(how.results)
+    decision = _decided(plan, root, how.db)
+    back_end = _scheduler(how.scheduler, here, root, how.jobs, how.gpus)
+    return root, back_end, decision, _chains(decision, root)
 
 
 def run(

@@ -48,9 +48,11 @@ def examine(results: Path, db: str | None, option: Path | None) -> list[Finding]
         checks.append(("results on nodes", PATIENCE, partial(disk.shared, results)))
     for name in site.data:
         checks.append((f"data {name}", PATIENCE, partial(inputs.data_set, name, site)))
-    # What only some sweeps need is asked for where the site file names it.
-    for name in dict.fromkeys((*site.weights, *EvaluationConfig().networks)):
+    # What only some sweeps need may be absent, unless the site file names it.
+    asked = dict.fromkeys((*site.weights, *EvaluationConfig().networks))
+    for name in asked:
         checks.append((f"weights {name}", _LONG, partial(inputs.weights, name, site)))
+    checks.append(("networks", _LONG, partial(inputs.other_networks, asked, site)))
     checks.append(("GPUs", PATIENCE + 1, partial(gpus.gpus, on_cluster)))
     return [*found, *_side_by_side(checks)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from sweep.doctor.finding import Finding, ok, problem, told
@@ -32,5 +33,18 @@ def weights(name: str, site: Site) -> list[Finding]:
         return [told(check, lack) if lack else ok(check, f"{site.weights[name]}, a codec")]
     path = Path(site.weights[name])
     if not path.exists():
-        return [problem(check, f"{path} does not exist", f"set weights.{name} in the site file")]
+        mend = f"correct weights.{name} in the site file"
+        return [problem(check, f"{path} does not exist", mend)]
     return [ok(check, f"{path}, of a network or codec that this release does not know")]
+
+
+def other_networks(asked: Collection[str], site: Site) -> list[Finding]:
+    """The networks besides those asked for: whether what is here is right, and which are not."""
+    rest = [network for name, network in networks.NETWORKS.items() if name not in asked]
+    paths = {network.name: networks.weights_path(network, {}) for network in rest}
+    here = [name for name, path in paths.items() if path is not None and path.is_file()]
+    found = [finding for name in here for finding in weights(name, site)]
+    if absent := [name for name in paths if name not in here]:
+        line = f"not installed: {', '.join(absent)} (`plan FILE` says which a sweep needs)"
+        found.append(ok("networks", line))
+    return found

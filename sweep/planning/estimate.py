@@ -134,6 +134,9 @@ _WHOLE_SET = {
 }
 _OTHER_SET = 1_000
 
+# Of one mean and one log-variance, as vitok_core.data.latentwriter writes them.
+_LATENT_BYTES = 4 + 2
+
 # Seconds of one core for a picture, and more for each of its pixels: measured at 64 and 256 px, on
 # the core of the profile below.
 _CODEC_SECONDS = {"jpeg": (9e-3, 0.5e-6), "webp": (16e-3, 1.05e-6)}
@@ -221,6 +224,11 @@ def latents_flops(job: LatentsJob, macs: int) -> float:
     return 2.0 * macs * n * (2 if job.flip else 1)
 
 
+def latents_bytes(job: LatentsJob, code: int) -> int:
+    """Bytes of a data set's cached latents; `code`: E, the values of one sample."""
+    return samples(job, job.dataset) * code * _LATENT_BYTES * (2 if job.flip else 1)
+
+
 def generator_flops(job: GeneratorJob, shape: Shape) -> float:
     """True FLOPs of a generator's whole training on codes of that shape."""
     macs = _generator_macs(job.generator, shape) * (1 + _BACKWARD)
@@ -280,6 +288,11 @@ def _comparing_macs(evaluation: EvaluationConfig, resolution: int, frames: int) 
 def samples(given: EvaluationConfig | LatentsJob | ProbeJob, dataset: str) -> int:
     """How many images or clips of a data set a job looks at."""
     return given.samples or _WHOLE_SET.get(dataset, _OTHER_SET)
+
+
+def is_guess(given: EvaluationConfig | LatentsJob | ProbeJob, dataset: str) -> bool:
+    """Whether `samples` does not know the data set's size."""
+    return given.samples is None and dataset not in _WHOLE_SET
 
 
 def macs_of(tokenizer: TokenizerConfig, shape: Shape) -> Macs:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.planning.plan import plan_document
+from sweep.planning.plan import plan_of
 from sweep.spec import read as spec
 from sweep.spec.document import Document, recorded
 from vitok_core.errors import UserError
@@ -35,10 +35,13 @@ def extended(name: str, file: str, resolved: Mapping[str, Any], more: int) -> Ex
         resolved: the document of its registration.
 
     Raises:
-        UserError: this release cannot read the document, or no point takes its seed from `seeds`.
+        UserError: this release cannot read the document, no point takes its seed from `seeds`, or
+            it is a search, whose points are trials.
     """
     before = recorded(name, file, resolved)
     sweep = spec.read(before)
+    if sweep.search is not None:
+        raise UserError(f"{name}: is a search; change its budget in {file}, and launch that")
     if not more:
         return Extended(before, sweep.seeds, ())
     grid = sweep.axes or sweep.zipped or not sweep.include
@@ -46,7 +49,7 @@ def extended(name: str, file: str, resolved: Mapping[str, Any], more: int) -> Ex
         raise UserError(
             f"{name}: every point has seeds of its own in `include`; add them there, in {file}"
         )
-    first = max(point.seed for point in plan_document(before).points) + 1
+    first = max(point.seed for point in plan_of(sweep).points) + 1
     new = tuple(range(first, first + more))
     seeds = (*sweep.seeds, *new)
     return Extended(recorded(name, file, {**resolved, "seeds": list(seeds)}), seeds, new)

@@ -20,6 +20,7 @@ from sweep.planning.collecting import Collected, Parent
 from sweep.planning.counting import counted
 from sweep.planning.estimate import (
     UNCOUNTED,
+    Device,
     baseline_flops,
     codec_hours,
     device,
@@ -30,18 +31,21 @@ from sweep.planning.estimate import (
     train_flops,
 )
 from sweep.planning.generating import Generations
+from sweep.planning.notes import unseen_gans
 from sweep.planning.points import Draft, drafts
 from sweep.planning.scored import lengths, steps
 from sweep.planning.slugs import baseline_slug, code_slug, scored_slug
+from sweep.search.costs import costs
+from sweep.search.model import Search
 from sweep.spec import document
 from sweep.spec import read as spec
 from sweep.spec.codecs import Codec
+from sweep.spec.problems import Problems, fail
 from sweep.spec.read import Spec
 from sweep.spec.stages import Stage
 from vitok_core.config import BaselineJob, FloorJob, ProbeJob, ReconstructJob
 from vitok_core.data.sources import data_set
 from vitok_core.kinds import KINDS
-from vitok_core.training.schedule import gan_weight
 
 
 def plan_file(
@@ -62,21 +66,28 @@ def plan_file(
     Raises:
         UserError: everything that is wrong with the file, the overrides or the filter.
     """
-    return plan_document(document.load(name, sets), only, device)
+    sweep, problems = spec.examine(document.load(name, sets))
+    return plan_of(sweep, device, only, problems)
 
 
-def plan_document(
-    written: document.Document, only: str | None = None, device: str | None = None
+def plan_of(
+    sweep: Spec,
+    profile: str | None = None,
+    keep: str | None = None,
+    problems: Problems | None = None,
 ) -> Plan:
-    """The plan of a document that was read already; arguments as of `plan_file`."""
-    sweep, problems = spec.examine(written)
-    return _plan(sweep, drafts(sweep, problems), only, device or _default_device(sweep))
+    """The plan of a file that is read.
 
-
-def _plan(sweep: Spec, made: list[Draft], keep: str | None, name: str) -> Plan:
+    Args:
+        profile, keep: `device` and `only` of `plan_file`.
+        problems: what is wrong with the file already.
+    """
+    name = profile or _default_device(sweep)
     collected = Collected(sweep, device(name))
     jobs = _Jobs(collected)
-    chosen, notes = counted(only.select(made, keep, sweep.sizes))
+    chosen, notes = counted(only.select(drafts(sweep, problems), keep, sweep.sizes))
+    if sweep.search is not None:
+        chosen = _within(sweep, sweep.search, chosen, device(name))
     points: dict[str, Point] = {}
     for draft in chosen:
         point = jobs.point(draft)
@@ -91,25 +102,24 @@ def _plan(sweep: Spec, made: list[Draft], keep: str | None, name: str) -> Plan:
         points=tuple(points.values()),
         jobs=tuple(collected.jobs.values()),
         device=name,
-        notes=(*notes, *_unseen_gans(chosen)),
+        notes=(*notes, *unseen_gans(chosen)),
+        search=sweep.search,
     )
 
 
-def _unseen_gans(chosen: Sequence[Draft]) -> Iterator[str]:
-    """Of each stage 2 that ends before the tokenizer sees its GAN term: that it does."""
-    jobs = [draft.finetuned.job for draft in chosen if draft.finetuned is not None]
-    late = [
-        (job.finetune, job.gan)
-        for job in jobs
-        if job.gan.weight > 0
-        and gan_weight(job.gan, job.finetune.batch, job.finetune.steps - 1) == 0
-    ]
-    for tuned, start in dict.fromkeys(((f.steps, f.batch), gan.start) for f, gan in late):
-        steps, batch = tuned
-        yield (
-            f"stage 2 never sees its GAN term: gan.start is {start:,} steps of 256 clips, "
-            f"finetune's {steps:,} steps of {batch:,} are {steps * batch / 256:,.3g} of them"
-        )
+def _within(sweep: Spec, search: Search, made: list[Draft], on: Device) -> list[Draft]:
+    """The points of a search's space that its constraints let run."""
+    if not search.constraints:
+        return made
+
+    def costs_of(draft: Draft) -> Mapping[str, float | None]:
+        alone = Collected(sweep, on)
+        return costs(_Jobs(alone).point(draft), alone.jobs)
+
+    kept = [draft for draft in made if search.within(costs_of(draft))]
+    if not kept:
+        raise fail(search.mark, "search.constraints", "no point of the space is within them")
+    return kept
 
 
 def _default_device(sweep: Spec) -> str:

@@ -8,10 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.model import Plan, PlannedJob, Point
-from sweep.planning.estimate import device
+from sweep.planning.estimate import device, is_guess, latents_bytes, samples
+from sweep.planning.speeds import devices
+from sweep.search.planned import lines, planned
 from sweep.spec.fields import SIZE, STAGE2, TOWERS, fields
 from sweep.spec.own import LOSSES, in_words
 from sweep.spec.problems import shown
+from vitok_core.config import LatentsJob
 
 MOST_ROWS = 40
 PLANNED = "planned"
@@ -26,6 +29,9 @@ _SHOWN = {
     SIZE, *TOWERS, "tokenizer.patch", "tokenizer.stride", "tokenizer.channels", "data.resolution",
     "data.frames",
 }  # fmt: skip
+
+# Kinds that a requeue takes up where they were; the others start anew.
+_RESUMED = frozenset({"tokenizer", "finetune", "latents", "generator", "generate"})
 
 Table = list[list[str]]  # the first row is the heading
 
@@ -73,7 +79,8 @@ def _job(
 
 
 def totals(plan: Plan, states: Mapping[str, str]) -> dict[str, Any]:
-    """Counts, training FLOPs and device-hours of the whole plan, and of what is not done yet."""
+    """Counts, training FLOPs, bytes of cached latents and device-hours of the whole plan, and of
+    what is not done yet."""
     left = [job for job in plan.jobs if states.get(job.id, PLANNED) != "done"]
     return {
         "points": len(plan.points),
@@ -84,7 +91,19 @@ def totals(plan: Plan, states: Mapping[str, str]) -> dict[str, Any]:
         "device_hours": sum(job.device_hours for job in plan.jobs),
         "device_hours_left": sum(job.device_hours for job in left),
         "device": plan.device,
+        "latents_bytes": sum(latents_bytes(*each) for each in _latents(plan)),
+        **({} if plan.search is None else {"search": planned(plan)}),
     }
+
+
+def _latents(plan: Plan) -> list[tuple[LatentsJob, int]]:
+    """The jobs that cache codes, and E of each."""
+    sizes = {point.id: point.E for point in plan.points}
+    return [
+        (LatentsJob.model_validate(job.config), sizes[job.point])
+        for job in plan.jobs
+        if job.kind == "latents"
+    ]
 
 
 def point_table(plan: Plan) -> Table:
@@ -122,6 +141,7 @@ def _three(value: float | None) -> str:
 def _swept_elsewhere(plan: Plan) -> list[str]:
     """The swept fields of training that no other column shows."""
     swept = [*plan.document.get("axes", {}), *plan.document.get("zip", {})]
+    swept += plan.document.get("search", {}).get("space", {})
     for entry in plan.document.get("include", []):
         swept += [path for path in entry if path in fields()]
     trained = ("tokenizer.", "data.", "loss.", "train.", *(f"{name}." for name in STAGE2))
@@ -174,8 +194,11 @@ def summary(
         f"states: {_counted(total['states'])}",
         *code,
         *plan.notes,
-        f"training {total['train_flops']:.3g} FLOPs; {hours}",
+        *lines(plan),
+        f"training {total['train_flops']:.3g} FLOPs; {hours}, the start-up of jobs not counted",
         *_bases(plan, profile.basis),
+        *_overlong(plan),
+        *_room(plan, total["latents_bytes"]),
         "GFLOPs are multiply-accumulates of one sample's forward pass, as in the paper's tables; "
         "training FLOPs are true ones (2 per multiply-accumulate, forward and backward)",
     ]
@@ -189,6 +212,55 @@ def _bases(plan: Plan, assumed: str) -> list[str]:
         rest = "the others' assume" if measured else "a device-hour assumes"
         lines.append(f"({rest} {assumed})")
     return lines
+
+
+def _overlong(plan: Plan) -> list[str]:
+    """Of each kind the jobs that take longer than one submission may."""
+    on_gpus = device(plan.device).word is not None
+    over: dict[tuple[str, float], list[tuple[float, PlannedJob]]] = {}
+    for job in plan.jobs:
+        given = job.resources
+        hours = job.device_hours / devices(given)
+        if hours > given.hours and on_gpus == (given.gpus > 0):
+            over.setdefault((job.kind, given.hours), []).append((hours, job))
+    return [_overlong_line(kind, limit, jobs) for (kind, limit), jobs in over.items()]
+
+
+def _overlong_line(kind: str, limit: float, jobs: list[tuple[float, PlannedJob]]) -> str:
+    hours, longest = max(jobs, key=lambda each: each[0])
+    given = longest.resources
+    held, unit = devices(given), "GPU" if given.gpus else "core"
+    where = f"{held} {unit}{'s' if held > 1 else ''}"
+    if kind in _RESUMED:
+        fate = "will be requeued"
+    else:
+        fate = f"would be stopped and start anew: raise resources.{kind}.hours"
+    return (
+        f"{kind} above hours: {limit:g}: up to {hours:,.3g} h on {where} ({longest.slug}); "
+        f"{len(jobs):,} job{'s' if len(jobs) > 1 else ''} {fate}"
+    )
+
+
+def _room(plan: Plan, latents: int) -> list[str]:
+    """What the plan leaves on the disk."""
+    if not latents:
+        return []
+    unknown = {job.dataset: samples(job, job.dataset) for job, _ in _latents(plan)
+               if is_guess(job, job.dataset)}  # fmt: skip
+    guessed = "".join(
+        f" ({name}, whose size is not known here, taken for {n:,} samples)"
+        for name, n in unknown.items()
+    )
+    return [f"latents: {_size(latents)}{guessed}"]
+
+
+def _size(n: float) -> str:
+    """Bytes with three digits: `2.56 TB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if n < 999.5:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:,.3g} TB"
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -12,10 +12,17 @@ from sweep.model import Plan, PlannedJob
 from sweep.site import Site
 from vitok_core import judging
 from vitok_core.baselines import table
-from vitok_core.config import BaselineJob, CodecConfig, EvaluationConfig, GanConfig
+from vitok_core.config import (
+    BaselineJob,
+    CodecConfig,
+    EvaluationConfig,
+    GanConfig,
+    SamplingConfig,
+)
 from vitok_core.data import sources
 from vitok_core.kinds import KINDS
 from vitok_core.metrics import networks
+from vitok_core.metrics.enough import too_few
 
 _VIDEO_REMEDY = "set data.frames=1, or name videos: " + ", ".join(
     name for name, entry in sources.DATASETS.items() if entry.media == "videos"
@@ -126,19 +133,30 @@ def _unsupported(job: PlannedJob) -> Iterator[str]:
         reason = table.fault(BaselineJob(**job.config))
         if reason is not None:
             yield f"data.{reason}" if reason.startswith("resolution") else reason
-    evaluation = EvaluationConfig.model_validate(job.config.get("evaluation", {}))
-    if evaluation.networks and evaluation.samples == shape.get("frames", 1) == 1:
-        yield (
-            "evaluation.samples: 1: a Fréchet distance needs at least 2 images; or set "
-            "evaluation.networks: []"
-        )
-    if evaluation.networks and job.config.get("sampling", {}).get("samples") == 1:
-        yield "sampling.samples: 1: a Fréchet distance needs at least 2 images"
+    yield from _too_few(job, shape.get("frames", 1))
     if shape["resolution"] < _LEAST_RESOLUTION and job.kind != "generate":
         yield (
             f"data.resolution: {shape['resolution']}: SSIM's window needs images of at least "
             f"{_LEAST_RESOLUTION} px"
         )
+
+
+def _too_few(job: PlannedJob, frames: int) -> Iterator[str]:
+    """Samples that are fewer than their scores need; every frame is an image. Without a number
+    said, the data set's own is taken, which is not known here."""
+    evaluation = EvaluationConfig.model_validate(job.config.get("evaluation", {}))
+    asked: list[tuple[str, int, bool]] = []
+    generated = job.kind == "generate"
+    if generated:
+        sampling = SamplingConfig.model_validate(job.config.get("sampling", {}))
+        asked.append(("sampling.samples", sampling.samples, True))
+    if evaluation.samples is not None:
+        asked.append(("evaluation.samples", evaluation.samples, not generated))
+    for network in (networks.NETWORKS[name] for name in evaluation.networks):
+        for field, samples, classified in asked:
+            reason = too_few(field, samples * frames, network, evaluation, classified)
+            if reason is not None:
+                yield reason
 
 
 def _statistics(job: PlannedJob) -> Iterator[str]:

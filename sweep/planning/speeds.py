@@ -96,7 +96,7 @@ def _timed(job: PlannedJob, key: str, speeds: Speeds, profile: Device) -> Planne
     if not fitting:
         return job
     _, name, rate = max(fitting)
-    hours = _samples(job) / rate / 3600 * _devices(job.resources)
+    hours = _samples(job) / rate / 3600 * devices(job.resources)
     return replace(job, device_hours=hours, measured_on=name)
 
 
@@ -124,6 +124,6 @@ def _samples(job: PlannedJob) -> int:
     return samples(asked, config.dataset)
 
 
-def _devices(given: Resources) -> int:
+def devices(given: Resources) -> int:
     """GPUs, or cores, that the job holds."""
     return given.nodes * given.gpus or given.nodes * given.node_threads

@@ -20,7 +20,8 @@ from sweep.spec.yamlfile import Node, parse, read
 _MOST_FILES = 32
 
 # Mappings whose keys are dotted paths: --set axes.train.steps=[1k] has two keys, not three.
-DOTTED_KEYS = ("axes", "zip")
+SWEPT = (("axes",), ("search", "space"))
+DOTTED_KEYS = (*SWEPT, ("zip",))
 
 
 @dataclass(frozen=True)
@@ -205,19 +206,39 @@ def _override(root: Node, assignment: str) -> Node:
     if path == "extends":
         raise fail(mark, path, "is of a file; write the field that should differ")
     value = _value(text, mark)
-    axes = root.value.get("axes")
-    if axes is not None and axes.is_map and path in axes.value:
-        whole = _is_axis(value, axes.value[path])
-        return _with(root, ("axes", path), value if whole else Node([value], mark), mark)
+    for keys in SWEPT:
+        axes = _below(root, keys)
+        if axes is not None and axes.is_map and path in axes.value:
+            whole = _is_axis(value, axes.value[path])
+            return _with(root, (*keys, path), value if whole else Node([value], mark), mark)
     for place in ("zip", "include"):
         _refuse_swept(root.value.get(place), place, path, mark)
-    head, _, tail = path.partition(".")
-    keys = (head, tail) if head in DOTTED_KEYS and tail else tuple(path.split("."))
-    return _with(root, keys, value, mark)
+    return _with(root, _keys(path), value, mark)
+
+
+def _keys(path: str) -> tuple[str, ...]:
+    """`axes.train.steps` → (axes, train.steps); `train.steps` → (train, steps)."""
+    for place in DOTTED_KEYS:
+        start = ".".join(place) + "."
+        if path.startswith(start):
+            return (*place, path.removeprefix(start))
+    return tuple(path.split("."))
+
+
+def _below(root: Node, place: tuple[str, ...]) -> Node | None:
+    for key in place:
+        found = root.value.get(key) if root.is_map else None
+        if found is None:
+            return None
+        root = found
+    return root
 
 
 def _is_axis(value: Node, axis: Node) -> bool:
-    """Whether a value set on a swept field is a whole axis: a range, or a list of what it lists."""
+    """Whether a value set on a swept field is a whole axis: a range, an interval of a search, or a
+    list of what it lists."""
+    if value.is_map:
+        return "low" in value.value
     if not value.is_list:
         return looks_like_range(value.value)
     of_lists = axis.is_list and all(item.is_list for item in axis.value)

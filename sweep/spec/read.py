@@ -7,13 +7,15 @@ sweep.planning.points, once the grid is known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sweep.model import Resources
 from sweep.planning.grid import Axis, Entry, Exclusion, Values
-from sweep.spec import sweeping
+from sweep.search.model import Search
+from sweep.spec import searching, sweeping
 from sweep.spec.document import Document
 from sweep.spec.fields import (
     GENERATION,
@@ -37,7 +39,7 @@ from vitok_core.kinds import KINDS
 from vitok_core.variants import SIZES, Tower
 
 GRID_KEYS = ("axes", "zip", "include", "exclude", "seeds")
-TOP_KEYS = ("extends", "sizes", *SECTIONS, *GRID_KEYS, "stages", "resources")
+TOP_KEYS = ("extends", "sizes", *SECTIONS, *GRID_KEYS, "search", "stages", "resources")
 MOST_POINTS = 100_000
 _STAGE2 = "is of stage 2, which these points do not run; add `- train: stage2` to their stages"
 _GENERATE = (
@@ -65,6 +67,7 @@ class Spec:
     seeds: tuple[int, ...]
     stages: tuple[Stage, ...]
     resources: Mapping[str, Resources]
+    search: Search | None = None  # its space is among the axes, an interval by its two ends
 
     @property
     def idle(self) -> frozenset[str]:
@@ -94,11 +97,17 @@ def examine(document: Document) -> tuple[Spec, Problems]:
     zipped = sweeping.read_zip(root.get("zip"), reader)
     swept = {axis.path: axis.mark for axis in (*axes, *zipped)}
     sweeping.refuse_twice(axes, zipped, problems)
+    stages = _stages(root.get("stages"), document, problems, sizes)
+    search = searching.read_search(root.get("search"), stages, values, reader)
+    searching.refuse_beside(search, root, swept, problems)
+    if search is not None:
+        search = replace(search, studies=_combinations(axes, zipped))
+        axes = (*axes, *(each.axis for each in search.space if each.path not in swept))
+        swept |= {each.path: each.mark for each in search.space}
     reader.refuse_both({**given, **swept})
     include = sweeping.read_include(root.get("include"), reader)
     exclude = sweeping.read_exclude(root.get("exclude"), reader)
     seeds = sweeping.read_seeds(root.get("seeds"), "seeds", problems) or (0,)
-    stages = _stages(root.get("stages"), document, problems, sizes)
     resources = _resources(root.get("resources"), reader)
     small = _limit(axes, zipped, include, seeds, root, problems)
     spec = Spec(
@@ -116,6 +125,7 @@ def examine(document: Document) -> tuple[Spec, Problems]:
         seeds=seeds if small else (),  # nobody may enumerate a grid that is too large
         stages=stages,
         resources=resources,
+        search=search,
     )
     if stages:
         _refuse_idle(spec, root["stages"].mark, problems)
@@ -222,17 +232,19 @@ def _limit(
     problems: Problems,
 ) -> bool:
     """Refuse a grid that is too large before a single point of it is made; whether it is small."""
-    points = 1 if axes or zipped or not include else 0
-    for axis in axes:
-        points *= len(axis.choices)
-    if zipped:
-        points *= len(zipped[0].choices)
+    points = _combinations(axes, zipped) if axes or zipped or not include else 0
     points = (points + len(include)) * len(seeds)
     if points > MOST_POINTS:
-        place = next(key for key in ("axes", "zip", "include", "seeds") if key in root)
+        place = next(key for key in (*GRID_KEYS, "search") if key in root)
         message = f"the grid has {points:,} points; at most {MOST_POINTS:,} make a sweep"
         problems.add(root[place].mark, place, message)
     return points <= MOST_POINTS
+
+
+def _combinations(axes: tuple[Axis, ...], zipped: tuple[Axis, ...]) -> int:
+    """Of the axes' values, and of those that move together."""
+    together = len(zipped[0].choices) if zipped else 1
+    return math.prod(len(axis.choices) for axis in axes) * together
 
 
 def _resolved(document: Document, idle: frozenset[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from sweep.spec.codecs import KEYS, OWN_KINDS, adapter_of
 from sweep.spec.fields import GENERATOR, RESOURCE_KINDS, SECTIONS, SIZE, TOWERS, fields
 from sweep.spec.own import CLASS, LOSSES, METRICS
 from sweep.spec.scalars import LARGEST
+from sweep.spec.searchschema import search_schema
 from sweep.spec.stages import NUMBERS, ON_DATA, TRAINED
 from sweep.spec.sweeping import LARGEST_SEED
 from vitok_core import plugins
@@ -59,6 +60,7 @@ def sweep_schema() -> Schema:
                 "include": _list(_object(point, least=1), "points more, by value"),
                 "exclude": _list(_object({**matched, **seeds}, least=1), "points less, by value"),
                 "seeds": _ref("seeds"),
+                "search": search_schema(_axis, _number()),
                 "stages": _ref("stages"),
                 "resources": _object(
                     {kind: _resources(kind) for kind in RESOURCE_KINDS},
@@ -196,8 +198,7 @@ def _seeds() -> Schema:
 def _stages() -> Schema:
     data_set: Schema = {"enum": list(data_set_names())}
     data: Schema = {"anyOf": [data_set, _list(data_set)]}
-    number: Schema = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": LARGEST},
-                                {"type": "string", "pattern": _NUMBER}]}  # fmt: skip
+    number = _number(1)
     listed: Schema = {"anyOf": [_list({"anyOf": [*number["anyOf"], _RANGE]}), _RANGE]}
     described = {name: {**listed, "description": _OF_RECONSTRUCT[name]} for name in NUMBERS}
     long = {**_object({"data": data, **described}), "required": ["data"]}
@@ -212,6 +213,13 @@ def _stages() -> Schema:
     on_data.append({**_object({"baseline": baseline}), "required": ["baseline"]})
     stages = [{**train, "required": ["train"]}, *on_data, _generation(data_set)]
     return _list({"anyOf": stages}, "run in this order")
+
+
+def _number(least: int | None = None) -> Schema:
+    """A number, as people write it; a whole one of at least `least`."""
+    bounds = {"type": "integer", "minimum": least, "maximum": LARGEST}
+    kept: Schema = {"type": "number"} if least is None else bounds
+    return {"anyOf": [kept, {"type": "string", "pattern": _NUMBER}]}
 
 
 def _codec() -> Schema:

@@ -29,7 +29,7 @@ def read_axes(node: Node | None, place: str, reader: Reader) -> tuple[Axis, ...]
     axes = []
     for path, values in node.value.items():
         if known_path(path, place, values.mark, reader.problems):
-            axis = _axis(path, values, place, reader)
+            axis = read_axis(path, values, f"{place}.{path}", reader, place == "axes")
             if axis is not None:
                 axes.append(axis)
     reader.refuse_both({axis.path: axis.mark for axis in axes})
@@ -44,8 +44,12 @@ def known_path(path: str, place: str, mark: Mark, problems: Problems) -> bool:
     return False
 
 
-def _axis(path: str, node: Node, place: str, reader: Reader) -> Axis | None:
-    where = f"{place}.{path}"
+def read_axis(path: str, node: Node, where: str, reader: Reader, once: bool = True) -> Axis | None:
+    """The values of one field; None where one is wrong, which is told of.
+
+    Args:
+        once: whether no value may stand twice: in `zip` the other lists may tell points apart.
+    """
     items = items_of(node, where, reader.problems)
     if items is None:
         return None
@@ -58,7 +62,7 @@ def _axis(path: str, node: Node, place: str, reader: Reader) -> Axis | None:
             sound = False
             continue
         value = tuple(given.value for given in choice.values())
-        if value in seen and place == "axes":  # in zip, the other lists may tell points apart
+        if value in seen and once:
             message = f"{shown(item.plain())} stands twice: points would repeat"
             reader.problems.add(item.mark, where, message)
         seen.add(value)

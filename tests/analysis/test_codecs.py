@@ -14,7 +14,7 @@ import pytest
 from ledgers import ledger
 from synthetic import FRECHET, PROTOCOLS, quickstart
 
-from analysis.floor import against_codecs, differences
+from analysis.floor import against_codecs, differences, uncompared
 from analysis.frames import JOBS, POINT_METRICS, Results
 from analysis.page import write_page
 from analysis.report import overview
@@ -105,15 +105,40 @@ def test_the_report_says_where_a_codec_of_equal_e_is_not_beaten(made: Results) -
     assert psnr.low <= -1 + 1e-9
     assert ("bits_per_pixel", "JPEG 8 bits/value") not in found
     assert found["rPSNR", "SD-VAE"].n == made.points.filter(pl.col("E") == 256, seed=0).height
-    text = codec_table(list(found.values()))
+    text = codec_table(list(found.values()), [])
     assert "not beaten at" in text
     shown = ", ".join(psnr.unbeaten)
     if psnr.better < len(psnr.unbeaten):
         shown = f"all but {', '.join(psnr.beaten)}"
     assert shown in text
     none = dataclasses.replace(psnr, better=0, beaten=(), unbeaten=psnr.beaten + psnr.unbeaten)
-    assert codec_table([none]).endswith("any")
+    assert codec_table([none], []).endswith("any")
     assert overview(with_baselines(made)).record()["codecs"][0]["unbeaten"] is not None
+
+
+def test_codecs_without_a_point_of_their_e_are_named(made: Results) -> None:
+    rivals = [
+        {"name": "bicubic-8", "kind": "bicubic", "factor": 8},
+        {"name": "jpeg", "kind": "jpeg", "bits_per_pixel": 0.5},
+    ]
+    both = with_baselines(made)
+    (job,) = both.jobs.filter(job_id="sd-vae").to_dicts()
+    scored = both.point_metrics.filter(job_id="sd-vae")
+    for codec in rivals:
+        config = json.dumps({**json.loads(job["config"]), "codec": codec})
+        jobs = both.jobs.vstack(pl.DataFrame([{**job, "job_id": codec["name"], "config": config}],
+                                             schema=both.jobs.schema))  # fmt: skip
+        rows = scored.with_columns(job_id=pl.lit(codec["name"]))
+        both = replace(both, jobs=jobs, point_metrics=both.point_metrics.vstack(rows))
+    seen = overview(both)
+    assert seen.uncompared == [("JPEG 0.5 bits/pixel", None), ("bicubic ×8", 192)]
+    assert seen.record()["codecs_not_compared"][1] == {"codec": "bicubic ×8", "E": 192}
+    line = "not compared, no point of its E: JPEG 0.5 bits/pixel (E unknown), bicubic ×8 (E 192)"
+    assert codec_table(seen.codecs, seen.uncompared).endswith(f"\n{line}")
+    assert codec_table([], seen.uncompared) == line
+    titles = both.measurements.filter(codec="bicubic ×8")["config_id"].unique().to_list()
+    assert titles == ["bicubic ×8, E 192, 64p"]
+    assert uncompared(with_baselines(made).measurements) == []
 
 
 def test_other_protocols_are_not_compared(made: Results) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import subprocess
 import sys
@@ -32,6 +33,17 @@ def test_help_has_an_example(app: typer.Typer, command: str) -> None:
     done = CliRunner().invoke(app, [*command.split(), "--help"])
     assert done.exit_code == 0
     assert f"Example: vitok-sweep {command}" in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_paragraphs_flow_and_nothing_is_cut_at_80_columns(app: typer.Typer, command: str) -> None:
+    done = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "80"})
+    text = done.output.partition("╭")[0]
+    assert max(map(len, done.output.splitlines())) == 80
+    assert not any(line.rstrip("│ ").endswith("…") for line in done.output.splitlines())
+    for paragraph in re.split(r"\n *\n", text):
+        for line, following in pairwise(paragraph.strip().splitlines()):
+            assert len(line.rstrip()) + len(following.split()[0]) > 77, "the next word would fit"
 
 
 def test_every_command_is_named_here(app: typer.Typer) -> None:

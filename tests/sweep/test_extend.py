@@ -11,7 +11,8 @@ from stubbed import SWEEP, Bench, ends
 from sweepfiles import write
 
 from sweep.planning.extend import extended
-from sweep.planning.plan import plan_document, plan_file
+from sweep.planning.plan import plan_file, plan_of
+from sweep.spec.read import read
 from vitok_core.errors import UserError
 
 INLINE = ("--scheduler", "inline")
@@ -81,7 +82,7 @@ def test_seeds_follow_the_largest_of_any_point(tmp_path: Path) -> None:
     assert sorted(point.seed for point in plan.points) == [0, 0, 4]
     found = extended(plan.sweep, plan.file, plan.document, 2)
     assert (found.seeds, found.new, found.only) == ((0, 5, 6), (5, 6), "seed=5|6")
-    more = plan_document(found.document)
+    more = plan_of(read(found.document))
     assert sorted(point.seed for point in more.points) == [0, 0, 4, 5, 5, 6, 6]
     assert {point.id for point in plan.points} <= {point.id for point in more.points}
     assert {job.id for job in plan.jobs} <= {job.id for job in more.jobs}
@@ -91,7 +92,7 @@ def test_seeds_follow_the_largest_of_any_point(tmp_path: Path) -> None:
 def test_a_registration_reads_back_as_the_same_plan(name: str) -> None:
     plan = plan_file(name)
     journalled = json.loads(json.dumps(plan.document))
-    again = plan_document(extended(plan.sweep, plan.file, journalled, 0).document)
+    again = plan_of(read(extended(plan.sweep, plan.file, journalled, 0).document))
     assert again.points == plan.points
     assert again.jobs == plan.jobs
     assert json.loads(json.dumps(again.document)) == journalled

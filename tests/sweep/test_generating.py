@@ -11,6 +11,7 @@ from sweepfiles import ONE, of_kind, write
 from sweep.model import Plan
 from sweep.planning import identity
 from sweep.planning.plan import full_config, plan_file
+from sweep.planning.planview import summary, totals
 from sweep.planning.preflight import faults, missing
 from sweep.rehearsal.script import script
 from sweep.rehearsal.shrink import Shrinking
@@ -24,6 +25,7 @@ from vitok_core.config import (
     LatentsJob,
     SamplingConfig,
 )
+from vitok_core.data import latentwriter
 from vitok_core.errors import UserError
 from vitok_core.variants import DIT_SIZES, Tower
 
@@ -101,6 +103,18 @@ def test_the_fast_road_and_the_slow_road_agree(tmp_path: Path, text: str) -> Non
         assert identity.scientific(config) == job.config
 
 
+def test_the_room_that_latents_take(tmp_path: Path) -> None:
+    plan = plan_file("bottleneck_256p")
+    samples, codes = 1_281_167, sum(point.E for point in plan.points)
+    assert totals(plan, {})["latents_bytes"] == 2 * 6 * samples * codes
+    assert "latents: 2.56 TB" in summary(plan, {})
+    plain = plan_file(write(tmp_path, PLAIN), ["data.flip=false"])
+    assert totals(plain, {})["latents_bytes"] == 816 * plain.points[0].E * latentwriter._ELEMENT
+    other = plan_file(write(tmp_path, PLAIN.replace("cfg:", "data: shutterstock-imagenet1k, cfg:")))
+    (line,) = [line for line in summary(other, {}) if line.startswith("latents")]
+    assert line.startswith("latents: 3.07 MB (shutterstock-imagenet1k, whose size is not known")
+
+
 def test_another_scale_is_one_job_more(tmp_path: Path, plan: Plan) -> None:
     more = plan_file(write(tmp_path, PLAIN.replace("[1, 1.5]", "[1, 1.5, 4]")))
     assert [job.id for job in more.jobs][:-1] == [job.id for job in plan.jobs]
@@ -121,6 +135,11 @@ def test_what_it_learns_from_is_the_tokenizers_data_unless_it_is_said(tmp_path: 
         assert of_kind(plan, "latents")[0].config["dataset"] == data
         assert of_kind(plan, "generate")[0].config["reference"] == data
     assert of_kind(plans[1], "generator")[0].slug.endswith("-DiT-S-photos-tune")
+    unflipped = plan_file(write(tmp_path, text), ["data.flip=false"])
+    (latents,) = of_kind(unflipped, "latents")
+    assert full_config("latents", latents.config) == LatentsJob(
+        dataset="photos-train", resolution=64, flip=False
+    )
 
 
 def test_a_stage_2_of_the_decoder_shares_latents_and_generator(tmp_path: Path) -> None:
@@ -236,6 +255,9 @@ def test_what_is_missing_is_said_before_it_runs(tmp_path: Path) -> None:
     assert faults(plan_file(write(tmp_path, PLAIN), sharing)) == []
     (line,) = faults(plan_file(write(tmp_path, PLAIN), ["sampling.samples=1"]))
     assert line.startswith("sampling.samples: 1: a Fréchet distance needs")
+    few = ["sampling.samples=9", "evaluation.samples=9", "evaluation.networks=[inception-2015]"]
+    (line,) = faults(plan_file(write(tmp_path, PLAIN), few))
+    assert line.startswith("sampling.samples: 9: an Inception Score of 10 splits needs 10 or more")
 
 
 def test_statistics_as_a_reference(tmp_path: Path) -> None:

@@ -253,6 +253,21 @@ def test_hours_follow_the_named_device(tmp_path: Path, name: str, precision: str
     assert job.device_hours == pytest.approx(job.train_flops / rate / 3600)
 
 
+def test_jobs_above_their_time_limit_are_told(tmp_path: Path) -> None:
+    text = "\n".join(summary(plan_file("bottleneck_256p"), {}))
+    assert "generator above hours: 48: up to 57.6 h on 8 GPUs (generator-S-B-p8-c64-" in text
+    assert "DiT-L); 5 jobs will be requeued\n" in text
+    limit = "axes:", "resources: {reconstruct: {hours: 1e-6, threads: 2}}\naxes:"
+    lines = summary(plan_file(write(tmp_path, replaced(*limit) + STAGES)), {})
+    (told,) = [line for line in lines if "above hours" in line]
+    assert told.startswith("reconstruct above hours: 1e-06: up to ")
+    assert " h on 2 cores (reconstruct-" in told
+    assert told.endswith(
+        "; 8 jobs would be stopped and start anew: raise resources.reconstruct.hours"
+    )
+    assert "start-up of jobs not counted" in "\n".join(lines)
+
+
 def test_an_unknown_device_gets_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean h100"):
         plan_file(write(tmp_path, SMALL), device="h10")

@@ -111,9 +111,9 @@ def test_networks_of_all_scores_are_missed(tmp_path: Path) -> None:
     assert perceptual_networks(plan) == ["lpips-vgg"]
     weights = {"i3d": "/nowhere/a", "lpips-vgg": "/nowhere/b"}
     lines = missing(plan, Site(weights=weights))
-    assert lines[0].startswith("network lpips-vgg: /nowhere/b does not exist; fetch ")
-    assert lines[1].startswith("network i3d: /nowhere/a does not exist; fetch ")
-    assert lines[1].endswith("or set weights.i3d in the site file")
+    assert lines[0].startswith("network lpips-vgg: /nowhere/b does not exist; correct ")
+    assert lines[1].startswith("network i3d: /nowhere/a does not exist; correct ")
+    assert lines[1].endswith("/hub/checkpoints/i3d_torchscript.pt")
     assert lines[2] == (
         "evaluation.video: i3d looks at clips of 16 frames, data.frames is 1; leave it out, or "
         "raise data.frames"

@@ -121,7 +121,7 @@ def test_the_paper_file_lacks_three_data_sets_and_a_network(
     plan = plan_file("bottleneck_256p")
     assert data_sets(plan) == ["imagenet1k-train", "imagenet1k-val", "coco2017-val"]
     assert perceptual_networks(plan) == ["lpips-vgg"]
-    assert feature_networks(plan) == ["efficientnet-lite0"]
+    assert feature_networks(plan) == ["inception-2015"]
     lines = missing(plan, Site())
     for name in data_sets(plan):
         assert any(name in line and f"data.{name}" in line for line in lines), name
@@ -159,17 +159,25 @@ def test_clips_of_images_are_refused_and_of_videos_are_not(tmp_path: Path) -> No
     assert {job.config["fps"] for job in plan.jobs if job.kind == "reconstruct"} == {8}
 
 
-def test_one_sample_has_no_frechet_distance(tmp_path: Path) -> None:
+def test_too_few_samples_for_a_score(tmp_path: Path) -> None:
     text = f"{SMALL}  - reconstruct: [synthetic]\n"
 
-    def lines(*sets: str) -> list[str]:
-        plan = plan_file(write(tmp_path, text), ["evaluation.samples=1", *sets])
+    def lines(samples: int, *sets: str) -> list[str]:
+        plan = plan_file(write(tmp_path, text), [f"evaluation.samples={samples}", *sets])
         return [line for line in missing(plan, Site()) if "samples" in line]
 
-    (line,) = lines()
-    assert "at least 2 images" in line
-    assert lines("evaluation.networks=[]") == []
-    assert lines("data.name=synthetic", "data.frames=4") == [], "a clip has several images"
+    assert lines(1) == [
+        "evaluation.samples: 1: a Fréchet distance needs 2 or more; raise it or set "
+        "evaluation.networks: []"
+    ]
+    assert lines(1, "evaluation.networks=[]") == []
+    assert lines(1, "data.name=synthetic", "data.frames=4") == [], "a clip has several images"
+    inception = "evaluation.networks=[inception-2015]"
+    (line,) = lines(9, inception)
+    assert "9: an Inception Score of 10 splits needs 10 or more" in line
+    assert lines(9, inception, "evaluation.splits=1") == []
+    (line,) = lines(3, "evaluation.scores=[precision_recall]")
+    assert "3: a manifold of 3 neighbours needs 4 or more" in line
 
 
 def test_a_site_that_maps_the_data_lacks_less(tmp_path: Path) -> None:

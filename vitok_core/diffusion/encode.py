@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 from vitok_core.config import LatentsJob
 from vitok_core.context import Context
 from vitok_core.data.images import CorruptImage
-from vitok_core.data.latents import Encoded, LatentWriter, latents_folder, shard_samples
+from vitok_core.data.latents import latents_folder
+from vitok_core.data.latentwriter import Encoded, LatentWriter, shard_samples
 from vitok_core.data.opening import open_source
 from vitok_core.data.pixels import as_clips, to_model
 from vitok_core.data.sampler import EvalCrops

@@ -45,12 +45,13 @@ class Clip(nn.Module):
         self.size = own["patch.weight"].shape[-1] * round((len(own["positions"]) - 1) ** 0.5)
         self.vit = ViT(own, "clip")
         self.layers = {"": self.projection.shape[1]}
-        self.prepared = f"{self.size}px bicubic, 8-bit"
+        self.prepared = f"{self.size}px bicubic"
         self.eval().requires_grad_(False)
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Images (b, 3, h, w) uint8 at 336×336 px, normalised as CLIP's."""
-        return normalised(bicubic(images, self.size), _MEAN, _DEVIATION)
+        """Images (b, 3, h, w) uint8 at 336×336 px, normalised as CLIP's; not rounded, as CMMD's
+        authors have them."""
+        return normalised(bicubic(images, self.size, rounded=False), _MEAN, _DEVIATION)
 
     @torch.inference_mode()
     def forward(self, x: Tensor) -> Outputs:

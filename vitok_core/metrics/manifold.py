@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from vitok_core.metrics.enough import NEIGHBOURS
+
 Features = NDArray[np.floating]
 Array = NDArray[np.float64]
 
-NEIGHBOURS = 3
 _BLOCK = 1000  # rows of the matrix of distances at a time
 
 

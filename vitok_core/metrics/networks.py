@@ -34,7 +34,7 @@ class Network:
         name: what `evaluation.networks`, `evaluation.video` or `loss.perceptual` says.
         file: of the weights: within `package`, else in torch hub's cache.
         sha256: of that file: other weights would be another protocol, or another loss.
-        source: how to come by the file.
+        source: how to come by the file, which takes the name `file`.
         loaders: by role, "module:function", called with the weights' path; of the role `video`
             also with a folder for what is kept between jobs.
         package: of an installed distribution that brings the file; None: none does.
@@ -172,11 +172,18 @@ def missing(name: str, weights: Mapping[str, str]) -> str | None:
     """
     network = NETWORKS[name]
     path = weights_path(network, weights)
-    remedy = f"{network.source}, or set weights.{name} in the site file"
+    get = network.source
+    if network.package is None:
+        get += f" to {_hub_cache() / network.file}"
+    if name in weights:
+        remedy = f"correct weights.{name} in the site file, or leave it out and {get}"
+    else:
+        remedy = f"{get}, or set weights.{name} in the site file"
     if path is None:
         return f"network {name}: its weights are not installed; {remedy}"
     if not path.is_file():
-        return f"network {name}: {path} does not exist; {remedy}"
+        what = "is not a file" if path.exists() else "does not exist"
+        return f"network {name}: {path} {what}; {remedy}"
     found = _sha256(path, path.stat().st_size, path.stat().st_mtime_ns)
     if found != network.sha256:
         return (

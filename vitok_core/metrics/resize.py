@@ -6,10 +6,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def bicubic(images: Tensor, size: int) -> Tensor:
-    """Images (b, 3, h, w) uint8 at size×size px, antialiased and rounded to 8 bits again, as
-    Pillow does; float values, and the images themselves where they have that size."""
+def bicubic(images: Tensor, size: int, rounded: bool = True) -> Tensor:
+    """Images (b, 3, h, w) uint8 at size×size px, antialiased; float values, and the images
+    themselves where they have that size.
+
+    Args:
+        rounded: to 8 bits again, as Pillow does; else they may leave 0..255, as jax's resize has
+            them.
+    """
     if images.shape[-2:] == (size, size):
         return images
     resized = F.interpolate(images.float(), (size, size), mode="bicubic", antialias=True)
-    return resized.round().clamp(0, 255)
+    return resized.round().clamp(0, 255) if rounded else resized

@@ -23,9 +23,10 @@ from vitok_core.context import Context
 from vitok_core.errors import UserError
 from vitok_core.metrics import fvd
 from vitok_core.metrics.classifier import ClassifierScore
+from vitok_core.metrics.enough import NEIGHBOURS, image_scores, too_few
 from vitok_core.metrics.frechet import Moments
 from vitok_core.metrics.kernel import CMMD_SCALE, CMMD_SIGMA, cmmd, kid, kid_protocol
-from vitok_core.metrics.manifold import NEIGHBOURS, precision_recall
+from vitok_core.metrics.manifold import precision_recall
 from vitok_core.metrics.networks import NETWORKS, Network, Score
 from vitok_core.metrics.references import (
     References,
@@ -34,7 +35,7 @@ from vitok_core.metrics.references import (
     read_statistics,
 )
 from vitok_core.metrics.rows import Rows
-from vitok_core.metrics.views import View, image_scores, image_view
+from vitok_core.metrics.views import View, image_view
 from vitok_core.training.distributed import World
 
 _log = logging.getLogger(__name__)
@@ -145,12 +146,14 @@ class SetScores:
         images = samples * frames
         for network in (NETWORKS[name] for name in evaluation.networks):
             field = "evaluation.samples" if prefix == "r" else "sampling.samples"
-            scores = image_scores(network, evaluation)
-            _check_number(field, images, scores, evaluation.splits or network.splits)
+            reason = too_few(field, images, network, evaluation)
             if isinstance(references, Path):
-                _check_statistics(references, network, scores)
+                _check_statistics(references, network, image_scores(network, evaluation))
             else:
-                _check_number("evaluation.samples", references.samples * frames, scores, 1)
+                others = references.samples * frames
+                reason = reason or too_few("evaluation.samples", others, network, evaluation, False)
+            if reason is not None:
+                raise UserError(reason)
         known = samples if isinstance(references, Path) else references.samples
         for video in evaluation.video:
             fvd.check(video, frames, min(samples, known))
@@ -283,21 +286,4 @@ def _check_statistics(path: Path, network: Network, scores: Iterable[Score]) -> 
             raise UserError(
                 f"evaluation.scores: {score}: {path} holds statistics and no samples; leave it "
                 "out, or name a reference set of images"
-            )
-
-
-def _check_number(field: str, images: int, scores: Iterable[Score], splits: int) -> None:
-    """UserError where a set is too small for one of the scores."""
-    needs = {
-        "frechet": (2, "a Fréchet distance"),
-        "classifier": (splits, f"an Inception Score of {splits} splits"),
-        "kid": (2, "a kernel distance"),
-        "precision_recall": (NEIGHBOURS + 1, f"a manifold of {NEIGHBOURS} neighbours"),
-        "cmmd": (1, ""),
-    }
-    for least, what in (needs[each] for each in scores):
-        if images < least:
-            raise UserError(
-                f"{field}: {images}: {what} needs {least} or more; raise it or set "
-                "evaluation.networks: []"
             )

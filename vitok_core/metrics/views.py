@@ -11,6 +11,7 @@ from torch import Tensor
 from vitok_core.config import EvaluationConfig
 from vitok_core.context import Context
 from vitok_core.data.pixels import as_images
+from vitok_core.metrics.enough import image_scores
 from vitok_core.metrics.features import Extractor, Outputs
 from vitok_core.metrics.networks import Network, Score
 
@@ -44,11 +45,6 @@ class View:
     unit: str = "images"
     features: str = "-d features"
     count: str = ""
-
-
-def image_scores(network: Network, evaluation: EvaluationConfig) -> tuple[Score, ...]:
-    """What a network gives of a set of images, and what it is asked for besides."""
-    return (*network.scores, *evaluation.scores)
 
 
 def image_view(name: str, evaluation: EvaluationConfig, context: Context) -> View:

@@ -51,6 +51,8 @@ class GeneratorStage:
         world = enter(train, context, world)
         (parent,) = context.parents
         latents = LatentSet(latents_folder(parent.folder), config.generator.classes)
+        if world.first:
+            latents.verify()
         self.run = Run(config, train, context, world, TrainLatents(latents, config.seed))
         self.model = place(initial_model(config, latents), self.run)
         self.objective = objective_of(config.generator, self.model.code_shape)

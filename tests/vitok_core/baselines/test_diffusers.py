@@ -14,7 +14,8 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor
 
 from vitok_core import jobs
-from vitok_core.config import BaselineJob
+from vitok_core.baselines.pretrained import Pretrained, open_pair
+from vitok_core.config import BaselineJob, CodecConfig
 from vitok_core.context import Machine, Paths
 from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import EvalCrops
@@ -88,3 +89,8 @@ def test_it_shows_what_diffusers_shows(kind: str, config: dict[str, Any], tmp_pa
     assert found[0]["rPSNR"] == pytest.approx(expected, abs=1e-3)
     assert found[0]["rPSNR"] == pytest.approx(found[1]["rPSNR"], abs=1e-3)
     assert found[0]["code_values"] == 4 * 16 * 16
+    cpu = torch.device("cpu")
+    pair = open_pair(CodecConfig(name="small", kind=kind), tmp_path / "weights", cpu)  # type: ignore[arg-type]
+    for chunk in (1, 3):
+        pictures = Pretrained("small", pair, cpu, chunk)(CROPS)
+        torch.testing.assert_close(pictures, shown, rtol=0, atol=1e-4)

@@ -11,7 +11,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor
 
-from vitok_core.baselines.lossy import Lossy, bicubic, scan_bits
+from vitok_core.baselines.lossy import Lossy, _webp, bicubic, scan_bits
 from vitok_core.baselines.table import SIDE_BITS
 from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import EvalCrops
@@ -89,6 +89,13 @@ def test_the_bits_of_a_jpeg_are_those_of_its_scan() -> None:
     for crop in CROPS[:3]:
         data = saved(crop, "JPEG", quality=60)
         assert scan_bits(data) == payload(data, "jpeg")
+
+
+def test_the_bits_of_a_webp_are_those_of_its_payload() -> None:
+    for crop in CROPS[:3]:
+        data = saved(crop, "WEBP", quality=60, method=4)
+        picture = Image.fromarray(crop.permute(1, 2, 0).numpy())
+        assert _webp(picture, 60) == (data, payload(data, "webp") + SIDE_BITS)
 
 
 def test_one_colour_stands_where_no_webp_is_small_enough() -> None:

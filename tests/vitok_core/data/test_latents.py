@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 from scipy import stats
 
-from vitok_core.data.latents import Encoded, LatentSet, LatentWriter, shard_samples
+from vitok_core.data.latents import LatentSet
+from vitok_core.data.latentwriter import Encoded, LatentWriter, shard_samples
 from vitok_core.errors import UserError
 
 L, C = 3, 2
@@ -69,17 +69,18 @@ def test_a_sample_depends_on_seed_and_index_alone(tmp_path: Path) -> None:
 
 
 def test_an_epoch_has_each_sample_once_and_half_of_them_mirrored(tmp_path: Path) -> None:
-    latents = LatentSet(written(tmp_path, shards=25, n=8))
-    codes, labels = latents.batch(range(400), seed=0)
-    sample = ((codes[:, 0, 0] % 1000) / 10).round().long() % 100
-    mirrored = codes[:, 0, 0] >= 1000
-    # Means reach 1990, so what is mirrored shows only below sample 100.
-    for epoch in (codes[:200], codes[200:]):
-        rows = Counter((epoch[:, 0, 0] / 10).round().long().remainder(100).tolist())
-        assert set(rows.values()) == {2}
-    assert torch.equal(labels.bincount(), torch.tensor([134, 134, 132]))
-    assert not torch.equal(sample[:200], sample[200:])
-    assert 0 < mirrored.float().mean() < 1
+    latents = LatentSet(written(tmp_path, shards=25, n=4))
+    codes, labels = latents.batch(range(200), seed=0)
+    sample = (codes[:, 0, 0] / 10).round().long() % 100
+    for epoch in (sample[:100], sample[100:]):
+        assert sorted(epoch.tolist()) == list(range(100))
+    assert torch.equal(labels, sample % 3)
+    assert not torch.equal(sample[:100], sample[100:])
+    mirrored = codes[:, 0, 0] > 995  # means reach 990, mirrored ones begin at 1000
+    assert 0.35 < mirrored.float().mean() < 0.65
+    again = [bool(mirrored[:100][sample[:100] == k]) == bool(mirrored[100:][sample[100:] == k])
+             for k in range(100)]  # fmt: skip
+    assert 30 < sum(again) < 70, "each epoch draws anew"
 
 
 def test_draws_have_the_posteriors_law(tmp_path: Path) -> None:
@@ -97,17 +98,18 @@ def test_statistics_are_those_of_samples_of_the_posterior(tmp_path: Path) -> Non
     # Far from zero: sums of squares would lose the digits.
     generator = torch.Generator().manual_seed(0)
     mean = torch.randn(40, L, C, generator=generator) * torch.tensor([0.5, 2.0]) + 1e4
+    mean[20:] += 3  # shards differ in their means too
     logvar = torch.randn(40, L, C, generator=generator)
     writer = LatentWriter(tmp_path, {})
     for number, part in enumerate((slice(0, 7), slice(7, 8), slice(8, 40))):
-        views = (mean[part], logvar[part], torch.arange(40)[part], -mean[part], logvar[part])
+        views = (mean[part], logvar[part], torch.arange(40)[part], mean[part] + 1, logvar[part] + 1)
         writer.write(number, Encoded(*views))
     writer.finish(ABOUT)
     latents = LatentSet(tmp_path)
-    values = torch.cat([mean, -mean]).double().flatten(0, 1)
-    variance = values.var(0, correction=0) + logvar.double().exp().flatten(0, 1).mean(0)
-    assert torch.allclose(latents.mean, values.mean(0).float(), atol=1e-6)
-    assert torch.allclose(latents.std, variance.sqrt().float(), rtol=1e-6)
+    means, logvars = (torch.cat([each, each + 1]).double().flatten(0, 1) for each in (mean, logvar))
+    variance = means.var(0, correction=0) + logvars.exp().mean(0)
+    assert torch.allclose(latents.mean, means.mean(0).float(), rtol=1e-7)
+    assert torch.allclose(latents.std, variance.sqrt().float(), rtol=1e-5)
 
 
 def test_a_restart_takes_over_whole_shards_of_the_same_and_no_others(tmp_path: Path) -> None:
@@ -186,3 +188,14 @@ def test_data_without_classes_must_be_asked_for_as_such(tmp_path: Path) -> None:
     assert LatentSet(tmp_path, classes=1).classes == 1
     labelled = LatentSet(written(tmp_path / "labelled"), classes=1)
     assert labelled.batch(range(12), seed=0)[1].tolist() == [0] * 12
+
+
+def test_a_damaged_shard_is_found(tmp_path: Path) -> None:
+    latents = LatentSet(written(tmp_path))
+    latents.verify()
+    shard = tmp_path / "shard-00002.safetensors"
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(UserError, match=r"shard-00002.safetensors: is damaged"):
+        latents.verify()

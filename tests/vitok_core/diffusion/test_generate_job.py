@@ -20,6 +20,7 @@ from vitok_core.config import GenerateJob, SamplingConfig
 from vitok_core.context import Machine, Parent, Paths
 from vitok_core.diffusion import generate as module
 from vitok_core.diffusion.generate import classes_of
+from vitok_core.diffusion.sampling import sample
 from vitok_core.errors import Stopped, UserError
 from vitok_core.models.dit import Dit
 
@@ -110,8 +111,8 @@ def test_sample_n_is_the_same_whatever_comes_with_it(
     assert (whole[:4].int() - few.int()).abs().max() <= 1
     assert (whole.int() - chunked.int()).abs().max() <= 1
     jobs.generate(job(seed=1), chain.context(tmp_path / "d"))
-    jobs.generate(job(cfg=4), chain.context(tmp_path / "e"))
-    assert not torch.equal(drawn[3], whole)
+    jobs.generate(job(cfg=40), chain.context(tmp_path / "e"))
+    assert not any(torch.equal(other, whole) for other in drawn[3:])
     assert len({each.numpy().tobytes() for each in whole}) == 10
 
 
@@ -163,13 +164,40 @@ def test_classes_are_exactly_balanced_or_drawn() -> None:
     assert not torch.equal(drawn, classes_of(random, 10, 1, range(4000)))
 
 
-def test_clips_are_shown_still_and_moving(tmp_path: Path, drawn: list[torch.Tensor]) -> None:
+@pytest.mark.parametrize("classes", ["balanced", "random"])
+def test_sample_n_is_of_its_class_at_the_jobs_scale(
+    tmp_path: Path, chain: Chain, drawn: list[torch.Tensor], classes: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    labelled: dict[int, int] = {}
+    scales: set[float] = set()
+
+    def spied(model: Dit, labels: torch.Tensor, *rest: Any) -> torch.Tensor:
+        labelled.update(zip(rest[-1], labels.tolist(), strict=True))
+        scales.add(rest[0])
+        return sample(model, labels, *rest)
+
+    monkeypatch.setattr(module, "sample", spied)
+    monkeypatch.setattr(module, "CHUNK", 8)
+    jobs.generate(
+        job(sampling={"samples": 20, "classes": classes}, seed=3), chain.context(tmp_path)
+    )
+    known = 17  # photos
+    wanted = classes_of(SamplingConfig.model_validate({"classes": classes}), known, 3, range(20))
+    assert labelled == dict(enumerate(wanted.tolist()))
+    assert scales == {1.5}
+
+
+def test_clips_are_scored_and_shown_still_and_moving(tmp_path: Path) -> None:
     of = tokenizer(tmp_path / "t", "synthetic", frames=4, stride=2)
     encoded(tmp_path / "l", of, latents_job("synthetic", frames=4, samples=12))
     made = Chain((generator(tmp_path / "g", tmp_path / "l"), of))
     context = made.context(tmp_path / "s")
-    jobs.generate(job(reference="synthetic", frames=4, sampling={"samples": 3}), context)
-    assert drawn[0].shape == (3, 3, 4, 32, 32)
+    each_frame = {"splits": 12}  # is an image: fewer could not be split so
+    clips = job(reference="synthetic", frames=4, sampling={"samples": 3}, evaluation=each_frame)
+    jobs.generate(clips, context)
+    assert {name for name, _, _ in context.results} == SCORES
+    assert all("N=12; balanced classes" in protocol for _, _, protocol in context.results)
     assert context.progressed[-1] == (3, 3, "clips")
     (still, kind), (moving, other) = context.artifacts_made
     assert (kind, other) == ("frames", "clips")

@@ -147,5 +147,5 @@ def test_absent_weights_and_nan_features_are_told_of(
     with pytest.raises(UserError, match="network i3d: its features of a clip are no numbers"):
         scores.look(torch.zeros(2, 400))
     bare = RecordingContext(context.folder, paths=Paths(weights={"i3d": "/nowhere/i3d.pt"}))
-    with pytest.raises(UserError, match=r"network i3d: /nowhere/i3d.pt does not exist; fetch"):
+    with pytest.raises(UserError, match=r"network i3d: /nowhere/i3d.pt does not exist; correct"):
         SetScores("r", 2, 16, known, EVALUATION, bare, ALONE)

@@ -104,7 +104,7 @@ def test_the_standard_torchscript_by_its_path(
     reason = missing("i3d", weights)
     assert reason is not None
     assert "expected bec6519f66ea" in reason
-    assert "set weights.i3d in the site file" in reason
+    assert "correct weights.i3d in the site file" in reason
     with pytest.raises(UserError, match=r"network i3d: .* has sha256 .*expected bec6519f66ea"):
         located("i3d", weights)
     known = replace(NETWORKS["i3d"], sha256=digest(path))

@@ -54,7 +54,9 @@ def test_other_weights_are_refused_and_looked_at_anew(tmp_path: Path) -> None:
 def test_absent_weights_come_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reason = missing(NAME, {NAME: str(tmp_path / "gone.pth")})
     assert reason is not None
-    assert f"{tmp_path / 'gone.pth'} does not exist" in reason
+    assert f"{tmp_path / 'gone.pth'} does not exist; correct weights.{NAME} in the site" in reason
+    assert "set weights" not in reason
+    assert "is not a file" in str(missing(NAME, {NAME: str(tmp_path)}))
     monkeypatch.setattr(networks, "find_spec", lambda package: None)
     reason = missing(NAME, {})
     assert reason is not None
@@ -72,6 +74,8 @@ def test_standard_weights_are_found_where_others_keep_them(
     reason = missing("inception-2015", {})
     assert reason is not None
     assert "fetch https://github.com/toshas/torch-fidelity/releases/" in reason
+    assert f" to {tmp_path}/hub/checkpoints/{network.file}, or set weights." in reason
+    assert f"dl=1 to {tmp_path}/hub/checkpoints/i3d_torchscript.pt, or" in str(missing("i3d", {}))
     cache = tmp_path / "hub/checkpoints"
     cache.mkdir(parents=True)
     # pytorch-fid's name of the same file, then torch-fidelity's, which goes first.

@@ -165,6 +165,17 @@ def test_rows_leave_nothing_behind_and_references_are_kept(
 
     monkeypatch.setattr(EvalCrops, "samples", gone)
     assert generated(samples(80), crops, context) == first
+    with pytest.raises(AssertionError, match="looked at again"):  # other bytes under the name
+        score_generated([samples(80)], 80, "how", crops, "d@1", "beef", ALL, context)
+
+
+def test_networks_have_references_of_their_own(crops: EvalCrops, context: RecordingContext) -> None:
+    both = EvaluationConfig(networks=("efficientnet-lite0", NAME), splits=1)
+    found = generated(samples(20), EvalCrops(crops.source, 16, 20), context, both)
+    sets = [features(samples(20)), features(crops.samples(range(20)))]
+    statistics = [fid_features_to_statistics(each) for each in sets]
+    fid = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert found["gFID"] == pytest.approx(fid, rel=1e-6)
 
 
 def test_reconstructions_of_few_images_are_warned_of(

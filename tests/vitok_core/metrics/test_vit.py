@@ -6,6 +6,7 @@ from pathlib import Path
 
 import madeweights
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_clip import VisionTransformer
@@ -13,6 +14,7 @@ from torch_fidelity.feature_extractor_clip import VisionTransformer
 from vitok_core.metrics import clip
 from vitok_core.metrics.clip import Clip
 from vitok_core.metrics.dinov2 import DinoV2
+from vitok_core.metrics.resize import bicubic
 
 NOISE = torch.from_numpy(
     np.random.RandomState(1).randint(0, 256, (2, 3, 224, 224)).astype(np.uint8)
@@ -82,12 +84,32 @@ def test_clips_tower_is_torch_fidelitys(tmp_path: Path) -> None:
     text = {"token_embedding.weight": torch.zeros(3, 5), "logit_scale": torch.zeros(())}
     torch.save({**{f"visual.{k}": v for k, v in weights.items()}, **text}, path)
     network = clip.load(path)
-    assert (network.size, network.layers, network.prepared) == (56, {"": 32}, "56px bicubic, 8-bit")
+    assert (network.size, network.layers, network.prepared) == (56, {"": 32}, "56px bicubic")
     x = network.prepare(NOISE)
     assert x.shape == (2, 3, 56, 56)
     with torch.no_grad():
         expected = tower(x)
     torch.testing.assert_close(network(x).layers[""], expected, rtol=1e-4, atol=1e-4)
+
+
+# Green of the first row, by jax 0.10.2 as in CMMD's code: image.resize(images, shape, "bicubic").
+JAX = {
+    21: [179.113, 170.521, 97.954, 40.372, 161.354],
+    9: [132.953, 122.836, 109.014, 160.875, 126.519],
+}
+
+
+def test_clip_sees_images_resized_as_cmmds_authors_do() -> None:
+    images = NOISE[:1, :, :16, :16]
+    for size, expected in JAX.items():
+        found = bicubic(images, size, rounded=False)
+        assert found[0, 1, 0, :5].tolist() == pytest.approx(expected, abs=2e-3)
+    weights = {f"visual.{name}": value for name, value in clip_weights(64, 1, 28, 8).items()}
+    network = Clip(weights)
+    mean, deviation = (torch.tensor(each).view(3, 1, 1) for each in (clip._MEAN, clip._DEVIATION))
+    seen = (network.prepare(images) * deviation + mean) * 255
+    torch.testing.assert_close(seen, bicubic(images, 28, rounded=False), rtol=0, atol=1e-3)
+    assert float(seen.min()) < -1, "it leaves the range where the filter does"
 
 
 def test_clip_as_a_script(tmp_path: Path) -> None:

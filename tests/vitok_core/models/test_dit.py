@@ -13,6 +13,7 @@ from vitok_core.config import GeneratorConfig
 from vitok_core.cost import generator_macs, generator_parameters
 from vitok_core.models.blocks import CompiledAlone
 from vitok_core.models.dit import Dit, DitBlock, TimeEmbedding
+from vitok_core.models.tubelets import Grid
 from vitok_core.variants import DIT_SIZES, Tower
 
 SMALL = Tower(width=24, blocks=2, heads=2)
@@ -126,6 +127,21 @@ def test_the_start_is_a_function_of_the_seed_and_not_of_the_library() -> None:
     bound = math.sqrt(6 / (24 + 3 * 24))  # Xavier's
     weights = first["blocks.0.attention.qkv.weight"]
     assert bound * 0.95 < float(weights.abs().max()) <= bound
+
+
+def test_a_block_is_adaln_zeros_formula() -> None:
+    """Peebles & Xie 2023, Figure 3: shift, scale and gate of attention, then those of the MLP."""
+    block = stirred(dit()).blocks[0]
+    assert isinstance(block, DitBlock)
+    draws = torch.Generator().manual_seed(3)
+    x, condition = (torch.randn(*shape, generator=draws) for shape in ((3, 6, 24), (3, 24)))
+    rotation = dit()._rotations.at(Grid(1, 2, 3), x.device)
+    norm = torch.nn.LayerNorm(24, elementwise_affine=False)
+    shift, scale, gate, *of_mlp = block.modulation(condition)[:, None].chunk(6, dim=-1)
+    expected = x + gate * block.attention(norm(x) * (1 + scale) + shift, rotation)
+    shift, scale, gate = of_mlp
+    expected = expected + gate * block.mlp(norm(expected) * (1 + scale) + shift)
+    torch.testing.assert_close(block(x, condition, rotation), expected)
 
 
 def test_time_class_and_place_are_heeded() -> None:

@@ -10,7 +10,8 @@ from recording import RecordingContext
 
 from vitok_core.config import GeneratorJob
 from vitok_core.context import Machine, Parent
-from vitok_core.data.latents import Encoded, LatentWriter, latents_folder
+from vitok_core.data.latents import latents_folder
+from vitok_core.data.latentwriter import Encoded, LatentWriter
 
 CENTRES = (-4.0, 2.0, 8.0)  # of the classes' codes, in all channels but the last
 GRID, CHANNELS, SPREAD = (1, 2, 2), 3, 0.5

@@ -288,6 +288,16 @@ def test_what_cannot_be_normalised_or_read_is_refused(new: New, tmp_path: Path) 
         load_generator(new("nothing").folder)
 
 
+def test_damaged_latents_are_not_learned_from(tmp_path: Path) -> None:
+    of = latents(tmp_path / "latents")
+    (shard,) = latents_folder(of.folder).glob("*.safetensors")
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(UserError, match=r"shard-00000\.safetensors: is damaged"):
+        train_generator(generator_job(), context_of(tmp_path / "run", of))
+
+
 def test_a_tokenizer_is_no_generator(trained: Parent) -> None:
     with pytest.raises(UserError, match="not a generator's of this release: generator: "):
         load_generator(trained.folder)

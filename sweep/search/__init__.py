@@ -1,0 +1,1 @@
+"""Adaptive search: trials that a sampler chooses one after the other, run as any other points."""
