@@ -19,8 +19,6 @@ from sweep.cli.running import (
     submit,
 )
 
-_MOST = 1000  # seeds; more is a slip of the finger
-
 
 def register(app: typer.Typer) -> None:
     """Attach the command."""
@@ -34,7 +32,6 @@ def extend(
         typer.Option(
             "--seeds",
             min=0,
-            max=_MOST,
             help="How many seeds to add to each configuration; 0: add none, and launch what the "
             "sweep with its added seeds still lacks.",
         ),

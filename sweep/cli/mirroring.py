@@ -36,7 +36,7 @@ def mirror(
     kind: Annotated[Kind, typer.Argument(metavar="wandb|tensorboard", help="In whose form.")],
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SWEEP...]", help="These sweeps, points or jobs; default: all."),
+        typer.Argument(metavar="SWEEP", help="These sweeps, points or jobs; default: all."),
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what is new until Ctrl-C.")

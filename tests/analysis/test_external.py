@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
-from synthetic import quickstart
+from synthetic import quickstart, write_root
+from typer.testing import CliRunner
 
 from analysis import report
 from analysis.claims import judge
 from analysis.external import external_source, whose
 from analysis.figures import FIGURES, Request
 from analysis.frames import EXTERNAL, Results
+from sweep.cli import app as roof
 from vitok_core.errors import UserError
 
 THEIRS = external_source("theirs")
@@ -83,3 +87,30 @@ def test_only_what_was_imported_can_be_named() -> None:
         made.with_external(["their"])
     assert made.sources == ("db",)
     assert [whose(one) for one in ("db", "published", THEIRS)] == ["ours", "paper", "theirs"]
+
+
+def test_as_typed(tmp_path: Path) -> None:
+    root = write_root(tmp_path / "results", quickstart(seeds=(0,)))
+    table = tmp_path / "theirs.csv"
+    cells = "".join(f"16,{c},64,{20 + c / 2}\n" for c in (4, 8, 16, 32))
+    table.write_text("p,c,resolution,rPSNR\n" + cells)
+    given = ("--dataset", "photos-heldout", "--protocol", "their own way", "--as", "theirs")
+    assert invoke("import", table, *given, "--results", root).exit_code == 0
+    drawn = invoke(
+        "report", "--figure", "e_vs_metrics", "--with", "theirs", "--format", "svg",
+        "--results", root, "--out", tmp_path,
+    )  # fmt: skip
+    assert drawn.exit_code == 0, drawn.output
+    fits = json.loads((tmp_path / "e_vs_metrics.fits.json").read_text())
+    assert [fit["n"] for fit in fits if fit["source"] == THEIRS] == [4]
+    fitted = invoke("report", "--with", "theirs", "--results", root)
+    assert any(" theirs " in line for line in fitted.output.splitlines())
+    for arguments in (["--with", "their"], ["--claims", "--with", "theirs"]):
+        refused = invoke("report", *arguments, "--results", root)
+        assert isinstance(refused.exception, UserError)
+
+
+def invoke(*arguments: object) -> Any:
+    if not roof.app.registered_commands:
+        roof.register()
+    return CliRunner().invoke(roof.app, [str(argument) for argument in arguments])
