@@ -226,7 +226,7 @@ def _turn(wanted: Line, means: pl.DataFrame) -> Vertex | None:
 
 def fit_lines(measurements: pl.DataFrame, wanted: Line = LINEAR) -> list[LineFit]:
     """A line for every value of KEYS and of `wanted.by`, in the order of appearance."""
-    keys = [*KEYS, *wanted.by]
+    keys = list(dict.fromkeys([*KEYS, *wanted.by]))
     return [
         _line_fit(dict(zip(keys, key, strict=True)), rows, wanted)
         for key, rows in measurements.group_by(keys, maintain_order=True)

@@ -17,6 +17,7 @@ import polars as pl
 from vitok_core.config import (
     FinetuneConfig,
     GanConfig,
+    GeneratorConfig,
     GeneratorTrainConfig,
     LossConfig,
     Science,
@@ -126,22 +127,24 @@ def _default(config: type[Science], name: str) -> Any:
 
 
 def generator_label(config: Json, data: str | None = None) -> str:
-    """A generator by its model and its training: `DiT-L, 500000 steps`.
+    """A generator by its model, its objective and its training: `DiT-L, noise, 500000 steps`.
 
-    What else differs from the paper's way stands after it: `DiT-S, flow, 100000 steps, lr 0.0002`.
+    What else differs from the paper's way is said too: `DiT-S, flow, 100000 steps, lr 0.0002`.
 
     Args:
         data: what it learned from, where that is other data than its tokenizer's.
     """
     generator: Json = config.get("generator", {})
     train: Json = config.get("train", {})
-    others = [_in_words(*each) for each in generator.items() if each[0] != "model"]
+    objective = str(generator.get("objective", _default(GeneratorConfig, "objective")))
+    said = ("model", "objective")
+    others = [_in_words(*each) for each in generator.items() if each[0] not in said]
     steps = [f"{train['steps']} steps"] if "steps" in train else []
     rate, batch = train.get("base_lr"), train.get("batch", _BATCH)
     lr = [f"lr {rate:g}"] if rate and rate != _default(GeneratorTrainConfig, "base_lr") else []
     size = [f"batch {batch}"] if batch != _BATCH else []
     on = [f"on {data}"] if data else []
-    return ", ".join([_model(generator.get("model")), *others, *steps, *size, *lr, *on])
+    return ", ".join([_model(generator.get("model")), objective, *others, *steps, *size, *lr, *on])
 
 
 def _model(config: Json | None) -> str:
@@ -155,7 +158,7 @@ def _model(config: Json | None) -> str:
 def _in_words(field: str, value: Any) -> str:
     """A generator's field that differs from its default."""
     if isinstance(value, str):
-        return value if field == "objective" else f"{field} {value}"
+        return f"{field} {value}"
     words = {"learned_sigma": "learned sigma", "classes": "no classes"}
     return words.get(field, f"{field.replace('_', ' ')} {value}")
 

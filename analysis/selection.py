@@ -80,7 +80,7 @@ def select(
     if metrics is not None:
         rows = rows.filter(pl.col("metric").is_in(list(metrics)))
     good, left_out = usable(rows)
-    return Selection(good, (*notes, *left_out, *_mixtures(good, varied)))
+    return Selection(good, (*notes, *left_out, *_mixtures(good, varied, results.sweep)))
 
 
 def reported(datasets: Sequence[str]) -> list[str]:
@@ -134,19 +134,25 @@ def usable(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     return rows.filter(good), notes
 
 
-def _mixtures(rows: pl.DataFrame, varied: Sequence[str]) -> list[str]:
-    """Notes about points that differ in more than the bottleneck: one line may not mean much."""
+def one_sweep(sweep: str | None) -> str:
+    """The end of a note on what differs: how to see less, unless that is what was asked for."""
+    return "" if sweep else ": --sweep NAME keeps one sweep's"
+
+
+def _mixtures(rows: pl.DataFrame, varied: Sequence[str], sweep: str | None) -> list[str]:
+    """Notes about points that differ in more than the bottleneck: one line may not mean much.
+
+    Generators never share a line.
+    """
     used = rows.filter(pl.col("source") == "db", pl.col("series") == "trained")
     notes = []
     for column, what in (("resolution", "resolutions"), ("frames", "clip lengths"),
                          ("encoder", "encoders"), ("decoder", "decoders"),
-                         ("variant", "variants"), ("loss", "losses"),
-                         ("generator", "generators")):  # fmt: skip
+                         ("variant", "variants"), ("loss", "losses")):  # fmt: skip
         values = sorted(str(value) for value in used[column].drop_nulls().unique())
         if len(values) > 1 and column not in varied:
             notes.append(
-                f"the points differ in their {what} ({', '.join(values)}): "
-                "--sweep NAME keeps one sweep's"
+                f"the points differ in their {what} ({', '.join(values)}){one_sweep(sweep)}"
             )
     shape = dict.fromkeys(["p", "q", "c", "resolution", "frames", *varied])
     several = used.group_by(list(shape)).agg(pl.col("config_id").n_unique()).filter(
@@ -155,7 +161,7 @@ def _mixtures(rows: pl.DataFrame, varied: Sequence[str]) -> list[str]:
     if not several.is_empty():
         notes.append(
             f"{several.height} bottlenecks (p, q, c) stand for several configurations, "
-            "which differ in something else: --sweep NAME keeps one sweep's"
+            f"which differ in something else{one_sweep(sweep)}"
         )
     return notes
 

@@ -106,6 +106,8 @@ def _read(path: Path) -> Site:
     for name, where in weights.items():
         if not _may_have_weights(name, Path(where)):
             message = f"unknown network or codec '{name}'{nearest(name, _WEIGHTS)}"
+            if Path(where).exists():
+                message += "; a codec of your own has a folder, and this is a file"
             problems.add(root["weights"].value[name].mark, "weights", message)
     scheduler = _choice(root.get("scheduler"), "scheduler", NAMES, problems)
     device = _choice(root.get("device"), "device", tuple(DEVICES), problems)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from analysis.claims.verdict import Verdict, Word
+from analysis.claims.verdict import ALPHA, Verdict, Word
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,6 +22,7 @@ _HEADER = (
     "Claim, on whose numbers, verdict. Below: statistic; metric: estimate (95% interval), "
     "where the claim has it"
 )
+_SIGN = re.compile(r"(?<!\w)-(?=\d)")  # no hyphen: not within lite0-112 or 1e-05
 _WIDTH = 110  # of plain text below a claim
 _WHOSE = {"db": "ours", "published": "paper"}
 
@@ -31,7 +33,24 @@ def statistic(verdict: Verdict) -> str:
         return ""
     ends = verdict.interval
     interval = "" if ends is None else f" ({ends[0]:.3g} … {ends[1]:.3g})"
-    return f"{verdict.statistic:.4g}{interval}, claimed {verdict.threshold}"
+    return signs(f"{verdict.statistic:.4g}{interval}, claimed {verdict.threshold}")
+
+
+def signs(text: str) -> str:
+    """With the minus signs of the tables instead of hyphens."""
+    return _SIGN.sub("−", text)
+
+
+def corrected(verdict: Verdict) -> str:
+    """`p 0.057 after Holm`, where that correction alone left a claim inconclusive."""
+    sides = ((verdict.p, verdict.p_holm, ""),
+             (verdict.p_against, verdict.p_against_holm, " against it"))  # fmt: skip
+    said = [
+        f"p {held:.2g}{side} after Holm"
+        for p, held, side in sides
+        if p is not None and held is not None and p < ALPHA <= held
+    ]
+    return "; ".join(said) if verdict.verdict is Word.INCONCLUSIVE else ""
 
 
 def power(verdict: Verdict) -> str:
@@ -81,7 +100,7 @@ def plain(verdicts: Sequence[Verdict]) -> str:
     for head, one in zip(heads, told, strict=True):
         line = "  ".join(cell.ljust(width) for cell, width in zip(head, widths, strict=True))
         lines += [f"{line}  {one.statement} [{one.paper}]", *_folded(number(one))]
-        lines += _folded(one.note) if one.note else []
+        lines += _folded(signs(one.note)) if one.note else []
     parts = (_HEADER if told else "", "\n".join(lines), missing(verdicts), summary(verdicts))
     return "\n\n".join(part for part in parts if part)
 
@@ -99,6 +118,7 @@ def number(verdict: Verdict) -> str:
     rest = [
         statistic(verdict) or "no estimate",
         count(verdict),
+        *filter(None, [corrected(verdict)]),
         *([f"power {chance}"] if chance else []),
     ]
     return f"{what(verdict)}: {'; '.join(rest)}"
@@ -114,7 +134,9 @@ def count(verdict: Verdict) -> str:
 
 def notes(verdicts: Sequence[Verdict]) -> str:
     """What was found beside the verdicts, a line each."""
-    said = (f"{one.id}, {_WHOSE[one.source]}: {one.note}" for one in judged(verdicts) if one.note)
+    said = (
+        f"{one.id}, {_WHOSE[one.source]}: {signs(one.note)}" for one in judged(verdicts) if one.note
+    )
     return "\n".join(said)
 
 
@@ -134,12 +156,13 @@ def table(verdicts: Sequence[Verdict]) -> Table:
         grid.add_row("", "", Text(family, style="bold"), "")
         for one in members:
             chance = f"; power {power(one)}" if power(one) else ""
+            held = f"; {corrected(one)}" if corrected(one) else ""
             grid.add_row(
                 Text(one.verdict, style=_COLOURS[one.verdict]),
                 _WHOSE[one.source],
                 Text.assemble(one.statement, (f"\n{one.id} · {one.paper}", "dim")),
                 Text.assemble(
-                    statistic(one) or "–", (f"\n{what(one)}\n{count(one)}{chance}", "dim")
+                    statistic(one) or "–", (f"\n{what(one)}\n{count(one)}{held}{chance}", "dim")
                 ),
             )
     return grid

@@ -11,13 +11,15 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from analysis.configurations import KEYS
 from analysis.figures import Drawing, Request, labels, layout, style
+from analysis.figures.generators import by_generator
 from analysis.figures.lanes import Lane, lanes
 from analysis.figures.marks import legend, looks
 from analysis.figures.panel import Panel, x_axis
 from analysis.figures.panel import draw as draw_panel
 from analysis.figures.spec import TITLES, Spec
-from analysis.figures.words import caption, data_notes, heading, short_protocols
+from analysis.figures.words import caption, data_notes, heading, heads, short_protocols
 from analysis.fits import LineFit, fit_lines
 from analysis.floor import against_floor
 from analysis.frames import Results
@@ -38,26 +40,30 @@ def draw(spec: Spec, results: Results, request: Request) -> Drawing:
     """
     shown, keys = choose_panels(spec, results, request)
     frame = shown.distinct
-    rows = lanes(frame)
+    spec, told = by_generator(spec, frame)
+    rows = lanes(frame, apart=spec.colours is not None)
     fits = _fits(spec, frame)
     entries = [
         {key: [fit for fit in fits if _belongs(fit, lane, key)] for key in keys} for lane in rows
     ]
-    notes = (*data_notes(spec, results, frame), *shown.notes)
+    notes = (*data_notes(spec, results, frame), *told, *shown.notes)
     chosen = looks(spec, frame, rows, fits)
     named = spec.path_labels and not chosen.by_dataset
     space = labels.room([*map(chosen.hue.name, chosen.hues)], spec.size[0]) if named else 0.0
-    marks = legend(rows, frame, chosen, fits, split=len(keys) == 1, named=named)
+    width = layout.page_width(len(keys), spec.size[0])
+    marks = layout.folded(
+        legend(rows, frame, chosen, fits, split=len(keys) == 1, named=named), width
+    )
     short = short_protocols(one[:2] for lane in rows for one in lane.panels.values())
     with style.look():
         words = layout.wrap(
             caption(spec, results, frame, rows, fits, notes),
-            layout.page_width(len(keys), spec.size[0]),
+            width,
         )
         made = layout.page(
             len(rows),
             len(keys),
-            entries=max(len(part) for by_panel in entries for part in by_panel.values()),
+            entries=max(len(heads(part)) for by_panel in entries for part in by_panel.values()),
             legend_rows=len(marks),
             caption_lines=len(words),
             size=spec.size,
@@ -178,10 +184,15 @@ def _left_out(measured: pl.DataFrame, drawn: pl.DataFrame) -> list[str]:
 
 
 def _fits(spec: Spec, frame: pl.DataFrame) -> list[LineFit]:
-    """All lines; the floor has the first form only, and no groups."""
+    """All lines; the floor has the first form only, and no groups.
+
+    A group that is all there is needs no second line.
+    """
     found = []
     for index, line in enumerate(spec.lines):
         rows = frame if index == 0 and not line.by else frame.filter(pl.col("series") == "trained")
+        if index > 0 and line.by:
+            rows = rows.filter(pl.struct(line.by).n_unique().over(KEYS) > 1)
         found += fit_lines(rows, line)
     return found
 

@@ -38,12 +38,15 @@ class Lane:
         )
 
 
-def lanes(measurements: pl.DataFrame) -> list[Lane]:
+def lanes(measurements: pl.DataFrame, *, apart: bool = False) -> list[Lane]:
     """As few rows of panels as the protocols allow; rows need the column `panel`.
 
     One job scores all of its metrics in one way, so jobs with equal protocols belong together; a
     job that measured fewer metrics joins the first lane that it does not contradict. Ours come
     first, the paper's below.
+
+    Args:
+        apart: a data set and a source have a lane of their own, whatever the protocol.
     """
     ways: dict[tuple[str, str, Way], int] = {}
     jobs = pl.coalesce("job_id", "figure").alias("job")
@@ -64,7 +67,8 @@ def lanes(measurements: pl.DataFrame) -> list[Lane]:
     )  # fmt: skip
     found: list[tuple[list[str], list[str], dict[str, Drawn]]] = []
     for source, dataset, way in ranked:
-        lane = next((lane for lane in found if _agree(lane[2], way)), None)
+        alike = [lane for lane in found if not apart or lane[:2] == ([dataset], [source])]
+        lane = next((lane for lane in alike if _agree(lane[2], way)), None)
         if lane is None:
             found.append(lane := ([], [], {}))
         datasets, sources, panels = lane

@@ -23,6 +23,8 @@ MARKERS, LINE = 0.24, 0.135  # the shared legend's rows, the caption's lines
 EDGE = 0.10
 MARGIN = 0.16  # left edge of what spans the page
 _CHARACTERS_PER_INCH = 19.0  # of TINY type, on the safe side
+_LEGEND_CHARACTERS_PER_INCH = 16.0  # of SMALL type
+_HANDLE = 0.36  # inches of a legend's mark with what is left free around it
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,24 @@ def shared_legend(made: Page, rows: Sequence[tuple[Sequence[Artist], Sequence[st
             borderaxespad=0, borderpad=0, handlelength=1.6, handletextpad=0.45,
             columnspacing=1.4, fontsize=SMALL,
         )  # fmt: skip
+
+
+def folded(
+    rows: Sequence[tuple[Sequence[Artist], Sequence[str]]], width: float
+) -> list[tuple[Sequence[Artist], Sequence[str]]]:
+    """The shared legend's rows; those that a page of `width` inches cannot hold take more lines."""
+    made: list[tuple[list[Artist], list[str]]] = []
+    for handles, labels in rows:
+        room = 0.0
+        for handle, label in zip(handles, labels, strict=True):
+            needed = _HANDLE + len(label) / _LEGEND_CHARACTERS_PER_INCH
+            if needed > room:
+                made.append(([], []))
+                room = width - MARGIN
+            made[-1][0].append(handle)
+            made[-1][1].append(label)
+            room -= needed
+    return [*made]
 
 
 def wrap(paragraphs: Sequence[str], width: float) -> list[str]:

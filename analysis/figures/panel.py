@@ -15,7 +15,7 @@ from analysis.figures.labels import Label
 from analysis.figures.lanes import Lane
 from analysis.figures.marks import Looks, line_key, outline
 from analysis.figures.spec import TITLES, Mark, Spec, banded
-from analysis.figures.words import Protocols, entry, y_label
+from analysis.figures.words import Protocols, entry, heads, y_label
 from analysis.fits import LineFit
 from analysis.metrics import metric
 from analysis.stats.ols import Array
@@ -65,11 +65,12 @@ def draw(panel: Panel, data: pl.DataFrame, fits: Sequence[LineFit], looks: Looks
     over = f" over {spec.x.title}" if spec.x.title else ""
     scale = "" if cfg is None else f", CFG {cfg:g}"
     counted = len({fit.n for fit in fits}) > 1
+    said = heads(fits)
     layout.title(
         axes,
         TITLES[panel.family][metric(name).offline] + over + scale + metric(name).arrow,
-        [line_key(fit, looks.line(lane, fit)) for fit in fits],
-        [entry(fit, looks.mark, lane, counted=counted) for fit in fits],
+        [line_key(some[0], looks.line(lane, some[0])) for some in said],
+        [entry(some, (looks.mark, looks.hue), lane, counted=counted) for some in said],
         panel.entries,
     )
     return ends

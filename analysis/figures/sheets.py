@@ -41,7 +41,7 @@ def draw(sheet: Sheet, results: Results, request: Request) -> Drawing:
         UserError: nothing to show.
     """
     shown, data, notes = pictures(sheet, results, request)
-    shown, left_out = _fitting(shown)
+    shown, left_out = _fitting(shown, results.sweep)
     notes += left_out
     with style.look():
         canvas = _page(sheet, shown, _said(sheet, data), notes)
@@ -77,7 +77,7 @@ class _Band:
         return above + sum(height + _TEXT for height in self.rows.values()) + _GAP
 
 
-def _fitting(shown: Sequence[Shown]) -> tuple[list[Shown], list[str]]:
+def _fitting(shown: Sequence[Shown], sweep: str | None) -> tuple[list[Shown], list[str]]:
     """One picture for each place of the page, and what has no place on it."""
     blocks = list(dict.fromkeys(one.block for one in shown))
     sizes = sorted({one.E for one in shown})
@@ -88,7 +88,8 @@ def _fitting(shown: Sequence[Shown]) -> tuple[list[Shown], list[str]]:
         if one.E in rows and one.block in columns:
             places.setdefault((one.block, one.E), one)
     lost = len(shown) - len(places)
-    note = f"{lost} of {len(shown)} pictures have no place on the page: --sweep NAME chooses"
+    more = "" if sweep else "--sweep NAME chooses; "
+    note = f"{lost} of {len(shown)} pictures have no place on the sheet: {more}--html shows more"
     return list(places.values()), [note] * bool(lost)
 
 

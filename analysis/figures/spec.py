@@ -6,8 +6,9 @@ has rFID, and the panel says which.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import polars as pl
 
@@ -58,14 +59,18 @@ class Mark:
         text: names a value in the legend, where `{}` stands for it.
         noun: the column in words.
         order: values that have the first looks, and keep them where others are missing.
+        names: of values whose own are too long for a legend.
     """
 
     column: str = "p"
     text: str = "patch {}"
     noun: str = "patch size"
     order: tuple[str, ...] = ()
+    names: Mapping[Any, str] = field(default_factory=dict)
 
     def name(self, value: object) -> str:
+        if value in self.names:
+            return self.names[value]
         words = value.replace("_", " ") if isinstance(value, str) else value
         return self.text.format(f"{value:g}" if isinstance(value, float) else words)
 
@@ -89,6 +94,7 @@ class Spec:
         mark: what the marks' shapes say (and their colours, on one data set and without paths).
         paths: marks with the same value of this column are joined in the order of x; their
             colour says it.
+        colours: what colours say on a page without paths; None: what the shapes say.
         path_labels: the paths' names stand at their right ends; they must end at one x.
         columns: what x, mark, lines and paths name and the measurements lack, computed from them.
         floor: the PCA floor belongs here; it does where p or c changes along x.
@@ -108,6 +114,7 @@ class Spec:
     lines: tuple[Line, ...] = (LINEAR,)
     mark: Mark = PATCH
     paths: Mark | None = None
+    colours: Mark | None = None
     path_labels: bool = False
     columns: tuple[pl.Expr, ...] = ()
     floor: bool = True
@@ -120,7 +127,7 @@ class Spec:
     @property
     def hue(self) -> Mark:
         """What colours say."""
-        return self.paths or self.mark
+        return self.paths or self.colours or self.mark
 
     @property
     def all_varied(self) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ _DATASETS = {
 }  # fmt: skip
 _SPARE = (("D", COLOURS[3]), ("v", COLOURS[4]), ("P", COLOURS[5]), ("X", INK))
 
+LOOKS = len(_PATCH) + len(_SPARE)  # different colours of marks
+
 # seaborn's `axes_style("ticks")`, less what is set below and the map that no figure uses: to import
 # seaborn itself takes as long as to draw a figure.
 TICKS: dict[str, Any] = {
@@ -130,9 +132,13 @@ def dataset_colours(names: Sequence[str]) -> dict[str, str]:
 
 
 def value_looks(values: Sequence[Any]) -> dict[Any, tuple[str, str]]:
-    """Marker and colour of each value of some other column, in the order given."""
-    every = (*_PATCH.values(), *_SPARE)
-    return {value: every[index % len(every)] for index, value in enumerate(dict.fromkeys(values))}
+    """Marker and colour of each value of some other column, in the order given; where there are
+    more than LOOKS, both together tell them apart."""
+    markers, colours = zip(*_PATCH.values(), *_SPARE, strict=True)
+    return {
+        value: (markers[index % LOOKS], colours[(index + index // LOOKS) % LOOKS])
+        for index, value in enumerate(dict.fromkeys(values))
+    }
 
 
 def value_axis(axes: Axes, values: Sequence[float], *, log2: bool) -> None:

@@ -14,12 +14,14 @@ from analysis.figures.spec import Mark, Spec, banded
 from analysis.fits import LineFit
 from analysis.frames import Results
 from analysis.metrics import metric
+from analysis.selection import one_sweep
 
 BAND = ", with the 95% confidence band of the mean (cut at the axes and at what the metric can be)"
 _CITED = "published: "
 _NAME = 13  # characters of a legend's name beside which R² and the sd have room
 _NO_FID = "is not FID and not comparable with published FIDs"
 _LABEL = 48  # characters of a protocol beside an axis; the caption has all of it
+_APART = 4  # missing lines of a panel that are each said by name
 _BELOW = "protocol: see below"
 # What is said of a protocol where nothing else tells it apart: data set, number of samples, size of
 # a sample; whose it is.
@@ -69,13 +71,31 @@ def y_label(name: str) -> str:
     return f"{name}{unit}{mark}"
 
 
-def entry(fit: LineFit, mark: Mark, lane: Lane, *, counted: bool = False) -> str:
+def heads(fits: Sequence[LineFit]) -> list[Sequence[LineFit]]:
+    """The lines that each legend line of a panel speaks of: one, or all that are missing."""
+    lacking = [fit for fit in fits if fit.model is None]
+    if len(lacking) <= _APART:
+        return [[fit] for fit in fits]
+    return [*([fit] for fit in fits if fit.model is not None), lacking]
+
+
+def entry(
+    fits: Sequence[LineFit], marks: Sequence[Mark], lane: Lane, *, counted: bool = False
+) -> str:
     """A legend line: what it is, R² and residual sd, and n where asked for; or that there is none.
 
     The paper's R² have two decimals, as it prints them. Several data sets on one axis are told by
     name, and so is whose they are where ours and the paper's share it.
+
+    Args:
+        fits: one; or several that are missing.
+        marks: that may name its group.
+        counted: say n.
     """
-    what = fit_name(fit, mark)
+    if len(fits) > 1:
+        return f"no line for {len(fits)}, n = {_range(fit.n for fit in fits)}"
+    (fit,) = fits
+    what = fit_name(fit, marks)
     if lane.mixed:
         who = f"{whose(fit.source)} " * (len(lane.sources) > 1)
         floor = " floor" if fit.series == "floor" else ""
@@ -91,11 +111,17 @@ def entry(fit: LineFit, mark: Mark, lane: Lane, *, counted: bool = False) -> str
     return f"{what}: $R^2$ {r2}, sd {number(fit.residual_sd)}{unit}{n}"
 
 
-def fit_name(fit: LineFit, mark: Mark) -> str:
+def _range(numbers: Iterable[int]) -> str:
+    low, *_, high = sorted([*numbers] * 2)
+    return f"{low}" if low == high else f"{low}–{high}"
+
+
+def fit_name(fit: LineFit, marks: Sequence[Mark]) -> str:
     """Whose line: a group's, else trained, the PCA floor's or the paper's."""
     if fit.group:
+        known = {mark.column: mark for mark in marks}
         return ", ".join(
-            mark.name(value) if name == mark.column else group_name(name, value)
+            known[name].name(value) if name in known else group_name(name, value)
             for name, value in fit.group
         )
     if fit.source != "db":
@@ -152,7 +178,7 @@ def data_notes(spec: Spec, results: Results, frame: pl.DataFrame) -> tuple[str, 
                 f"offline network; it {_NO_FID}"
             )
         notes += _bias(name, ours)
-    notes += _rates(spec, trained)
+    notes += _rates(spec, trained, results.sweep)
     notes += partial(results, trained["point_id"], spec.kind)
     have = trained["point_id"].n_unique()
     for name in names:
@@ -177,14 +203,14 @@ def metric_notes(measurements: pl.DataFrame) -> list[str]:
     return notes
 
 
-def _rates(spec: Spec, trained: pl.DataFrame) -> list[str]:
+def _rates(spec: Spec, trained: pl.DataFrame, sweep: str | None) -> list[str]:
     """Where p and c are not what the figure is about, they must not differ."""
     rates = trained["pixels_per_channel"].n_unique()
     if rates == 1 or {"p", "q", "c", "E", "pixels_per_channel"} & {*spec.all_varied}:
         return []
     return [
-        f"the points have {rates} different compression rates, which alone move a metric: "
-        "--sweep NAME keeps one sweep's"
+        f"the points have {rates} different compression rates, which alone move a metric"
+        + one_sweep(sweep)
     ]
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import polars as pl
 
-from analysis.guidance import UNGUIDED, best_scale
+from analysis.figures.words import number
+from analysis.guidance import UNGUIDED
 from analysis.metrics import metric
 from analysis.page.table import Cell, Column, Table, cells, compact
+from analysis.summary import best_cfg
 
 _OF = {
     "source": "", "dataset": "data set", "generator": "generator", "encoder": "encoder",
     "decoder": "decoder", "p": "p", "q": "q", "c": "c", "E": "E",
 }  # fmt: skip
-_BEST = "by the metric's direction; ≥, ≤: the highest or the lowest scale that was sampled"
+_BEST = (
+    "by the metric's direction, to the digits shown; ≥, ≤: the highest or the lowest scale that "
+    "was sampled"
+)
 
 
 def guidance_table(found: pl.DataFrame) -> Table:
@@ -36,8 +41,9 @@ def guidance_table(found: pl.DataFrame) -> Table:
     for row in found.to_dicts():
         values = dict(zip(row["scales"], row["values"], strict=True))
         name = Cell(f"{row['metric']}{metric(row['metric']).arrow}", title=row["protocol"])
-        best = Cell(best_scale(row["best_scale"], row["scales"]), row["best_scale"])
-        numbers = [row["unguided"], *(values.get(scale) for scale in scales), best, row["best"]]
+        best = Cell(best_cfg(row), row["best_scale"])
+        scores = map(_number, [row["unguided"], *(values.get(scale) for scale in scales)])
+        numbers = [*scores, best, _number(row["best"])]
         body.append(cells([name, *(row[each] for each in _OF if each not in one), *numbers]))
     same = [
         f"{_OF[name]} {found[name][0]}".strip()
@@ -46,3 +52,8 @@ def guidance_table(found: pl.DataFrame) -> Table:
     ]
     told = f" ({'; '.join(same)})" if same else ""
     return compact(Table(f"Guidance: generations at every CFG scale{told}", columns, body))
+
+
+def _number(value: float | None) -> Cell:
+    """In as many digits as decide which scale is called best."""
+    return Cell("") if value is None else Cell(number(value), value)

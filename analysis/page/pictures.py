@@ -17,6 +17,7 @@ from PIL import Image, ImageSequence
 from analysis.artifacts import UNREADABLE, own_file
 from analysis.measurements import shaped_a_recipe
 from analysis.page.ledger import Ledger
+from analysis.selection import one_sweep
 
 LIMIT = 12_000_000  # characters of data URIs in one page
 WIDTH = 576  # pixels: eight crops of 64 pixels and the rows' names
@@ -58,7 +59,11 @@ class Gallery:
 
 
 def gallery(
-    rows: pl.DataFrame, slugs: Mapping[str, str], ledger: Ledger | None, limit: int = LIMIT
+    rows: pl.DataFrame,
+    slugs: Mapping[str, str],
+    ledger: Ledger | None,
+    limit: int = LIMIT,
+    sweep: str | None = None,
 ) -> Gallery:
     """The sheets of all scored reconstructions, main data sets and trained ones first, then by E.
 
@@ -66,6 +71,7 @@ def gallery(
         rows: what was measured, each number once.
         slugs: the points' names by id.
         limit: characters of data URIs.
+        sweep: what is shown is this one's.
     """
     if ledger is None or ledger.sheets.is_empty():
         return Gallery((), ())
@@ -91,7 +97,7 @@ def gallery(
     if cut:
         notes.append(
             f"{cut} of {wanted.height} sheets are left out: a page holds "
-            f"{limit / 1e6:.0f} MB of pictures. --sweep NAME keeps one sweep's."
+            f"{limit / 1e6:.0f} MB of pictures{one_sweep(sweep)}."
         )
     if unreadable:
         notes.append(f"{unreadable} of {wanted.height} sheets could not be read.")

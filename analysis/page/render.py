@@ -15,7 +15,6 @@ from markupsafe import Markup
 
 from analysis.claims import judge
 from analysis.figures.words import metric_notes
-from analysis.fits import LineFit
 from analysis.frames import Results
 from analysis.guidance import guidance
 from analysis.measurements import distinct
@@ -26,10 +25,12 @@ from analysis.page.lines import fits_table
 from analysis.page.origin import cost, provenance
 from analysis.page.overview import summarise
 from analysis.page.pictures import LIMIT, Gallery, gallery
+from analysis.page.rivals import codec_table, floor_table
 from analysis.page.runs import run_table
 from analysis.page.samples import Samples, samples
 from analysis.page.verdicts import claims_table, counted
-from analysis.report import overview
+from analysis.report import Overview, overview
+from analysis.summary import not_compared
 from analysis.writing import put
 from vitok_core.errors import UserError
 
@@ -60,13 +61,13 @@ def write_page(
     Raises:
         UserError: a folder that cannot be written.
     """
-    fits, said = _fits(results)
+    seen, said = _seen(results)
     rows = _measured(results)
     notes = (*metric_notes(rows), *said)
     slugs = dict(results.points.select("point_id", "slug").rows())
-    drawn = samples(rows, slugs, ledger, picture_limit // 2)
-    shown = gallery(rows, slugs, ledger, picture_limit - drawn.size)
-    text = _render(results, rows, ledger, fits, shown, drawn, notes).encode()
+    drawn = samples(rows, slugs, ledger, picture_limit // 2, results.sweep)
+    shown = gallery(rows, slugs, ledger, picture_limit - drawn.size, results.sweep)
+    text = _render(results, rows, ledger, seen, shown, drawn, notes).encode()
     (path,) = put(out, {NAME: text})
     return Page(path, len(text), (*notes, *shown.notes, *drawn.notes))
 
@@ -75,7 +76,7 @@ def _render(
     results: Results,
     rows: pl.DataFrame,
     ledger: Ledger | None,
-    fits: Sequence[LineFit],
+    seen: Overview | None,
     shown: Gallery,
     drawn: Samples,
     notes: Sequence[str],
@@ -88,6 +89,7 @@ def _render(
         {one.point_id: n for n, one in reversed(list(enumerate(shown.pictures)))},
     )
     judged = judge(results)
+    fits = seen.fits if seen else []
     style = "".join(_file(name) for name in _STYLES)
     script = "".join(_file(name) for name in _SCRIPTS)
     return _template().render(
@@ -104,6 +106,9 @@ def _render(
         claims=claims_table(judged),
         verdicts=counted(judged),
         fits=fits_table(fits),
+        floors=floor_table(seen.floor if seen else ()),
+        codecs=codec_table(seen.codecs if seen else ()),
+        not_compared=not_compared(seen.uncompared if seen else ()),
         guidance=guidance_table(guidance(rows)),
         provenance=provenance(ledger, results.points) if ledger is not None else [],
         cost=cost(ledger) if ledger is not None else None,
@@ -116,13 +121,14 @@ def _measured(results: Results) -> pl.DataFrame:
     return distinct(results.measurements).sort(pl.col("kind") == "generate", maintain_order=True)
 
 
-def _fits(results: Results) -> tuple[list[LineFit], tuple[str, ...]]:
-    """Every line; or, where nothing has been scored yet, the reason why there is none."""
+def _seen(results: Results) -> tuple[Overview | None, tuple[str, ...]]:
+    """Every line and its notes; or, where nothing has been scored yet, the reason why there is
+    none."""
     try:
         seen = overview(results)
     except UserError as reason:
-        return [], (str(reason),)
-    return seen.fits, seen.notes
+        return None, (str(reason),)
+    return seen, seen.notes
 
 
 def _title(results: Results) -> str:

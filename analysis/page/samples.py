@@ -12,17 +12,19 @@ from typing import Any
 import polars as pl
 
 from analysis.artifacts import own_file
+from analysis.figures.words import number
 from analysis.metrics import choose, metric, order
 from analysis.page.ledger import Ledger
 from analysis.page.pictures import LIMIT, Thumbnail, encoded, moving, thumbnail
-from analysis.page.table import figure
+from analysis.selection import one_sweep
 
 Sheet = tuple[Thumbnail, str | None]
 
 
 @dataclass(frozen=True)
 class Score:
-    """A metric's value at one scale; `best`: no other scale of the generator has a better one."""
+    """A metric's value at one scale; `best`: every other scale of the generator has a worse one,
+    to the digits shown."""
 
     name: str
     value: str
@@ -77,7 +79,11 @@ class Samples:
 
 
 def samples(
-    rows: pl.DataFrame, slugs: Mapping[str, str], ledger: Ledger | None, limit: int = LIMIT
+    rows: pl.DataFrame,
+    slugs: Mapping[str, str],
+    ledger: Ledger | None,
+    limit: int = LIMIT,
+    sweep: str | None = None,
 ) -> Samples:
     """The sheets of all scored samples, by reference, p, q and E.
 
@@ -86,6 +92,7 @@ def samples(
         slugs: the points' names by id.
         limit: characters of data URIs; generators from the first on whose sheets do not all fit
             are left out.
+        sweep: what is shown is this one's.
     """
     if ledger is None or ledger.samples.is_empty():
         return Samples((), ())
@@ -108,7 +115,7 @@ def samples(
     if tried < len(wanted):
         notes.append(
             f"{len(wanted) - tried} of {len(wanted)} sheets of samples are left out: a page holds "
-            f"{limit / 1e6:.2g} MB of them. --sweep NAME keeps one sweep's."
+            f"{limit / 1e6:.2g} MB of them{one_sweep(sweep)}."
         )
     if unreadable:
         notes.append(f"{unreadable} of {len(wanted)} sheets of samples could not be read.")
@@ -160,18 +167,20 @@ def _encode(root: Path, job: Mapping[str, Any]) -> Sheet:
     return still, None if clips is None else moving(own_file(root, f"{job['folder']}/{clips}"))
 
 
-def _shown(jobs: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    """The metrics that stand below sheets, one of each family, with the best value of each; None
-    where one scale alone has it, which says nothing on guidance."""
+def _shown(jobs: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
+    """The metrics that stand below sheets, one of each family, with the best value of each as it is
+    shown; None where one scale alone was scored or two show the best: no word on guidance."""
     names = list(dict.fromkeys(name for job in jobs for name in job["scores"]))
     families = dict.fromkeys(metric(name).family for name in names if metric(name).better)
-    found: dict[str, float | None] = {}
+    found: dict[str, str | None] = {}
     for name in (choose(family, names) for family in families):
         if name is not None:
             values = [job["scores"].get(name) for job in jobs]
             finite = [value for value in values if value is not None and math.isfinite(value)]
-            best = max if metric(name).better > 0 else min
-            found[name] = best(finite) if len(finite) > 1 else None
+            said = [number(value) for value in finite]
+            sign = metric(name).better
+            best = number(max(finite, key=lambda value: sign * value, default=None))
+            found[name] = best if len(finite) > 1 and said.count(best) == 1 else None
     return found
 
 
@@ -188,11 +197,11 @@ def _row(
 
 
 def _scale(
-    job: Mapping[str, Any], shown: Mapping[str, float | None], still: Thumbnail, clips: str | None
+    job: Mapping[str, Any], shown: Mapping[str, str | None], still: Thumbnail, clips: str | None
 ) -> Scale:
     there = {name: job["scores"].get(name) for name in shown}
     scores = [
-        Score(name, figure(value), value == shown[name])
+        Score(name, number(value), number(value) == shown[name])
         for name, value in there.items()
         if value is not None
     ]

@@ -39,12 +39,14 @@ def _row(one: Verdict) -> list[Cell]:
         Cell(one.statement, title=f"rests on {', '.join(one.runs)}" if one.runs else ""),
         Cell(one.paper),
         Cell(_SOURCES[one.source]),
-        Cell(one.verdict, title=one.note, mark=f"verdict-{one.verdict.replace(' ', '-')}"),
-        Cell(text.statistic(one), _finite(one.statistic), title=one.margin),
+        Cell(one.verdict, title=text.signs(one.note),
+             mark=f"verdict-{one.verdict.replace(' ', '-')}"),
+        Cell(", ".join(filter(None, [text.statistic(one), text.corrected(one)])),
+             _finite(one.statistic), title=one.margin),
         Cell(text.what(one)),
         Cell(power, one.power if power else None),
         Cell(text.count(one) if one.n else "0", one.n),
-    ]
+    ]  # fmt: skip
 
 
 def _finite(value: float | None) -> float | None:

@@ -159,7 +159,7 @@ def _print_garbage(found: Sequence[Garbage], as_json: bool) -> None:
     if latents := lost.pop("latents", 0):
         print(
             f"caches of latents that go: {latents}. To train another generator on one it would "
-            "have to be encoded again, in another results root",
+            "have to be encoded again: delete its job's folder, and launch",
             file=sys.stderr,
         )
     if lost:

@@ -365,7 +365,8 @@ def _say_decision(decision: Decision, counts: Mapping[str, int]) -> None:
         advice = f"; see `vitok-sweep why {job.id}`"
         if state.state is State.FAILED:
             advice = f"; `vitok-sweep retry {job.id}`, then launch"
-        _say(f"  left alone: {job.slug}-{job.id}: {state.state}: {state.reason}{advice}")
+        why = state.reason.partition("\n")[0]
+        _say(f"  left alone: {job.slug}-{job.id}: {state.state}: {why}{advice}")
 
 
 def _end_of_idle(done: Launched) -> None:

@@ -73,7 +73,8 @@ def watch_launch(plan: Plan, root: Root, store: Store, command: str, tending: Te
         raise typer.Exit(0) from None
     trouble = troubled(jobs) + [job for job in jobs if job.state is State.PLANNED]
     for job in trouble:
-        print(f"{job.state}: {job.slug}-{job.id}: {job.reason}", file=sys.stderr)
+        why = job.reason.partition("\n")[0]  # `why` has all of it
+        print(f"{job.state}: {job.slug}-{job.id}: {why}", file=sys.stderr)
     if trouble:
         print(f"see `vitok-sweep why JOB` and `logs JOB`; then `{command}` again", file=sys.stderr)
         raise typer.Exit(_SOME_FAILED)

@@ -128,6 +128,8 @@ _WHOLE_SET = {
     "imagenet1k-train": 1_281_167,
     "coco2017-val": 5_000,
     "kinetics700-train": 536_000,
+    "kinetics700-val": 35_000,
+    "ucf101-train": 11_000,  # as Table 5 says
     "photos-train": 816,  # 16 crops per photo
     "photos-tune": 272,
     "photos-heldout": 256,

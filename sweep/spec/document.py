@@ -46,7 +46,7 @@ def packaged_sweeps() -> Path:
 
 def find(name: str) -> Path:
     """The file that `name` means: a path, else a packaged sweep (`quickstart`, `quickstart.yaml`,
-    `sweeps/quickstart.yaml`, `mini_variants` of the folder `mini`)."""
+    `sweeps/quickstart.yaml`, `mini_variants` of the folder `mini`, `mid_bottleneck` of `mid`)."""
     for path in _candidates(name):
         if _exists(path):
             return path
@@ -74,8 +74,8 @@ def known_names() -> list[str]:
 
 
 def _sweep_folders() -> tuple[Path, ...]:
-    """Where packaged sweeps lie: the paper's, and the same at laptop scale."""
-    return packaged_sweeps(), packaged_sweeps() / "mini"
+    """Where packaged sweeps lie: the paper's, and the same at a lab's and at laptop scale."""
+    return packaged_sweeps(), packaged_sweeps() / "mid", packaged_sweeps() / "mini"
 
 
 def _candidates(name: str) -> list[Path]:

@@ -98,7 +98,11 @@ def fit(value: Any, schema: Mapping[str, Any]) -> Any:
         items = array.get("prefixItems") or [array.get("items", {})] * len(value)
         if len(items) != len(value):
             raise ValueError
-        return tuple(fit(item, each) for item, each in zip(value, items, strict=True))
+        fitted = tuple(fit(item, each) for item, each in zip(value, items, strict=True))
+        if "enum" in array.get("items", {}):  # names, of which each is asked for or not
+            for twice in (name for n, name in enumerate(fitted) if name in fitted[:n]):
+                raise ValueError(f"; '{twice}' stands twice")
+        return fitted
     if isinstance(value, dict) and "object" in types:
         return value
     raise ValueError

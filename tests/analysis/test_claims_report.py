@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 import analysis
 from analysis.claims import CLAIMS, Verdict, Word, judge, text
+from analysis.page.verdicts import claims_table
 from sweep.cli import reporting
 from vitok_core.errors import UserError
 
@@ -113,6 +114,30 @@ def test_n_counts_what_the_test_took() -> None:
     assert (score.n, text.count(score)) == (3, "3 tokenizers")
     assert text.count(found["quote-gfid-stage-1"]).endswith(" printed number")
     assert found["512p-needs-4x-rssim"].n == 2 * (15 + 3)
+
+
+def test_what_holms_correction_decided_is_said() -> None:
+    found = judge(analysis.load_published())
+    decided = [one for one in found if text.corrected(one)]
+    assert {one.verdict for one in decided} == {Word.INCONCLUSIVE}
+    said = {one.id: text.corrected(one) for one in decided}
+    assert said["encoder-idle-rssim"] == "p 0.085 after Holm"
+    assert said["encoder-harms-gfid"] == "p 0.097 against it after Holm"
+    plain = " ".join(text.plain(found).split())
+    page = {row[0].text: row[5].text for row in claims_table(found).rows}
+    for name, words in said.items():
+        assert words in plain
+        assert words in page[name]
+    # Sure with it, or open without it: nothing to add.
+    assert "e-predicts-rfid" not in said
+    assert "encoder-harms-gis" not in said
+
+
+def test_minus_signs_are_those_of_the_tables() -> None:
+    assert text.signs("rFD[lite0-112]: -0.5 (-1 … 2), lr 1e-05, 256p-s-b") == (
+        "rFD[lite0-112]: −0.5 (−1 … 2), lr 1e-05, 256p-s-b"
+    )
+    assert not re.search(r"[ (]-\d", text.plain(judge(analysis.load_published())))
 
 
 def test_the_table_wraps_and_colours(both: list[Verdict]) -> None:

@@ -12,13 +12,14 @@ from typing import Any
 import polars as pl
 import pytest
 from ledgers import ledger
+from reading import read
 from synthetic import FRECHET, PROTOCOLS, quickstart
 
 from analysis.floor import against_codecs, differences, uncompared
 from analysis.frames import JOBS, POINT_METRICS, Results
 from analysis.page import write_page
 from analysis.report import overview
-from analysis.summary import codec_table
+from analysis.summary import codec_table, signed
 from analysis.tables import table
 from vitok_core.baselines.table import KNOWN
 
@@ -116,7 +117,22 @@ def test_the_report_says_where_a_codec_of_equal_e_is_not_beaten(made: Results) -
     assert overview(with_baselines(made)).record()["codecs"][0]["unbeaten"] is not None
 
 
-def test_codecs_without_a_point_of_their_e_are_named(made: Results) -> None:
+def test_the_page_has_the_tables_of_floor_and_codecs(made: Results, tmp_path: Path) -> None:
+    name = "<b>&mine"
+    both = with_baselines(quickstart(seeds=(0, 1), datasets=(name,)), dataset=name)
+    page = read(write_page(both, tmp_path).path)
+    said = page.said("fits")
+    seen = overview(both)
+    assert "Trained minus PCA floor, by configuration" in said
+    assert "Trained minus codecs at equal E, by configuration" in said
+    for one in (*seen.floor, *seen.codecs):
+        assert f"{one.better} of {one.n} {signed(one.low)} {signed(one.high)}" in said
+    assert name in said, "text, not markup"
+    alone = read(write_page(made, tmp_path / "alone").path).said("fits")
+    assert "codecs" not in alone
+
+
+def test_codecs_without_a_point_of_their_e_are_named(made: Results, tmp_path: Path) -> None:
     rivals = [
         {"name": "bicubic-8", "kind": "bicubic", "factor": 8},
         {"name": "jpeg", "kind": "jpeg", "bits_per_pixel": 0.5},
@@ -136,6 +152,7 @@ def test_codecs_without_a_point_of_their_e_are_named(made: Results) -> None:
     line = "not compared, no point of its E: JPEG 0.5 bits/pixel (E unknown), bicubic ×8 (E 192)"
     assert codec_table(seen.codecs, seen.uncompared).endswith(f"\n{line}")
     assert codec_table([], seen.uncompared) == line
+    assert f"Codecs {line}." in read(write_page(both, tmp_path).path).said("fits")
     titles = both.measurements.filter(codec="bicubic ×8")["config_id"].unique().to_list()
     assert titles == ["bicubic ×8, E 192, 64p"]
     assert uncompared(with_baselines(made).measurements) == []

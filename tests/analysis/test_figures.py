@@ -264,6 +264,14 @@ def test_a_data_set_has_one_colour_in_every_figure() -> None:
     assert len(set(style.dataset_colours(names).values())) == 4
 
 
+def test_one_patch_has_no_second_curve_of_its_own() -> None:
+    drawing = draw(quickstart(patches=(16,), cfg=(1.5, 3.0)), "e_vs_generation")
+    assert len(drawing.fits) == 2 * 2
+    assert not any(fit.group for fit in drawing.fits)
+    several = draw(quickstart(patches=(8, 16), cfg=(1.5, 3.0)), "e_vs_generation")
+    assert len(several.fits) == 2 * 2 * 3
+
+
 def test_too_few_points_draw_without_a_line() -> None:
     drawing = draw(quickstart(patches=(16,), channels=(4, 8)))
     assert [fit.model for fit in drawing.fits] == [None] * 8

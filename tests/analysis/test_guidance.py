@@ -9,6 +9,7 @@ import analysis
 from analysis.guidance import best_scale, guidance
 from analysis.measurements import SCHEMA
 from analysis.page.guided import guidance_table
+from analysis.summary import best_cfg
 from analysis.summary import guidance_table as text_table
 
 MADE = {
@@ -71,6 +72,16 @@ def test_the_papers_best_scales_cross() -> None:
 )
 def test_a_best_scale_at_the_edge_is_said_to_be_one(best: float, said: str) -> None:
     assert best_scale(best, [0.5, 1.0, 1.5, 3.0]) == said
+
+
+def test_scales_that_look_the_same_are_not_called_better() -> None:
+    found = guidance(rows(
+        ("gFID", 4, 0, 1.5, 468.3), ("gFID", 4, 0, 3.0, 468.2),
+        ("gFID", 8, 0, 1.0, 416.1), ("gFID", 8, 0, 1.5, 415.9), ("gFID", 8, 0, 3.0, 417.2),
+    ))  # fmt: skip
+    assert [best_cfg(row) for row in found.to_dicts()] == ["alike", "unguided or 1.5"]
+    assert "alike: to the digits shown" in text_table(found)
+    assert [row[-2].text for row in guidance_table(found).rows] == ["alike", "unguided or 1.5"]
 
 
 def test_tables() -> None:

@@ -85,7 +85,7 @@ def test_all_that_follows_a_tokenizer_shares_it() -> None:
     assert {each["tokenizer"] for each in found.values()} == {"t"}
     assert [found[job]["stage"] for job in "trg"] == [1, 2, 1]
     made = {job: each["generator"] for job, each in found.items()}
-    assert made == dict.fromkeys("tfrml") | dict.fromkeys("dg", "DiT-S, 90 steps")
+    assert made == dict.fromkeys("tfrml") | dict.fromkeys("dg", "DiT-S, noise, 90 steps")
     assert (found["g"]["job_resolution"], found["g"]["job_frames"]) == (256, None)
     assert found["r"]["loss"] == "L2+LP+GAN"
     assert [found[job]["step"] for job in "trmg"] == [None, 10, 4, None]
@@ -126,23 +126,23 @@ def test_stage_2_by_its_own_configuration(
 
 def test_a_generator_is_known_whatever_its_seed() -> None:
     large = {"model": DIT_SIZES["DiT-L"].model_dump()}
-    assert generator_label({"generator": large, "seed": 3}) == "DiT-L"
+    assert generator_label({"generator": large, "seed": 3}) == "DiT-L, noise"
     longer = {"generator": large, "train": {"steps": 500_000}, "seed": 1}
     assert generator_label(longer) == generator_label(longer | {"seed": 2})
-    assert generator_label(longer) == "DiT-L, 500000 steps"
+    assert generator_label(longer) == "DiT-L, noise, 500000 steps"
 
 
 @pytest.mark.parametrize(
     ("generator", "train", "label"),
     [
-        ({}, {}, "DiT-S, 90 steps"),
+        ({}, {}, "DiT-S, noise, 90 steps"),
         ({"objective": "flow"}, {}, "DiT-S, flow, 90 steps"),
         ({"learned_sigma": True, "normalize": "none"}, {},
-         "DiT-S, learned sigma, normalize none, 90 steps"),
+         "DiT-S, noise, learned sigma, normalize none, 90 steps"),
         ({"classes": 1, "label_dropout": 0.2}, {},
-         "DiT-S, label dropout 0.2, no classes, 90 steps"),
-        ({}, {"batch": 64, "base_lr": 2e-4}, "DiT-S, 90 steps, batch 64, lr 0.0002"),
-        ({"model": {"width": 64, "blocks": 3, "heads": 2}}, {}, "DiT 64x3, 90 steps"),
+         "DiT-S, noise, label dropout 0.2, no classes, 90 steps"),
+        ({}, {"batch": 64, "base_lr": 2e-4}, "DiT-S, noise, 90 steps, batch 64, lr 0.0002"),
+        ({"model": {"width": 64, "blocks": 3, "heads": 2}}, {}, "DiT 64x3, noise, 90 steps"),
     ],
 )  # fmt: skip
 def test_what_differs_from_the_papers_generators_is_said(
@@ -166,7 +166,7 @@ def test_a_generator_says_which_data_it_learned_from_where_it_is_not_its_tokeniz
         ("d", "l"),
         ("l", "t"),
     )
-    assert found["d"]["generator"] == "DiT-S, 90 steps, on imagenet1k-val"
+    assert found["d"]["generator"] == "DiT-S, noise, 90 steps, on imagenet1k-val"
 
 
 def test_samples_that_stage_2_decodes_are_of_stage_2() -> None:
@@ -182,7 +182,7 @@ def test_samples_that_stage_2_decodes_are_of_stage_2() -> None:
         *[("f", "t"), ("l", "t"), ("d", "l"), ("g", "d"), ("g", "f")],
     )["g"]
     assert (found["tokenizer"], found["stage"], found["loss"]) == ("t", 2, "L2+LP+GAN")
-    assert found["generator"] == "DiT-S, 90 steps"
+    assert found["generator"] == "DiT-S, noise, 90 steps"
 
 
 def test_a_floor_has_none() -> None:

@@ -120,7 +120,10 @@ def test_a_mixture_is_told_unless_it_is_the_point() -> None:
     made = quickstart(seeds=(0,))
     points = made.points.with_columns(resolution=pl.Series([64] * 8 + [128] * 7))
     mixed = replace(made, points=points)
-    assert any("resolutions (128, 64)" in note for note in select(mixed).notes)
+    (note,) = select(mixed).notes
+    assert note.endswith("resolutions (128, 64)"), "one sweep's already: no advice to ask for one"
+    (note,) = select(replace(mixed, sweep=None)).notes
+    assert note.endswith("resolutions (128, 64): --sweep NAME keeps one sweep's")
     assert not select(mixed, varied=["resolution"]).notes
 
 

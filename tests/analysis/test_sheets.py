@@ -180,6 +180,20 @@ def test_more_blocks_than_a_page_is_wide_go_below(tmp_path: Path) -> None:
     assert len(drawing.canvas.axes) == 6 * 2
 
 
+def test_pictures_without_a_place_are_told_with_what_shows_them(tmp_path: Path) -> None:
+    root = with_sheets(tmp_path, patches=(8,), channels=tuple(range(1, 15)))
+    (note,) = (note for note in draw(tmp_path).notes if "no place" in note)
+    assert note.endswith("2 of 14 pictures have no place on the sheet: --sweep NAME chooses; "
+                         "--html shows more")  # fmt: skip
+    alone = analysis.load(root.path, sweep="quickstart")
+    (note,) = (
+        note
+        for note in FIGURES["reconstructions"].draw(alone, Request()).notes
+        if "no place" in note
+    )
+    assert note.endswith("on the sheet: --html shows more"), "it is one sweep's already"
+
+
 @pytest.mark.parametrize(
     ("figure", "kind", "job", "size", "options", "blocks"),
     [

@@ -105,6 +105,7 @@ def test_every_way_to_name_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ("[{name: sd-vae, bits_per_pixel: 1}]", "jpeg and webp, no others, take"),
         ("[{name: sd-vae, bits_per_value: 4}]", "bits_per_value is for a budget by values"),
         ("[{name: jpeg, bits_per_pixel: 1, bits_per_value: 4}]", "bits_per_value is for a budget"),
+        ("[{name: jpeg, bits_per_value: 1e308}]", "above 0 and at most 1000000, got 1e+308"),
         ("[{name: jpeg, bits_per_pixel: 0}]", "bits_per_pixel: expected a number, above 0"),
         ("[{name: jpeg, bpp: 1}]", "bpp: unknown key"),
         ("[{name: 'a/b', kind: torchscript}]", "name: expected a codec's name, got 'a/b'"),

@@ -59,12 +59,13 @@ def test_a_sweep_from_start_to_end_and_again(bench: Bench) -> None:
 def test_local_with_everything(bench: Bench) -> None:
     """Failure, what depends on it, being left alone, retry, and the end."""
     file = bench.sweep()
-    bench.behave(tokenizer={"fail_at": 2, "message": "no such thing"})
+    bench.behave(tokenizer={"fail_at": 2, "message": "no such thing\nat all"})
     only = ("--only", "p=16", "-j", "2")
     failed = bench.cli("launch", file, *only)
     assert failed.returncode == 4
     name = tokenizer(bench).path.name
     assert f"failed: {name}: RuntimeError: no such thing" in failed.stderr
+    assert "\nat all" not in failed.stderr
     assert "vitok-sweep why JOB" in failed.stderr
     found = states(bench)
     assert found.pop("reconstruct") in ("blocked", "lost")

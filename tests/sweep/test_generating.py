@@ -52,7 +52,7 @@ def plan(tmp_path: Path) -> Plan:
 
 def test_golden_ids() -> None:
     """Of the paper's S-B/16 in bottleneck_256p, whose tokenizer has had its id for long."""
-    plan = plan_file("bottleneck_256p", only="p=16,c=16")
+    plan = plan_file("bottleneck_256p", only="p=16,c=16,seed=0")
     jobs = [job.id for job in plan.jobs if job.kind != "reconstruct"]
     assert jobs == GOLDEN
 
@@ -104,7 +104,7 @@ def test_the_fast_road_and_the_slow_road_agree(tmp_path: Path, text: str) -> Non
 
 
 def test_the_room_that_latents_take(tmp_path: Path) -> None:
-    plan = plan_file("bottleneck_256p")
+    plan = plan_file("bottleneck_256p", only="seed=0")
     samples, codes = 1_281_167, sum(point.E for point in plan.points)
     assert totals(plan, {})["latents_bytes"] == 2 * 6 * samples * codes
     assert "latents: 2.56 TB" in summary(plan, {})
@@ -258,6 +258,29 @@ def test_what_is_missing_is_said_before_it_runs(tmp_path: Path) -> None:
     few = ["sampling.samples=9", "evaluation.samples=9", "evaluation.networks=[inception-2015]"]
     (line,) = faults(plan_file(write(tmp_path, PLAIN), few))
     assert line.startswith("sampling.samples: 9: an Inception Score of 10 splits needs 10 or more")
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (["evaluation.splits=65"], "sampling.samples: 64: an Inception Score of 65 splits needs"),
+        (
+            ["sampling.samples=9", "evaluation.networks=[inception-2015]"],
+            "sampling.samples: 9: an Inception Score of 10 splits needs 10 or more",
+        ),
+        (
+            ["evaluation.samples=3", "evaluation.scores=[precision_recall]"],
+            "evaluation.samples: 3: a manifold of 3 neighbours needs 4 or more",
+        ),
+        (["evaluation.samples=1"], "evaluation.samples: 1: a Fréchet distance needs 2 or more"),
+    ],
+)
+def test_too_few_samples_are_told_of_before_a_generator_is_trained(
+    tmp_path: Path, sets: list[str], said: str
+) -> None:
+    assert any(line.startswith(said) for line in faults(plan_file(write(tmp_path, PLAIN), sets)))
+    enough = ["sampling.samples=10", "evaluation.networks=[inception-2015]"]
+    assert faults(plan_file(write(tmp_path, PLAIN), enough)) == []
 
 
 def test_statistics_as_a_reference(tmp_path: Path) -> None:

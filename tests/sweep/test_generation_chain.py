@@ -59,7 +59,7 @@ def test_a_chain_ends_with_scores(tmp_path: Path) -> None:
     assert Counter(rows["kind"]) == {"generate": 6}
     assert rows["cfg_scale"].unique().sort().to_list() == [1.0, 3.0]
     assert set(rows["dataset"]) == {"photos-tune"}
-    assert set(rows["generator"]) == {"DiT 32x1, 3 steps, batch 4"}
+    assert set(rows["generator"]) == {"DiT 32x1, noise, 3 steps, batch 4"}
     assert rows["protocol"].n_unique() == 3, "one for each metric, whatever the scale is"
     assert all(map(math.isfinite, rows["value"]))
     (seen,) = overview(results).guidance.filter(metric="gIS[efficientnet-lite0]").to_dicts()

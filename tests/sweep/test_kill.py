@@ -80,7 +80,7 @@ def finish(bench: Bench, *launch: str) -> None:
 @pytest.mark.parametrize(
     ("rounds", "chain"),
     [
-        pytest.param(3, False, id="few"),
+        pytest.param(3, False, id="few", marks=pytest.mark.slow),
         pytest.param(12, True, id="some-chained", marks=pytest.mark.slow),
         pytest.param(40, False, id="many", marks=pytest.mark.longest),
         pytest.param(40, True, id="many-chained", marks=pytest.mark.longest),

@@ -42,6 +42,7 @@ def test_a_search_runs_its_trials_and_says_the_best(tuned: Bench) -> None:
     assert (again.returncode, len(params(tuned))) == (3, 8), again.stderr
 
 
+@pytest.mark.slow
 def test_a_trial_that_a_grid_has_run_costs_nothing(tuned: Bench) -> None:
     grid = text("axes:\n  tokenizer.patch: [8, 16, 32]\n  tokenizer.channels: 4..64 x2\n")
     assert tuned.cli("launch", tuned.sweep(text=grid, name="grid.yaml"), "-j", "2").returncode == 0
@@ -52,9 +53,10 @@ def test_a_trial_that_a_grid_has_run_costs_nothing(tuned: Bench) -> None:
     assert len(study(tuned, "seek").trials) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sampler",
-    ["tpe", *(pytest.param(each, marks=pytest.mark.slow) for each in SAMPLERS if each != "tpe")],
+    ["tpe", *(pytest.param(each, marks=pytest.mark.longest) for each in SAMPLERS if each != "tpe")],
 )
 def test_a_killed_controller_goes_on_as_if_nothing_had_been(bench: Bench, sampler: str) -> None:
     """kill -9 at some moment of each trial, several times: the trials of an undisturbed search."""
@@ -102,6 +104,7 @@ def test_two_controllers_are_one_too_many(tuned: Bench) -> None:
     first.communicate()
 
 
+@pytest.mark.slow
 def test_trials_run_at_once_on_the_local_scheduler(tuned: Bench) -> None:
     tuned.behave(all={"pause": 0.2}, reconstruct=BEST)
     file = tuned.sweep(text=text(parallel="3", sampler="qmc"), name="seek.yaml")
@@ -171,6 +174,7 @@ def test_an_edited_file_keeps_what_it_still_means(tuned: Bench) -> None:
     assert "4 of 4 trials" in tuned.cli("status", "seek").stdout
 
 
+@pytest.mark.slow
 def test_a_hopeless_trial_is_cancelled(bench: Bench) -> None:
     """Three trials end with what stubs end with; the fourth has a curve above theirs."""
     slow = "tokenizer-64x1-64x1-p8-c32-64p-s0"

@@ -114,7 +114,7 @@ def test_all_mistakes_of_a_site_file_at_once(tmp_path: Path) -> None:
     assert len(str(caught.value).splitlines()) == 3
 
 
-def test_the_paper_file_lacks_three_data_sets_and_a_network(
+def test_the_paper_file_lacks_three_data_sets_and_two_networks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # none of this user's own cache
@@ -125,8 +125,9 @@ def test_the_paper_file_lacks_three_data_sets_and_a_network(
     lines = missing(plan, Site())
     for name in data_sets(plan):
         assert any(name in line and f"data.{name}" in line for line in lines), name
-    (perceptual,) = (line for line in lines if "lpips-vgg" in line)
-    assert "weights.lpips-vgg in the site file" in perceptual
+    for network in ("lpips-vgg", "inception-2015"):
+        (line,) = (line for line in lines if line.startswith(f"network {network}: "))
+        assert f"weights.{network} in the site file" in line
     assert all("\n" not in line for line in lines)
 
 
@@ -164,7 +165,7 @@ def test_too_few_samples_for_a_score(tmp_path: Path) -> None:
 
     def lines(samples: int, *sets: str) -> list[str]:
         plan = plan_file(write(tmp_path, text), [f"evaluation.samples={samples}", *sets])
-        return [line for line in missing(plan, Site()) if "samples" in line]
+        return [line for line in missing(plan, Site()) if "samples: " in line]
 
     assert lines(1) == [
         "evaluation.samples: 1: a Fréchet distance needs 2 or more; raise it or set "

@@ -52,6 +52,12 @@ def test_values_are_converted_where_a_reader_would(path: str, given: Any, value:
     assert path == "tokenizer.size" or type(checked) is type(value)
 
 
+def test_names_of_a_list_stand_in_it_once(tmp_path: Path) -> None:
+    """Twice, it would be another job, with every score twice."""
+    said = problem(tmp_path, SMALL, "evaluation.scores=[kid, precision_recall, kid]")
+    assert said.endswith("got ['kid', 'precision_recall', 'kid']; 'kid' stands twice")
+
+
 def test_every_default_of_the_table_is_a_value_of_its_field() -> None:
     for path, each in fields().items():
         if not each.required and path not in ("tokenizer.size", "data.name"):

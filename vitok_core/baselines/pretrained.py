@@ -102,6 +102,10 @@ class Pretrained:
             raise UserError(
                 f"codec {self.name}: decode gives {got}, expected images {tuple(images.shape)}"
             )
+        if not output.is_floating_point():
+            raise UserError(
+                f"codec {self.name}: decode gives {output.dtype}, expected floats in [-1, 1]"
+            )
         if not bool(output.isfinite().all()):
             raise UserError(f"codec {self.name}: decode gives what is no number")
 

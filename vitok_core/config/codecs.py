@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from vitok_core.config.evaluation import EvaluationConfig
 from vitok_core.config.science import DataSetJob, Positive, Science
 
+_MOST_BITS = 1e6  # of a value or a pixel: what a lossless file takes, many times over
+
 
 class CodecConfig(Science):
     """A codec, or a tokenizer that was not trained here (docs/baselines.md).
@@ -27,8 +29,12 @@ class CodecConfig(Science):
     ] = Field(description="how it is run; the middle three are classes of diffusers")  # fmt: skip
     version: str = Field("1", description="of its weights: others need another")
     values: Positive | None = Field(None, description="E of the code that JPEG or WebP is beside")
-    bits_per_value: float = Field(8.0, gt=0, description="what each of these values may cost")
-    bits_per_pixel: float | None = Field(None, gt=0, description="the budget, whatever E is")
+    bits_per_value: float = Field(
+        8.0, gt=0, le=_MOST_BITS, description="what each of these values may cost"
+    )
+    bits_per_pixel: float | None = Field(
+        None, gt=0, le=_MOST_BITS, description="the budget, whatever E is"
+    )
     factor: Annotated[int, Field(ge=2)] | None = Field(None, description="of bicubic, each way")
     encode: str | None = Field(None, description="module:function, images to code")
     decode: str | None = Field(None, description="module:function, code to images")

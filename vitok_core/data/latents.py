@@ -26,6 +26,10 @@ from vitok_core.errors import UserError
 FOLDER = "latents"  # below a job's artifacts
 INDEX = "latents.json"
 FORMAT = "vitok-sweep latents 1"
+_NEEDED = (  # of the index, by readers
+    "tokens", "channels", "grid", "flip", "shards", "class_counts", "channel_mean", "channel_std",
+)  # fmt: skip
+_ANEW = "delete its job's folder and launch again, which encodes the data set anew"
 
 
 def latents_folder(job: Path) -> Path:
@@ -63,7 +67,7 @@ class LatentSet:
         self._files = [str(folder / shard["file"]) for shard in self.about["shards"]]
         gone = next((file for file in self._files if not Path(file).is_file()), None)
         if gone is not None:
-            raise UserError(f"{gone}: is gone; encode this data set again")
+            raise UserError(f"{gone}: is gone; {_ANEW}")
         self._ends = np.cumsum([shard["n"] for shard in self.about["shards"]])
         self.mean, self.std = (
             torch.tensor(self.about[name], dtype=torch.float32)
@@ -92,7 +96,7 @@ class LatentSet:
             if found != shard["sha256"]:
                 raise UserError(
                     f"{path}: is damaged: its SHA-256 is {found[:12]}…, {INDEX} says "
-                    f"{shard['sha256'][:12]}…; encode this data set again, in another results root"
+                    f"{shard['sha256'][:12]}…; {_ANEW}"
                 )
 
     def batch(self, indices: Sequence[int], seed: int) -> tuple[Tensor, Tensor]:
@@ -154,10 +158,13 @@ def _read_index(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(
             f"{folder}: no {INDEX}; the job that encodes this is not finished, or `vitok-sweep gc` "
-            "has freed it: encode it again, in another results root"
+            f"has freed it: {_ANEW}"
         ) from None
     except ValueError as error:
-        raise UserError(f"{path}: not readable ({error}); encode this data set again") from error
+        raise UserError(f"{path}: not readable ({error}); {_ANEW}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise UserError(f"{path}: expected format {FORMAT!r}; encode this data set again")
+        raise UserError(f"{path}: expected format {FORMAT!r}; {_ANEW}")
+    lacking = [key for key in _NEEDED if key not in document]
+    if lacking:
+        raise UserError(f"{path}: is damaged, without {lacking[0]}; {_ANEW}")
     return document

@@ -20,6 +20,7 @@ from vitok_core.files import replace_atomically
 
 _SHARD_BYTES, _SHARD_SAMPLES = 2**28, 1024
 _ELEMENT = 4 + 2  # bytes of one mean and one log-variance
+_SEAL = "sha256"  # the one entry of a shard's header: of several the order would be drawn
 _MOMENTS = ("rows", "mean", "scatter")
 
 
@@ -92,7 +93,8 @@ class LatentWriter:
                     f"latents: shard {number} has codes that are not finite; the tokenizer is "
                     "broken: see its reconstructions"
                 )
-        content = save({**tensors, **_moments(shard)}, {"made_of": self._made_of})
+        tensors |= _moments(shard)
+        content = save(tensors, {_SEAL: self._seal(tensors)})
         replace_atomically(self._path(number), lambda file: file.write(content))
         if not self.has(number):
             raise OSError(f"{self._path(number)}: is not what was written")
@@ -128,29 +130,36 @@ class LatentWriter:
     def _path(self, number: int) -> Path:
         return self.folder / f"shard-{number:05d}.safetensors"
 
+    def _seal(self, tensors: Mapping[str, Tensor]) -> str:
+        """SHA-256 of what a shard is made of, and of its tensors: names, types, shapes, bits."""
+        sha = hashlib.sha256(self._made_of.encode())
+        for name, tensor in sorted(tensors.items()):
+            sha.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            sha.update(tensor.contiguous().numpy().tobytes())
+        return sha.hexdigest()
+
     def _look(self, path: Path) -> Record | None:
         """What a shard holds; None where it is absent, damaged or made of something else."""
         try:
             with safe_open(path, framework="pt") as file:
-                if (file.metadata() or {}).get("made_of") != self._made_of:
-                    return None
-                n, tokens, channels = file.get_slice("mean").get_shape()
-                label = file.get_tensor("label")
-                moments = {name: file.get_tensor(f"moments.{name}") for name in _MOMENTS}
-                flip = "mean_flip" in file.keys()  # noqa: SIM118  (not a mapping)
+                seal = (file.metadata() or {}).get(_SEAL)
+                held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             with path.open("rb") as opened:
                 digest = hashlib.file_digest(opened, "sha256").hexdigest()
         except (OSError, SafetensorError):
             return None
+        if seal != self._seal(held):
+            return None
+        n, tokens, channels = held["mean"].shape
         return {
             "file": path.name,
             "n": n,
             "sha256": digest,
             "tokens": tokens,
             "channels": channels,
-            "flip": flip,
-            "moments": moments,
-            "counts": torch.bincount(label).tolist(),
+            "flip": "mean_flip" in held,
+            "moments": {name: held[f"moments.{name}"] for name in _MOMENTS},
+            "counts": torch.bincount(held["label"]).tolist(),
         }
 
 

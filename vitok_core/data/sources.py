@@ -141,6 +141,13 @@ DATASETS: Mapping[str, DataSet] = {
             "the paper's private videos: Shutterstock, 30M videos of 24 fps",
             "videos",
         ),
+        _folder(
+            "shutterstock-video-val",
+            "val",
+            "flat",
+            "the paper's private videos: Shutterstock, validation",
+            "videos",
+        ),
         _adm(256),
         _adm(512),
     )
@@ -208,7 +215,9 @@ def missing(name: str, paths: Mapping[str, str]) -> str | None:
 def _statistics_missing(name: str, path: str) -> str | None:
     if path and Path(path).expanduser().is_file():
         return None
-    fault = f"{Path(path).expanduser()} does not exist" if path else "its path is not set"
+    where = Path(path).expanduser()
+    state = "is not a file" if where.exists() else "does not exist"
+    fault = f"{where} {state}" if path else "its path is not set"
     size = name.removeprefix("adm-imagenet")
     file = f"{_ADM}/{size}/VIRTUAL_imagenet{size}_labeled.npz"
     return f"data set {name}: {fault}; fetch {file} and set data.{name} in the site file to it"
@@ -278,7 +287,7 @@ def fingerprint(name: str, paths: Mapping[str, str]) -> str:
     chosen = data_set(name)
     digest = hashlib.sha256(f"{chosen.kind} {chosen.split}\n".encode())
     for line in _contents(chosen, paths):
-        digest.update(f"{line}\n".encode())
+        digest.update(f"{line}\n".encode(errors="surrogateescape"))  # names need not be text
     return digest.hexdigest()
 
 

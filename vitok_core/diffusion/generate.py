@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vitok_core.arrays import write_array
 from vitok_core.config import GenerateJob, SamplingConfig
 from vitok_core.context import Context, Parent
 from vitok_core.data.counter import uniforms
@@ -29,6 +31,8 @@ from vitok_core.models.dit import Dit
 from vitok_core.training.distributed import World, join
 from vitok_core.training.generator import load_generator
 from vitok_core.training.trained import load_model
+
+_log = logging.getLogger(__name__)
 
 SHOWN = 64  # samples: what sheets have room for
 CHUNK = 64  # frames drawn at once, unless the machine says how many samples
@@ -125,6 +129,7 @@ class _Drawn(Sequence[Tensor]):
         if not missing:
             return
         generator, tokenizer = self._models()
+        self._count_classes(generator.classes)
         total = self.config.sampling.samples
         done = total - sum(len(self.parts[number]) for number in missing)
 
@@ -139,6 +144,14 @@ class _Drawn(Sequence[Tensor]):
             done += drawn
             if drawn:
                 self.context.progress(done, total, unit)
+
+    def _count_classes(self, classes: int) -> None:
+        sampling = self.config.sampling
+        if self.world.first and sampling.classes == "balanced" and sampling.samples < classes:
+            _log.warning(
+                f"sampling.samples: {sampling.samples}: there are {classes} classes, and those "
+                "from there on are not drawn: scores are of the others alone"
+            )
 
     def _missing(self) -> set[int]:
         # What is not in the listing is not looked for: a network file system would go on to say
@@ -166,6 +179,11 @@ class _Drawn(Sequence[Tensor]):
         config, sampling = self.config, self.config.sampling
         labels = classes_of(sampling, generator.classes, config.seed, indices)
         codes = sample(generator, labels, config.cfg, sampling, config.seed, indices)
+        if not bool(codes.isfinite().all()):
+            raise UserError(
+                f"cfg: {config.cfg:g}: samples hold values that are no numbers; lower it, or see "
+                "the generator's training"
+            )
         clips = tokenizer.decode(codes, tokenizer.grid)
         return eight_bits(as_samples(clips).float()).cpu()
 
@@ -181,9 +199,7 @@ class _Drawn(Sequence[Tensor]):
 
     def _write(self, number: int, chunk: Tensor) -> None:
         array = chunk.numpy()
-        replace_atomically(
-            self._path(number), lambda file: np.save(file, array, allow_pickle=False)
-        )
+        replace_atomically(self._path(number), lambda file: write_array(file, array))
 
     def _read(self, number: int) -> Tensor | None:
         """A chunk, where it is here and whole."""

@@ -40,7 +40,7 @@ def probe(config: ProbeJob, context: Context) -> None:
     averaged codes are held, 16·c numbers a sample: a closed form needs them together.
 
     Raises:
-        UserError: a data set of one class.
+        UserError: a data set of one class, or of as many as samples.
     """
     torch.set_num_threads(context.machine.threads)
     (parent,) = context.parents
@@ -54,6 +54,11 @@ def probe(config: ProbeJob, context: Context) -> None:
         raise UserError(
             f"probe: {config.dataset}: its {len(labels)} samples are of one class, and a linear "
             "probe tells classes apart; name a data set with classes"
+        )
+    if classes == len(labels):
+        raise UserError(
+            f"probe: {config.dataset}: its {len(labels)} samples are of as many classes, and a "
+            "linear probe learns one from its other samples; raise evaluation.samples"
         )
 
     behaviour = Behaviour(model.config.patch, model.config.channels)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
+from vitok_core.arrays import write_array
 from vitok_core.errors import UserError
 from vitok_core.files import replace_atomically
-from vitok_core.metrics.frechet import Gaussian
+from vitok_core.metrics.frechet import Array, Gaussian
 from vitok_core.metrics.rows import Kept
+
+_ROUNDING = 1e-3  # of the trace: what a covariance may be off, stored in few digits
 
 
 @dataclass(frozen=True)
@@ -40,24 +42,43 @@ def read_statistics(path: Path, width: int, protocol: str) -> Gaussian:
     Raises:
         UserError: no such archive, or other statistics than these.
     """
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            named = str(data["protocol"]) if "protocol" in data else protocol
-            mean, covariance = (np.asarray(data[name], np.float64) for name in ("mu", "sigma"))
-    except KeyError as error:
-        raise UserError(
-            f"{path}: holds no {error.args[0].split()[0]}; expected mu and sigma"
-        ) from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: no readable .npz of statistics ({error})") from error
-    if named != protocol:
+    named, mean, covariance = _archived(path)
+    if named not in (None, protocol):
         raise UserError(f"{path}: statistics of {named}; the features are of {protocol}")
     if mean.shape != (width,) or covariance.shape != (width, width):
         found = f"mu {mean.shape} and sigma {covariance.shape}"
         raise UserError(f"{path}: {found}; the features of {protocol} are {width} wide")
     if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
         raise UserError(f"{path}: mu or sigma holds values that are no numbers")
-    return Gaussian.of(mean, (covariance + covariance.T) / 2)
+    gaussian = Gaussian.of(mean, (covariance + covariance.T) / 2)
+    # The root leaves out what has no root: directions of negative variance.
+    trace = float(np.trace(covariance))
+    lost = float(np.square(gaussian.root).sum()) - trace
+    crooked = float(np.abs(covariance - covariance.T).max())
+    if not (trace > 0 and max(abs(lost), crooked) <= _ROUNDING * trace):
+        raise UserError(
+            f"{path}: sigma is no covariance: it must be symmetric and have no negative eigenvalues"
+        )
+    return gaussian
+
+
+def _archived(path: Path) -> tuple[str | None, Array, Array]:
+    """The protocol that an archive names, if any, its `mu` and its `sigma`, of any shape."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            found = {name: np.asarray(data[name]) for name in ("mu", "sigma")}
+            named = str(data["protocol"]) if "protocol" in data else None
+    except KeyError as error:
+        raise UserError(
+            f"{path}: holds no {error.args[0].split()[0]}; expected mu and sigma"
+        ) from None
+    # What is no archive, or a damaged one, surfaces as almost any exception.
+    except Exception as error:
+        raise UserError(f"{path}: no readable .npz of statistics ({error})") from error
+    for name, values in found.items():
+        if not np.issubdtype(values.dtype, np.floating):
+            raise UserError(f"{path}: {name} holds {values.dtype}; expected floating-point numbers")
+    return named, found["mu"].astype(np.float64), found["sigma"].astype(np.float64)
 
 
 def find_references(key: str, folder: Path, layers: Iterable[str], kept: bool) -> References | None:
@@ -117,12 +138,10 @@ def _write(folder: Path, stem: str, references: References) -> None:
 def _write_rows(folder: Path, stem: str, rows: Kept) -> str:
     """Write rows to a file named after its hash, which is returned."""
 
-    def write(file: BinaryIO) -> None:
-        np.lib.format.write_array(file, rows, allow_pickle=False)
-
     digest = _Digest()
-    write(digest)  # type: ignore[arg-type]
-    replace_atomically(folder / f"{stem}-{digest.value}.npy", write)
+    write_array(digest, rows)
+    path = folder / f"{stem}-{digest.value}.npy"
+    replace_atomically(path, lambda file: write_array(file, rows))
     return digest.value
 
 

@@ -118,6 +118,7 @@ def test_functions_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "def decode(z): return interpolate(z['z'], scale_factor=2.0)\n"
         "def wrong(z): return z['z']\n"
         "def nothing(z): return interpolate(z['z'], scale_factor=2.0) / 0\n"
+        "def whole(z): return ((decode(z) + 1) * 127.5).byte()\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     own = {
@@ -131,6 +132,10 @@ def test_functions_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         run(tmp_path / "b", {**own, "decode": "mylab_code:wrong"})
     with pytest.raises(UserError, match="codec mine: decode gives what is no number"):
         run(tmp_path / "c", {**own, "decode": "mylab_code:nothing"})
+    with pytest.raises(
+        UserError, match=r"mine: decode gives torch\.uint8, expected floats in \[-1"
+    ):
+        run(tmp_path / "e", {**own, "decode": "mylab_code:whole"})
     with pytest.raises(UserError, match=r"its source has sha256 .* the job was planned with"):
         run(tmp_path / "d", {**own, "sha256": "0" * 64})
     assert list(plugins.used({"codec": own})) == [

@@ -131,6 +131,22 @@ def test_a_restart_takes_over_whole_shards_of_the_same_and_no_others(tmp_path: P
     assert not LatentWriter(tmp_path, {"data": "b"}).has(0)
 
 
+def _flip_a_bit(path: Path, place: float) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("place", [0.75, 0.8, 0.85, 0.9, 0.95, 0.9999])
+def test_a_restart_takes_over_no_shard_whose_bits_have_changed(
+    tmp_path: Path, place: float
+) -> None:
+    LatentWriter(tmp_path, {"data": "a"}).write(0, encoded(0, 40))
+    assert LatentWriter(tmp_path, {"data": "a"}).has(0)
+    _flip_a_bit(tmp_path / "shard-00000.safetensors", place)
+    assert not LatentWriter(tmp_path, {"data": "a"}).has(0)
+
+
 def test_samples_that_could_not_be_read_are_left_out(tmp_path: Path) -> None:
     writer = LatentWriter(tmp_path, {})
     writer.write(0, encoded(0, 2))
@@ -175,6 +191,9 @@ def test_what_is_wrong_is_said_in_a_line(tmp_path: Path) -> None:
         LatentSet(folder)
     (folder / "latents.json").write_text("{}")
     with pytest.raises(UserError, match="expected format"):
+        LatentSet(folder)
+    (folder / "latents.json").write_text('{"format": "vitok-sweep latents 1"}')
+    with pytest.raises(UserError, match=r"latents.json: is damaged, without tokens"):
         LatentSet(folder)
 
 

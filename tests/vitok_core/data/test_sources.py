@@ -28,6 +28,7 @@ def test_names() -> None:
         "videos-train", "videos-heldout", "synthetic",
         "imagenet1k-train", "shutterstock-imagenet1k", "imagenet1k-val", "coco2017-val",
         "kinetics700-train", "kinetics700-val", "ucf101-train", "shutterstock-video",
+        "shutterstock-video-val",
         "adm-imagenet256", "adm-imagenet512",
     }  # fmt: skip
     assert all(name == entry.name and entry.version for name, entry in DATASETS.items())
@@ -106,6 +107,13 @@ class TestFingerprint:
         a = fingerprint("imagenet1k-val", imagenet(tmp_path / "a"))
         b = fingerprint("imagenet1k-val", imagenet(tmp_path / "b", ("n02/b.JPEG", "n01/a.JPEG")))
         assert a == b
+
+    def test_names_that_are_no_text_are_names(self, tmp_path: Path) -> None:
+        paths = imagenet(tmp_path)
+        before = fingerprint("imagenet1k-val", paths)
+        odd = os.fsencode(tmp_path / "n01") + b"/\xff.JPEG"
+        Path(os.fsdecode(odd)).write_bytes(b"x")
+        assert fingerprint("imagenet1k-val", paths) != before
 
     def test_folder_sees_names_and_sizes(self, tmp_path: Path) -> None:
         paths = imagenet(tmp_path)

@@ -227,5 +227,13 @@ def test_samples_that_are_no_numbers_are_not_scored_as_black(
         return torch.full((len(labels), *model.code_shape), torch.nan)
 
     monkeypatch.setattr(module, "sample", broken)
-    with pytest.raises(UserError, match="no numbers"):
+    with pytest.raises(UserError, match=r"cfg: 1\.5: samples hold values that are no numbers"):
         jobs.generate(job(), chain.context(tmp_path))
+
+
+def test_classes_that_are_not_drawn_are_told_of(
+    chain: Chain, tmp_path: Path, drawn: list[torch.Tensor], caplog: pytest.LogCaptureFixture
+) -> None:
+    for samples, told in ((17, False), (10, True)):
+        jobs.generate(job(sampling={"samples": samples}), chain.context(tmp_path / str(samples)))
+        assert ("there are 17 classes" in caplog.text) == told

@@ -176,3 +176,9 @@ def test_a_data_set_without_classes_is_refused(tmp_path: Path) -> None:
     context = RecordingContext(tmp_path / "probe", parents=(parent,), paths=paths)
     with pytest.raises(UserError, match=r"coco2017-val: its 3 samples are of one class"):
         jobs.probe(ProbeJob(dataset="coco2017-val", resolution=32), context)
+
+
+def test_a_class_of_each_sample_cannot_be_learned(tmp_path: Path) -> None:
+    context = RecordingContext(tmp_path / "probe", parents=(train(tmp_path / "tokenizer"),))
+    with pytest.raises(UserError, match=r"photos-tune: its 9 samples are of as many classes"):
+        jobs.probe(ProbeJob(dataset="photos-tune", resolution=32, samples=9), context)

@@ -210,6 +210,12 @@ def test_adms_statistics_are_read(tmp_path: Path) -> None:
         ({"sigma": np.full((6, 6), np.nan)}, "no numbers"),
         ({"protocol": "vitok-v1 0cc3"}, "statistics of vitok-v1 0cc3; the features are of incep"),
         ({"mu": np.array([{}])}, "no readable .npz"),
+        ({"sigma": np.eye(6, dtype=complex)}, "sigma holds complex128; expected floating"),
+        ({"mu": np.zeros(6, "M8[s]")}, "mu holds datetime64"),
+        ({"sigma": -np.eye(6)}, "sigma is no covariance"),
+        ({"sigma": np.diag([1.0, 1, 1, 1, 1, -0.1])}, "sigma is no covariance"),
+        ({"sigma": np.triu(np.ones((6, 6)))}, "sigma is no covariance"),
+        ({"sigma": np.zeros((6, 6))}, "sigma is no covariance"),
     ],
 )
 def test_statistics_of_another_kind(
@@ -222,8 +228,24 @@ def test_statistics_of_another_kind(
     assert "\n" not in str(caught.value)
 
 
+def test_a_covariance_of_few_digits_is_one(tmp_path: Path) -> None:
+    """Of fewer samples than features, in half precision: some eigenvalues come out below zero."""
+    x = np.random.default_rng(5).normal(size=(4, 6))
+    half = np.cov(x, rowvar=False).astype(np.float16)
+    assert np.linalg.eigvalsh(half.astype(np.float64)).min() < -1e-5
+    path = statistics(tmp_path / "half.npz", sigma=half)
+    root = read_statistics(path, 6, PROTOCOL).root
+    np.testing.assert_allclose(root @ root.T, half.astype(np.float64), atol=2e-3)
+
+
 def test_no_archive_at_all(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("not an archive")
-    for name in ("text.npz", "gone.npz"):
+    (tmp_path / "empty.npz").write_bytes(b"")
+    (tmp_path / "array.npz").write_bytes(_as_npy(b""))
+    content = io.BytesIO()
+    np.savez_compressed(content, mu=np.zeros(6), sigma=np.eye(6))
+    torn = content.getvalue()
+    (tmp_path / "torn.npz").write_bytes(torn[:45] + b"\xff" * 30 + torn[75:])
+    for name in ("text.npz", "empty.npz", "array.npz", "torn.npz", "gone.npz"):
         with pytest.raises(UserError, match="no readable"):
             read_statistics(tmp_path / name, 6, PROTOCOL)
