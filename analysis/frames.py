@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 from sqlalchemy import text
@@ -43,6 +43,15 @@ CURVES: Schema = {
 JOBS: Schema = {"job_id": pl.String, "kind": pl.String, "config": pl.String}
 EDGES: Schema = {"job_id": pl.String, "parent_id": pl.String}
 
+EXTERNAL: Schema = {
+    "source": pl.String, "point_id": pl.String, "config_id": pl.String, "seed": pl.Int64,
+    "slug": pl.String, "variant": pl.String, "encoder": pl.String, "decoder": pl.String,
+    "p": pl.Int64, "q": pl.Int64, "c": pl.Int64, "L": pl.Int64, "E": pl.Int64,
+    "resolution": pl.Int64, "frames": pl.Int64, "pixels_per_channel": pl.Float64,
+    "params_m": pl.Float64, "gflops": pl.Float64, "kind": pl.String, "dataset": pl.String,
+    "cfg_scale": pl.Float64, "metric": pl.String, "protocol": pl.String, "value": pl.Float64,
+}  # fmt: skip
+
 
 @dataclass(frozen=True, eq=False)
 class Results:
@@ -61,7 +70,10 @@ class Results:
         default_factory=lambda: pl.DataFrame(schema=dict(JOBS))
     )  # what the points' jobs computed, as JSON
     edges: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict(EDGES)))
-    sources: tuple[Source, ...] = ("db",)
+    sources: tuple[str, ...] = ("db",)  # Source, and imported tables (`external.external_source`)
+    external: pl.DataFrame = field(
+        default_factory=lambda: pl.DataFrame(schema=dict(EXTERNAL))
+    )  # other people's runs, which only `with_external` brings among the measurements
     records: Records = NoRecords()  # noqa: RUF009  (frozen): what jobs left besides their scores
 
     @cached_property
@@ -88,6 +100,7 @@ class Results:
         parts = [self._own] if "db" in self.sources else []
         if "published" in self.sources:
             parts += [measured(figure) for figure in figures] if figures else [measured()]
+        parts += [] if self._theirs is None else [self._theirs]
         return pl.concat(parts)
 
     @cached_property
@@ -96,9 +109,29 @@ class Results:
 
         return from_store(self.points, self.point_metrics, self.jobs, self.edges)
 
+    @cached_property
+    def _theirs(self) -> pl.DataFrame | None:
+        from analysis.external import chosen, external_source
+
+        known = self.external["source"].unique()
+        names = [name for name in known if external_source(name) in self.sources]
+        return chosen(self.external, names) if names else None
+
     def with_published(self) -> Results:
         """These results and the paper's; `points` and `point_metrics` stay ours."""
         return replace(self, sources=("db", "published"))
+
+    def with_external(self, names: Sequence[str]) -> Results:
+        """These results and the imported tables so named, each a source of its own.
+
+        Raises:
+            UserError: no such table.
+        """
+        from analysis.external import chosen, external_source
+
+        own = [source for source in self.sources if source in get_args(Source)]
+        chosen(self.external, names)
+        return replace(self, sources=(*own, *map(external_source, names)))
 
     def wide(
         self,
@@ -204,6 +237,7 @@ def read(store: Store, root: Root | None, sweep: str | None = None) -> Results:
         points = view("points", POINTS, "point_id")
         measured = view("point_metrics", POINT_METRICS, "point_id")
         jobs, edges = view("jobs", JOBS, "job_id"), view("edges", EDGES, "job_id")
+        external = _view(connection, source, "external_metrics", EXTERNAL, "", None)
     refuse_broken(points, source)
 
     def curves() -> pl.DataFrame:
@@ -214,7 +248,9 @@ def read(store: Store, root: Root | None, sweep: str | None = None) -> Results:
             release(store)
 
     records = StoreRecords(store, root.path if root is not None else None, sweep)
-    return Results(points, measured, curves, source, sweep, jobs, edges, records=records)
+    return Results(
+        points, measured, curves, source, sweep, jobs, edges, records=records, external=external
+    )
 
 
 _MEMBERS = {

@@ -56,7 +56,10 @@ class Records(Protocol):
         """
 
     def times(self) -> pl.DataFrame:
-        """Seconds of every job by device and threads, over all of its attempts: TIMES."""
+        """Seconds of every job by device and threads, over all of its attempts: TIMES.
+
+        Without what was adopted: nobody here knows what its training took.
+        """
 
     def pictures(self, kinds: Sequence[str]) -> pl.DataFrame:
         """Artifacts of these kinds that finished jobs left: PICTURES, paths below the root."""
@@ -111,7 +114,7 @@ class StoreRecords:
     def times(self) -> pl.DataFrame:
         query = f"""
             SELECT {", ".join(_ATTEMPTS)} FROM attempts
-            WHERE started IS NOT NULL{self._of_sweep()}"""
+            WHERE started IS NOT NULL AND adopted IS NULL{self._of_sweep()}"""
         keys = ["job_id", "device", "threads"]
         attempts = self._frame(query, _ATTEMPTS).group_by(keys, maintain_order=True)
         return attempts.agg(seconds=attempt_seconds().sum())

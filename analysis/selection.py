@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from analysis.external import whose
 from analysis.frames import Results
 from analysis.lacking import lacking
 from analysis.measurements import distinct, final, shaped_a_recipe
@@ -55,7 +56,8 @@ def select(
         datasets: names to keep; `all`, or empty, keeps every one. A source that has none of
             them keeps all of its own.
         figures: of the paper's numbers, those that these figures draw; empty: each number once.
-        where: which of our own rows to keep; `needs` says it in words ("of video").
+        where: which rows to keep, of ours and of imported ones; `needs` says it in words ("of
+            video").
         varied: columns by which points may differ without a note.
         along: whether our own scores at milestones count, beside those of the final weights.
 
@@ -67,8 +69,8 @@ def select(
         rows = rows.filter((pl.col("source") != "db") | final())
     if where is not None:
         rows = pl.concat([
-            rows.filter(pl.col("source") == "db").filter(where),
-            rows.filter(pl.col("source") != "db"),
+            rows.filter(pl.col("source") != "published").filter(where),
+            rows.filter(pl.col("source") == "published"),
         ])  # fmt: skip
     notes = _missing(results, rows, f"{_NOUNS[kind]} {needs}".strip(), kind, where)
     check_datasets(rows["dataset"], datasets)
@@ -108,7 +110,7 @@ def _missing(
         raise UserError(f"{results.source}: no {noun} is published for this figure")
     lack = [name for name in results.sources if trained.filter(pl.col("source") == name).is_empty()]
     words = {"db": "of ours has been scored yet", "published": "is published for this figure"}
-    return [f"no {noun} {words[name]}" for name in lack]
+    return [f"no {noun} {words.get(name, f'is among {whose(name)}')}" for name in lack]
 
 
 def usable(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:

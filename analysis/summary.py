@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from analysis.external import whose
 from analysis.figures.words import group_name, listed, number
 from analysis.fits import LineFit
 from analysis.floor import AgainstCodec, AgainstFloor
@@ -198,10 +199,10 @@ def _per(fits: Sequence[LineFit]) -> str:
 
 
 def _series(fit: LineFit) -> str:
-    whose = "paper" if fit.source == "published" else _SERIES[fit.series]
+    who = _SERIES[fit.series] if fit.source == "db" else whose(fit.source)
     of = ", ".join(group_name(*pair) for pair in fit.group if pair[0] != "generator")
     bent = " (quadratic)" if fit.form == "quadratic" else ""
-    return f"{whose}{', ' if of else ''}{of}{bent}"
+    return f"{who}{', ' if of else ''}{of}{bent}"
 
 
 def _remarks(fits: Sequence[LineFit]) -> list[str]:

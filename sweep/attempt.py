@@ -141,9 +141,7 @@ class AttemptContext:
         self._journal.write("artifact", path=self._relative(path), kind=kind, bytes=size)
 
     def checkpoint(self, path: Path, step: int) -> None:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self._journal.write("checkpoint", step=step, path=self._relative(path), sha256=digest)
+        self._journal.write("checkpoint", **checkpoint_record(self.folder, path, step))
 
     def data_fingerprint(self, name: str, version: str, fingerprint: str) -> None:
         self._journal.write("data", name=name, version=version, fingerprint=fingerprint)
@@ -154,6 +152,13 @@ class AttemptContext:
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
+
+
+def checkpoint_record(folder: Path, path: Path, step: int) -> dict[str, Any]:
+    """The fields of a `checkpoint` record: of a file below the job's folder."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"step": step, "path": path.relative_to(folder).as_posix(), "sha256": digest}
 
 
 def check_fingerprint(folder: Path, name: str, version: str, fingerprint: str) -> None:

@@ -44,6 +44,7 @@ class Attempt(NamedTuple):
     done_t: float | None = None
     first_done: float | None = None
     first_t: float | None = None
+    adopted: str | None = None  # JSON: where its weights come from, if it did not train them
 
 
 class JobFacts(NamedTuple):
@@ -62,6 +63,7 @@ class JobFacts(NamedTuple):
     claim_taken: bool = False  # an attempt of the newest claim's submission exists
     cancelled: float | None = None  # time of the newest `cancel`, `retry`
     retried: float | None = None
+    adopted: str | None = None  # of a done job: which file its weights come from, if not trained
 
     def later_than_all(self, now: float) -> float:
         """The time for a new claim, cancel or retry: `now`, or just after what is known.

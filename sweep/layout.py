@@ -10,6 +10,7 @@ results/
   local/                the local scheduler's queue
   slurm/<batch>/        what each sbatch handed over: batch.json, script.sh, logs
   reports/              figures and tables
+  mirror/<tracker>/     the journals as other trackers keep them; safe to delete
   rehearsals/           speed.json: measured by `rehearse --real-shapes`; rehearsals on Slurm
   root.json             a random id, by which an index knows its root wherever it is mounted
   results.db            the index; `db rebuild` makes it again
@@ -70,6 +71,10 @@ class Root:
     @property
     def reports(self) -> Path:
         return self.path / "reports"
+
+    @property
+    def mirrors(self) -> Path:
+        return self.path / "mirror"
 
     @property
     def rehearsals(self) -> Path:

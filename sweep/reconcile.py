@@ -116,6 +116,8 @@ def _parents_first(
 def _done(job: JobFacts, polls: Polls) -> JobState | None:
     if job.finished is None:
         return None
+    if job.adopted is not None:
+        return JobState(State.DONE, f"adopted from {job.adopted}")
     return JobState(State.DONE, f"attempt {job.finished} finished")
 
 

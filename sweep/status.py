@@ -49,6 +49,7 @@ class JobStatus:
     reason: str
     scheduler: str | None = None
     silent: bool = False  # unknown, because the scheduler does not answer just now
+    adopted: str | None = None  # which file its weights come from, if it did not train them
 
     def as_json(self) -> dict[str, Any]:
         progress = self.progress.as_json() if self.progress else None
@@ -147,6 +148,7 @@ def describe(job: JobFacts, state: JobState, polls: Polls) -> JobStatus:
         progress=progress(newest, state.state) if newest else None,
         reason=state.reason,
         scheduler=holder.scheduler if holder is not None else None,
+        adopted=job.adopted,
         silent=state.state is State.UNKNOWN and said is not None and said.silent,
     )
 

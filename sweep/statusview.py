@@ -152,6 +152,6 @@ def duration(seconds: float) -> str:
 
 def _why(job: JobStatus) -> str:
     """The reason, where the state does not say it all."""
-    if job.state in (State.DONE, State.RUNNING):
+    if job.state in (State.DONE, State.RUNNING) and job.adopted is None:
         return ""
     return job.reason.splitlines()[0][:_REASON] if job.reason else ""

@@ -31,7 +31,7 @@ def explain(
         part
         for part in (
             f"{name(job)} ({job.kind}) is {state.state}.",
-            _reason(state),
+            _reason(job, state),
             _attempt(job, state, now),
             _parents(job, facts, states, state),
             _advice(job, state, current),
@@ -49,9 +49,10 @@ def name(job: JobFacts) -> str:
     return f"{job.slug}-{job.id}" if job.slug and job.slug != job.id else job.id
 
 
-def _reason(state: JobState) -> str:
+def _reason(job: JobFacts, state: JobState) -> str:
     # What `_attempt` tells is not said twice.
-    if not state.reason or state.state in (State.RUNNING, State.DONE):
+    told = state.state is State.RUNNING or (state.state is State.DONE and job.adopted is None)
+    if not state.reason or told:
         return ""
     return state.reason[0].upper() + state.reason[1:].rstrip(".") + "."
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import torch
 
     from vitok_core.codec import Tokenizer
+    from vitok_core.config import TokenizerJob
+    from vitok_core.training.adopted import Adoptable as Adoptable
 
 
 def load_tokenizer(
@@ -63,3 +65,14 @@ def export_tokenizer(
 
     trained = read_trained(path, step)
     return write_exported(trained, folder, origin(trained.path), overwrite=overwrite)
+
+
+def read_adoptable(config: TokenizerJob, source: Path) -> Adoptable:
+    """Weights that were trained elsewhere, proved to fit the planned stage 1 `config`.
+
+    Raises:
+        UserError: not readable, or of another configuration, other names or shapes.
+    """
+    from vitok_core.training.adopted import adoptable
+
+    return adoptable(config, source)

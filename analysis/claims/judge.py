@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import get_args
 
 from analysis.claims.claim import Claim
 from analysis.claims.evidence import Evidence, NoData, Sample
@@ -33,7 +34,8 @@ def judge(results: Results, claims: Sequence[Claim] = CLAIMS) -> list[Verdict]:
 
     Holm's adjustment is over the claims of one family on one source that could be tested.
     """
-    by_source = [_judge_source(results, source, claims) for source in results.sources]
+    sources: list[Source] = [one for one in get_args(Source) if one in results.sources]
+    by_source = [_judge_source(results, source, claims) for source in sources]
     return [verdict for same in zip(*by_source, strict=True) for verdict in same]
 
 

@@ -137,7 +137,7 @@ def choose_panels(
 
 def _default_datasets(frame: pl.DataFrame) -> list[str]:
     ours = frame.filter(pl.col("source") == "db")["dataset"].unique(maintain_order=True)
-    theirs = frame.filter(pl.col("source") == "published")["dataset"].unique(maintain_order=True)
+    theirs = frame.filter(pl.col("source") != "db")["dataset"].unique(maintain_order=True)
     return list(dict.fromkeys([*reported(ours.to_list()), *theirs]))
 
 

@@ -101,8 +101,9 @@ def shape_name(row: dict[str, object]) -> str:
 
 
 def _each_once(frame: pl.DataFrame) -> pl.DataFrame:
-    """Ours as they are; of the paper's, which several figures may show, each under one protocol."""
-    ours = frame.filter(pl.col("source") == "db")
+    """Ours and imported ones as they are; of the paper's, which several figures may show, each
+    under one protocol."""
+    ours = frame.filter(pl.col("source") != "published")
     theirs = frame.filter(pl.col("source") == "published").unique(
         ["config_id", "dataset", "metric"], keep="first", maintain_order=True
     )
@@ -113,9 +114,10 @@ def _default_datasets(frame: pl.DataFrame) -> list[str]:
     """Ours on which nothing was chosen; of the paper's sets that with the most numbers."""
     ours = frame.filter(pl.col("source") == "db")["dataset"].unique(maintain_order=True)
     theirs = frame.filter(pl.col("source") == "published")
+    others = frame.filter(~pl.col("source").is_in(["db", "published"]))["dataset"].unique()
     sizes = theirs.group_by("dataset", maintain_order=True).len()
     largest = sizes.sort("len", descending=True, maintain_order=True)["dataset"].head(1)
-    return list(dict.fromkeys([*reported(ours.to_list()), *largest]))
+    return list(dict.fromkeys([*reported(ours.to_list()), *largest, *others.sort()]))
 
 
 def _groups(frame: pl.DataFrame, least: int) -> tuple[list[tuple[str, str, int, int]], list[str]]:

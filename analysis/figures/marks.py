@@ -11,6 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
 from analysis.configurations import configuration_means
+from analysis.external import is_external, whose
 from analysis.figures import style
 from analysis.figures.lanes import Lane
 from analysis.figures.spec import Mark, Spec
@@ -19,7 +20,7 @@ from analysis.fits import LineFit
 FLOOR_DASH = (0, (4, 2.4))
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1, 1.2)), (0, (5, 1.4, 1, 1.4)))
 _PAPER_DASH = (0, (5, 1.6))
-_PALE = 0.45  # the paper's marks where ours stand over them
+_PALE = 0.45  # the others' marks where ours stand over them
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Looks:
 
     Colour says the path, or repeats the shape (or the line's group); where an axis of the page has
     several data sets it tells these apart instead, on the whole page. On an axis that they share
-    the paper's marks are paler than ours.
+    the others' marks are paler than ours, and those of imported tables have a dark edge.
     """
 
     mark: Mark
@@ -53,7 +54,7 @@ class Looks:
         return _PALE if self.pale(lane, source) else 1.0
 
     def pale(self, lane: Lane, source: str) -> bool:
-        return source == "published" and len(lane.sources) > 1
+        return source != "db" and len(lane.sources) > 1
 
     def path(self, lane: Lane, source: str, dataset: str, hue: Any) -> dict[str, Any]:
         """Colour, dash and width of the line that joins marks."""
@@ -123,6 +124,11 @@ def _looks_of(frame: pl.DataFrame, mark: Mark) -> dict[Any, tuple[str, str]]:
     return {value: look for value, look in chosen.items() if value in every}
 
 
+def outline(source: str) -> str:
+    """The colour of a mark's edge: dark of what was imported."""
+    return style.INK if is_external(source) else "white"
+
+
 def line_key(fit: LineFit, drawn: dict[str, Any]) -> Line2D:
     """A legend's line; blank where there is none."""
     return Line2D([], [], **(drawn if fit.model else {"ls": "none"}))
@@ -150,11 +156,14 @@ def legend(
         ]
     if (frame["series"] == "floor").any():
         second.append((mark("o", "white", mec=style.FLOOR, mew=0.8, ms=4.6), "PCA floor"))
-    if any(len(lane.sources) > 1 for lane in rows):
-        second += [
-            (mark("o", style.INK), "ours"),
-            (mark("o", style.INK, alpha=_PALE), "the paper's (dashed)"),
-        ]
+    shared = dict.fromkeys(one for lane in rows if len(lane.sources) > 1 for one in lane.sources)
+    second += [
+        (
+            mark("o", style.INK, alpha=1.0 if one == "db" else _PALE, mec=outline(one)),
+            whose(one, paper="the paper's") + " (dashed)" * (one != "db"),
+        )
+        for one in shared
+    ]
     third: list[tuple[Artist, str]] = [
         (Line2D([], [], color=colour, lw=1.6), name)
         for name, colour in chosen.datasets.items()

@@ -13,7 +13,7 @@ from analysis.configurations import configuration_means
 from analysis.figures import layout, style
 from analysis.figures.labels import Label
 from analysis.figures.lanes import Lane
-from analysis.figures.marks import Looks, line_key
+from analysis.figures.marks import Looks, line_key, outline
 from analysis.figures.spec import TITLES, Mark, Spec, banded
 from analysis.figures.words import Protocols, entry, heads, y_label
 from analysis.fits import LineFit
@@ -123,8 +123,8 @@ def _points(
             alpha=0.35, zorder=4,
         )  # fmt: skip
         axes.plot(
-            mean[x].to_numpy(), mean["value"].to_numpy(), marker, mfc=colour, mec="white", mew=0.6,
-            ms=5.8, zorder=5 if alpha == 1 else 4.5, alpha=alpha,
+            mean[x].to_numpy(), mean["value"].to_numpy(), marker, mfc=colour,
+            mec=outline(source), mew=0.6, ms=5.8, zorder=5 if alpha == 1 else 4.5, alpha=alpha,
         )  # fmt: skip
 
 

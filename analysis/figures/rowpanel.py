@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
+from analysis.external import whose
 from analysis.figures import layout, style
 from analysis.figures.words import Protocols, short_protocols, whole_protocols, y_label
 from analysis.metrics import metric
@@ -52,8 +53,9 @@ def headings(rows: Sequence[Row]) -> list[str]:
     where all rows are of one group."""
     several = len({(row.source, row.where) for row in rows}) > 1
     both = len({row.source for row in rows}) > 1
-    whose = {"db": "Ours: ", "published": "The paper: "}
-    return [f"{whose[row.source] if both else ''}{row.where}" if several else "" for row in rows]
+    return [
+        (f"{whose(row.source, 'Ours', 'The paper')}: " * both + row.where) * several for row in rows
+    ]
 
 
 def protocols(rows: Sequence[Row]) -> Protocols:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
+from analysis.external import is_external, whose
 from analysis.figures.lanes import Lane
 from analysis.figures.partial import partial
 from analysis.figures.spec import Mark, Spec, banded
@@ -96,9 +97,9 @@ def entry(
     (fit,) = fits
     what = fit_name(fit, marks)
     if lane.mixed:
-        whose = {"db": "ours ", "published": "paper "}[fit.source] * (len(lane.sources) > 1)
+        who = f"{whose(fit.source)} " * (len(lane.sources) > 1)
         floor = " floor" if fit.series == "floor" else ""
-        what = f"{whose}{fit.dataset}{floor}" + (f", {what}" if fit.group else "")
+        what = f"{who}{fit.dataset}{floor}" + (f", {what}" if fit.group else "")
     if fit.model is None:
         return f"{what}: no line, n = {fit.n}"
     digits = 2 if fit.source == "published" else 3
@@ -123,8 +124,8 @@ def fit_name(fit: LineFit, marks: Sequence[Mark]) -> str:
             known[name].name(value) if name in known else group_name(name, value)
             for name, value in fit.group
         )
-    if fit.source == "published":
-        return "paper"
+    if fit.source != "db":
+        return whose(fit.source)
     return {"trained": "trained", "floor": "PCA floor"}[fit.series]
 
 
@@ -143,8 +144,9 @@ def heading(lane: Lane, results: Results) -> str:
     if len(results.sources) == 1:
         return sets
     if len(lane.sources) > 1:
-        return f"Ours and the paper's: {sets}"
-    return f"{'Ours' if lane.sources == ('db',) else 'The paper'}: {sets}"
+        who = listed(whose(one, "Ours", "the paper's") for one in lane.sources)
+        return f"{who}: {sets}"
+    return f"{whose(lane.sources[0], 'Ours', 'The paper')}: {sets}"
 
 
 def listed(names: Iterable[str]) -> str:
@@ -257,6 +259,8 @@ def _whose(results: Results, frame: pl.DataFrame, rows: Sequence[Lane]) -> str:
     if frame["source"][0] == "published":
         figures = [protocol.removeprefix(_CITED) for protocol in frame["protocol"].unique().sort()]
         return f"Published ({', '.join(figures)}): {counts}{where}."
+    if is_external(frame["source"][0]):
+        return f"{whose(frame['source'][0])} (imported, not our runs): {counts}{where}."
     seeds = trained["seed"].drop_nulls().unique().sort().to_list()
     even = trained["point_id"].n_unique() == configurations * len(seeds)
     per = f", seed {seeds[0]}" if len(seeds) == 1 else ""

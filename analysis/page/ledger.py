@@ -22,7 +22,7 @@ _ATTEMPTS = {
     "job_id": pl.String, "attempt": pl.Int64, "outcome": pl.String, "started": pl.Float64,
     "ended": pl.Float64, "last_t": pl.Float64, "seconds": pl.Float64, "host": pl.String,
     "device": pl.String, "threads": pl.Int64, "precision": pl.String, "scheduler": pl.String,
-    "code": pl.String, "packages": pl.String,
+    "code": pl.String, "packages": pl.String, "adopted": pl.String,
 }  # fmt: skip
 _ARTIFACTS = {"job_id": pl.String, "path": pl.String}
 _SAMPLES = {"job_id": pl.String, "kind": pl.String, "path": pl.String}

@@ -16,7 +16,7 @@ def provenance(ledger: Ledger, points: pl.DataFrame) -> list[Table]:
     """Code, packages, machines, data sets, seeds; a table of each."""
     return [
         _code(ledger), _packages(ledger.attempts), _machines(ledger.attempts),
-        _data_sets(ledger.data_sets), _seeds(points),
+        _data_sets(ledger.data_sets), _seeds(points), *_adopted(ledger.attempts),
     ]  # fmt: skip
 
 
@@ -24,7 +24,8 @@ def cost(ledger: Ledger) -> Table:
     """Time per kind of job and device; an attempt holds one device as long as it runs."""
     finished = pl.col("outcome") == "finished"
     rows = (
-        ledger.attempts.join(ledger.jobs.select("job_id", "kind"), on="job_id", how="left")
+        ledger.attempts.filter(pl.col("adopted").is_null())
+        .join(ledger.jobs.select("job_id", "kind"), on="job_id", how="left")
         .with_columns(
             used=attempt_seconds().fill_null(0.0), finished=finished.fill_null(value=False)
         )
@@ -135,6 +136,19 @@ def _data_sets(data_sets: pl.DataFrame) -> Table:
         [Cell(name), cell(version), Cell(fingerprint or "", mark="id"), cell(n)]
         for name, version, fingerprint, n in rows.rows()
     ])  # fmt: skip
+
+
+def _adopted(attempts: pl.DataFrame) -> list[Table]:
+    """Weights that were trained elsewhere: of which job they are taken as the result."""
+    told = attempts.drop_nulls("adopted").sort("job_id").select("job_id", "adopted").rows()
+    columns = (Column("job"), Column("from"), Column("SHA-256"), Column("compared"))
+    compared = {"weights": "names and shapes alone"}
+    rows = [
+        [Cell(job, mark="id"), Cell(about["source"]), Cell(about["sha256"], mark="id"),
+         Cell(compared.get(about.get("form"), "configuration, names and shapes"))]
+        for job, about in ((job, json.loads(text)) for job, text in told)
+    ]  # fmt: skip
+    return [Table("Adopted: trained elsewhere", columns, rows)] if rows else []
 
 
 def _seeds(points: pl.DataFrame) -> Table:

@@ -40,10 +40,14 @@ app = typer.Typer(
 def register() -> None:
     """Attach every command group, in the order in which --help lists them."""
     from sweep.cli import (
+        adopting,
         control,
         doctor,
+        extending,
         freeing,
+        importing,
         jobs,
+        mirroring,
         planning,
         predicting,
         rehearsing,
@@ -53,8 +57,8 @@ def register() -> None:
     )
 
     groups = (
-        planning, rehearsing, running, control, jobs, storing, freeing, reporting, predicting,
-        doctor,
+        planning, rehearsing, running, extending, adopting, importing, control, jobs, storing,
+        freeing, mirroring, reporting, predicting, doctor,
     )  # fmt: skip
     for module in groups:
         module.register(app)

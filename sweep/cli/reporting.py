@@ -78,6 +78,15 @@ def report(
             "or both. Default: db; of tables: both.",
         ),
     ] = None,
+    external: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="NAME",
+            help="Beside them the runs that were imported as NAME (`import`), a source of their "
+            "own; repeatable. Of figures and fits.",
+        ),
+    ] = None,
     format: Annotated[
         str | None,
         typer.Option(
@@ -121,6 +130,8 @@ def report(
     Example: vitok-sweep report --sweep quickstart --html --open
 
     Example: vitok-sweep report --claims --source both
+
+    Example: vitok-sweep report --figure e_vs_metrics --with theirs
     """
     import analysis
     from analysis.figures import find
@@ -140,6 +151,8 @@ def report(
         )
     if not (drawn or html) and (out or format):
         raise UserError("--out and --format are for files: say --figure ID, --all, --table N")
+    if external and (source is Source.PUBLISHED or table or claims or html):
+        raise UserError("--with is for figures and fits over a database: --figure ID, --all")
     if source is Source.PUBLISHED and sweep is not None:
         raise UserError("--source published has no sweeps: leave out --sweep")
     numbers = list(dict.fromkeys(table or ()))
@@ -160,6 +173,7 @@ def report(
         loaded = analysis.load(results, sweep=sweep, db=url)
         folder = out or Root(results).reports / (sweep or "all")
         loaded = loaded.with_published() if source is Source.BOTH else loaded
+        loaded = loaded.with_external(external) if external else loaded
     if html:
         from sweep.cli.reportpage import ledger_of, write_report_page
 

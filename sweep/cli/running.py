@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,6 +31,33 @@ _INTERRUPTED = 130
 _LARGE = 50  # jobs; from here, or from a device-hour, a launch asks first
 _LARGE_HOURS = 1.0
 
+SchedulerName = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        help="slurm, local or inline (default: the site file's, else slurm where sbatch is).",
+    ),
+]
+AtOnce = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, help="Submissions at once (local; slurm: per array)."),
+]
+Gpus = Annotated[
+    str | None,
+    typer.Option("--gpus", help="GPUs to hand out, e.g. 0-7 or 0,2,5 (local; default: all)."),
+]
+Watch = Annotated[
+    bool,
+    typer.Option(
+        "--watch/--no-watch",
+        help="Stay until all has ended: show progress, submit later waves and lost jobs.",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be submitted; change nothing.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask about large sweeps.")]
+
 
 def register(app: typer.Typer) -> None:
     """Attach the commands."""
@@ -38,32 +67,12 @@ def register(app: typer.Typer) -> None:
 
 def launch(
     file: SweepFile,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            help="slurm, local or inline (default: the site file's, else slurm where sbatch is)."
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", "-j", min=1, help="Submissions at once (local; slurm: per array)."),
-    ] = None,
-    gpus: Annotated[
-        str | None, typer.Option(help="GPUs to hand out, e.g. 0-7 or 0,2,5 (local; default: all).")
-    ] = None,
-    watch: Annotated[
-        bool,
-        typer.Option(
-            "--watch/--no-watch",
-            help="Stay until all has ended: show progress, submit later waves and lost jobs.",
-        ),
-    ] = True,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be submitted; change nothing.")
-    ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask about large sweeps.")
-    ] = False,
+    scheduler: SchedulerName = None,
+    jobs: AtOnce = None,
+    gpus: Gpus = None,
+    watch: Watch = True,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     sets: Set = None,
     only: Only = None,
     results: Results = DEFAULT_RESULTS,
@@ -81,45 +90,68 @@ def launch(
     3 nothing to do, 4 some jobs failed, 5 the scheduler does not answer. Ctrl-C leaves the jobs
     running.
     """
-    from sweep import launch as launching
     from sweep import site as sites
-    from sweep.cli.tending import Tending, watch_launch
-    from sweep.launch import refuse
-    from sweep.layout import Root
     from sweep.planning.plan import plan_file
-    from sweep.planning.preflight import missing
-    from sweep.store import open_store
-    from vitok_core.errors import UserError
 
     here = sites.load(site)
     whole = here.equip(plan_file(file, sets or (), None, here.device))
     plan = here.equip(plan_file(file, sets or (), only, here.device)) if only else whole
-    lacking = missing(plan, here)
-    if lacking:
-        listed = "".join(f"\n  {line}" for line in lacking)
-        where = here.file or "~/.config/vitok-sweep/site.yaml (or --site FILE)"
-        raise UserError(f"{file}: nothing was submitted:{listed}\n  the site file is {where}")
-    for note in plan.notes:
-        _say(f"note: {note}")
-    root = Root(results)
-    db = here.database(db)
-    decision = _decided(plan, root, db)
-    back_end = _scheduler(scheduler, here, root, jobs, gpus)
-    chains = _chains(decision, root)
+    again, url = f"vitok-sweep launch {file}", here.database(db)
+    how = How(again, scheduler, jobs, gpus, watch, dry_run, yes, results, url)
     if whole.search is not None:
-        from sweep.cli.searching import Searching
+        _search(file, tuple(sets or ()), only, whole, here, how)
+    else:
+        submit(plan, whole, here, how)
 
-        refuse(back_end, chains)
-        searching = Searching(file, tuple(sets or ()), whole, root, db, back_end, here)
-        searching.launch(only, watch, dry_run, yes)
-        return
-    if dry_run:
+
+def _search(
+    file: str, sets: tuple[str, ...], only: str | None, whole: Plan, here: SiteFile, how: How
+) -> None:
+    """Launch a file with `search:`: its controller chooses what is submitted."""
+    from sweep.cli.searching import Searching
+    from sweep.launch import refuse
+
+    root, back_end, _, chains = _prepared(whole, here, how)
+    refuse(back_end, chains)
+    searching = Searching(file, sets, whole, root, how.db, back_end, here)
+    searching.launch(only, how.watch, how.dry_run, how.yes)
+
+
+@dataclass(frozen=True)
+class How:
+    """What a launch was asked on the command line; `again` is the command that goes on with it."""
+
+    again: str
+    scheduler: str | None
+    jobs: int | None
+    gpus: str | None
+    watch: bool
+    dry_run: bool
+    yes: bool
+    results: Path
+    db: str | None
+
+
+def submit(plan: Plan, whole: Plan, here: SiteFile, how: How) -> None:
+    """Submit what `plan` lacks and register `whole` as the sweep; or, of a dry run, show it.
+
+    Raises:
+        typer.Exit: with the exit codes of `launch`.
+        UserError: the machine lacks something, or the scheduler would refuse it.
+    """
+    from sweep import launch as launching
+    from sweep.cli.tending import Tending, watch_launch
+    from sweep.launch import refuse
+    from sweep.store import open_store
+
+    root, back_end, decision, chains = _prepared(plan, here, how)
+    if how.dry_run:
         _preview(decision, chains, back_end)
         return
     refuse(back_end, chains)  # before anything is written
-    _confirm(plan, decision, yes)
+    _confirm(plan, decision, how.yes)
     root.path.mkdir(parents=True, exist_ok=True)
-    store = open_store(root, db)
+    store = open_store(root, how.db)
 
     def again(spared: frozenset[str] = frozenset()) -> Launched:
         return launching.launch(plan, whole, root, store, back_end, here, _say, spared)
@@ -132,10 +164,35 @@ def launch(
     _say_launched(done)
     if not done.decision.submit and not done.decision.active:
         _end_of_idle(done)
-    if watch or back_end.name == "inline":
-        watch_launch(plan, root, store, file, Tending(again, done, back_end.name))
+    if how.watch or back_end.name == "inline":
+        watch_launch(plan, root, store, how.again, Tending(again, done, back_end.name))
     elif done.later:
-        _say(f"{len(done.later)} jobs wait for a later wave: launch {file} again, or --watch")
+        _say(f"{len(done.later)} jobs wait for a later wave: `{how.again}` again, or --watch")
+
+
+def _prepared(
+    plan: Plan, here: SiteFile, how: How
+) -> tuple[Root, Scheduler, Decision, list[Chain]]:
+    """Where and by whom a plan would run, and what of it; nothing is written.
+
+    Raises:
+        UserError: the machine lacks something that the jobs need.
+    """
+    from sweep.layout import Root
+    from sweep.planning.preflight import missing
+    from vitok_core.errors import UserError
+
+    lacking = missing(plan, here)
+    if lacking:
+        listed = "".join(f"\n  {line}" for line in lacking)
+        where = here.file or "~/.config/vitok-sweep/site.yaml (or --site FILE)"
+        raise UserError(f"{plan.file}: nothing was submitted:{listed}\n  the site file is {where}")
+    for note in plan.notes:
+        _say(f"note: {note}")
+    root = Root(how.results)
+    decision = _decided(plan, root, how.db)
+    back_end = _scheduler(how.scheduler, here, root, how.jobs, how.gpus)
+    return root, back_end, decision, _chains(decision, root)
 
 
 def run(

@@ -29,8 +29,12 @@ class Tending:
     scheduler: str
 
 
-def watch_launch(plan: Plan, root: Root, store: Store, file: str, tending: Tending) -> None:
-    """Show the jobs and submit what is due until all has ended; exit code 4 where some failed."""
+def watch_launch(plan: Plan, root: Root, store: Store, command: str, tending: Tending) -> None:
+    """Show the jobs and submit what is due until all has ended; exit code 4 where some failed.
+
+    Args:
+        command: what the user types to go on.
+    """
     from rich.console import Console
 
     from sweep.reconcile import State
@@ -72,7 +76,5 @@ def watch_launch(plan: Plan, root: Root, store: Store, file: str, tending: Tendi
         why = job.reason.partition("\n")[0]  # `why` has all of it
         print(f"{job.state}: {job.slug}-{job.id}: {why}", file=sys.stderr)
     if trouble:
-        print(
-            f"see `vitok-sweep why JOB` and `logs JOB`; then launch {file} again", file=sys.stderr
-        )
+        print(f"see `vitok-sweep why JOB` and `logs JOB`; then `{command}` again", file=sys.stderr)
         raise typer.Exit(_SOME_FAILED)

@@ -7,14 +7,14 @@ bases win over earlier ones and the file wins over all. Mappings are merged, lis
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sweep
 from sweep.spec.problems import Mark, SpecError, fail, nearest_name, shown
-from sweep.spec.scalars import Text, looks_like_range
+from sweep.spec.scalars import Text, looks_like_range, scalar
 from sweep.spec.yamlfile import Node, parse, read
 
 _MOST_FILES = 32
@@ -112,6 +112,26 @@ def load(name: str, sets: Sequence[str] = ()) -> Document:
     if not path.stem.strip():
         raise fail(Mark(place), "", "a sweep is named by its file; give the file a name")
     return Document(path.stem, place, root, tuple(files))
+
+
+def recorded(name: str, file: str, resolved: Mapping[str, Any]) -> Document:
+    """A resolved file as a registration keeps it, to be read again.
+
+    Args:
+        name: the sweep's.
+        file: where it was read from when it was launched; it need not be there any more.
+    """
+    return Document(name, file, _marked(resolved, Mark(f"{file} as it was launched")), ())
+
+
+def _marked(value: Any, mark: Mark) -> Node:
+    if isinstance(value, Mapping):
+        return Node({key: _marked(item, mark) for key, item in value.items()}, mark)
+    if isinstance(value, list):
+        return Node([_marked(item, mark) for item in value], mark)
+    # Text that reads as something else was quoted in the file.
+    quoted = isinstance(value, str) and scalar(value) != value
+    return Node(Text(value) if quoted else value, mark)
 
 
 def display(path: Path) -> str:

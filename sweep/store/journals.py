@@ -150,6 +150,13 @@ def _progressed(row: dict[str, Any], t: float | None, record: Record) -> None:
     row["progress_total"] = maybe(real, record.get("total"))
 
 
+def _adopted(row: dict[str, Any], t: float | None, record: Record) -> None:
+    for name in ("source", "sha256"):
+        needed(line, record, name)
+    told = {name: value for name, value in record.items() if name not in ("event", "t")}
+    row["adopted"] = as_json(told)
+
+
 def _finished(row: dict[str, Any], t: float | None, record: Record) -> None:
     row["outcome"], row["ended"] = "finished", t
     row["seconds"] = maybe(real, record.get("seconds"))
@@ -178,6 +185,7 @@ _FOLDS: dict[str, Callable[[dict[str, Any], float | None, Record], None]] = {
     "resumed": _resumed,
     "metric": _stepped,
     "progress": _progressed,
+    "adopted": _adopted,
     "finished": _finished,
     "failed": _failed,
     "preempted": _preempted,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from sweep.store.schema import sweep_points
+from sqlalchemy import BigInteger, Column, Float
+
+from sweep.store.schema import imported, sweep_points
 from sweep.store.values import Unreadable, as_json, line, maybe, needed, real, whole
 
 Row = tuple[Any, ...]
 _TEXTS = ("config_id", "slug", "variant", "encoder", "decoder")
 _WHOLES = ("seed", "p", "q", "c", "L", "E", "resolution", "frames")
 _REALS = ("pixels_per_channel", "params_m", "gflops")
+_IMPORTED = list(imported.columns)[2:]
 _POINT = [column.name for column in sweep_points.columns][3:]
 
 
@@ -83,7 +86,7 @@ def event_row(record: Mapping[str, Any], launch: str, at: int) -> Row:
         maybe(line, record.get("submission")),
         maybe(line, record.get("scheduler")),
         str(own) if isinstance(own, int) else maybe(line, own),
-        None if event == "sweep" else as_json(record),
+        None if event in WHOLE else as_json(record),
     )
 
 
@@ -112,6 +115,37 @@ def sweep_rows(record: Mapping[str, Any], launch: str, at: int) -> dict[str, lis
         "sweep_jobs": members,
         "registered_jobs": list({each[1]: each for each in called}.values()),
     }
+
+
+def import_rows(record: Mapping[str, Any], launch: str, at: int) -> dict[str, list[Row]]:
+    """The rows of one imported table by table of the index: all or none."""
+    registration = f"{launch}@{at}"
+    row = (
+        registration,
+        launch,
+        maybe(line, record.get("uid")) or launch,
+        needed(line, record, "name"),
+        _time(record),
+        maybe(line, record.get("file")),
+        maybe(line, record.get("sha256")),
+    )
+    given = [_mapping(each) for each in needed(_list, record, "rows")]
+    numbers = [
+        (registration, position, *(_cell(column, each) for column in _IMPORTED))
+        for position, each in enumerate(given)
+    ]
+    return {"imports": [row], "imported": numbers}
+
+
+def _cell(column: Column[Any], given: Mapping[str, Any]) -> Any:
+    read: Callable[[Any], Any] = line
+    if isinstance(column.type, Float):
+        read = real
+    elif isinstance(column.type, BigInteger):
+        read = whole
+    if column.nullable:
+        return maybe(read, given.get(column.name))
+    return needed(read, given, column.name)
 
 
 def _registered(registration: str, job: Any) -> Row:
@@ -153,3 +187,10 @@ def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise Unreadable(f"{type(value).__name__} where a list was expected")
     return value
+
+
+# Events that are rows of other tables too, whole or not at all.
+WHOLE: dict[str, Callable[[Mapping[str, Any], str, int], dict[str, list[Row]]]] = {
+    "sweep": sweep_rows,
+    "import": import_rows,
+}

@@ -40,13 +40,14 @@ def facts(store: Store, job_ids: Iterable[str] | None = None) -> dict[str, JobFa
         of_claims = claims.get(job, [])
         claim = _newest_claim([each for each in of_claims if each.submission not in refused])
         newest = max(of_claims, key=lambda each: each.claim, default=None)
+        finished = min((a.attempt for a in of_job if a.outcome == "finished"), default=None)
         found[job] = JobFacts(
             id=job,
             kind=kind,
             slug=slug,
             parents=tuple(parents),
             attempts=len(of_job),
-            finished=min((a.attempt for a in of_job if a.outcome == "finished"), default=None),
+            finished=finished,
             newest=of_job[-1] if of_job else None,
             claim=claim,
             claims=newest.claim if newest else 0,
@@ -55,6 +56,7 @@ def facts(store: Store, job_ids: Iterable[str] | None = None) -> dict[str, JobFa
             and any(a.submission == claim.submission is not None for a in of_job),
             cancelled=asked.get((job, "cancel")),
             retried=asked.get((job, "retry")),
+            adopted=_adopted(of_job, finished),
         )
     return found
 
@@ -93,6 +95,13 @@ def sweep_document(store: Store, sweep: str) -> Any:
     with store.read() as connection:
         document = connection.execute(query, {"sweep": sweep}).scalar()
     return None if document is None else json.loads(document)
+
+
+def sweep_file(store: Store, sweep: str) -> str:
+    """The file that a sweep's current registration was read from; its name where none is kept."""
+    query = text("SELECT file FROM current_sweeps WHERE sweep = :sweep")
+    with store.read() as connection:
+        return connection.execute(query, {"sweep": sweep}).scalar() or sweep
 
 
 def _jobs(
@@ -159,7 +168,8 @@ def _rows(
 _ATTEMPT_COLUMNS = (
     "attempt", "started", "submission", "scheduler", "scheduler_id", "host", "pid", "pid_start",
     "outcome", "ended", "message", "user_error", "last_t", "progress_done", "progress_total",
-    "progress_unit", "progress_t", "progress_first_done", "progress_first_t", "error_class",
+    "progress_unit", "progress_t", "progress_first_done", "progress_first_t", "adopted",
+    "error_class",
 )  # fmt: skip
 
 
@@ -177,6 +187,15 @@ def _attempts(connection: Connection, only: Sequence[str] | None) -> dict[str, l
     for of_job in found.values():
         of_job.sort(key=lambda attempt: attempt.attempt)
     return found
+
+
+def _adopted(attempts: Sequence[Attempt], finished: int | None) -> str | None:
+    """In words, which file the weights of the canonical attempt come from."""
+    for attempt in attempts:
+        if attempt.attempt == finished and attempt.adopted is not None:
+            told = json.loads(attempt.adopted)
+            return f"{told['source']} (sha256 {told['sha256'][:12]}…)"
+    return None
 
 
 def _claims(connection: Connection, only: Sequence[str] | None) -> dict[str, list[Claim]]:

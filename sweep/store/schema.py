@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = 3
+VERSION = 4
 
 metadata = MetaData()
 
@@ -168,6 +168,7 @@ attempts = Table(
     Column("traceback", Text),
     Column("user_error", Integer),  # 0 or 1
     Column("preempted_step", BigInteger),
+    Column("adopted", Text),  # where its weights come from, JSON; NULL: they were trained here
     Column("shown_to", BigInteger),  # steps above are hidden from `curves`; NULL: all are shown
 )
 
@@ -229,7 +230,50 @@ launcher_events = Table(
     Column("submission", String),
     Column("scheduler", String),
     Column("scheduler_id", String),
-    Column("record", Text),  # the whole record, JSON; NULL for `sweep` (see sweeps)
+    Column("record", Text),  # the whole record, JSON; NULL for `sweep`, `import`
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("registration", String, primary_key=True),  # "<launch>@<byte offset>"
+    Column("launch", String, nullable=False),
+    Column("uid", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("t", Float, nullable=False),
+    Column("file", Text),
+    Column("sha256", String),
+)
+
+# Numbers of other people's runs, one a row; columns as in `points` and `point_metrics`.
+imported = Table(
+    "imported",
+    metadata,
+    Column("registration", ForeignKey(imports.c.registration), primary_key=True),
+    Column("position", Integer, primary_key=True),  # in the table's order, from 0
+    Column("point_id", String, nullable=False),
+    Column("config_id", String, nullable=False),
+    Column("seed", BigInteger),
+    Column("slug", String),
+    Column("variant", String),
+    Column("encoder", String),
+    Column("decoder", String),
+    Column("p", BigInteger, nullable=False),
+    Column("q", BigInteger, nullable=False),
+    Column("c", BigInteger, nullable=False),
+    Column("L", BigInteger, nullable=False),
+    Column("E", BigInteger, nullable=False),
+    Column("resolution", BigInteger, nullable=False),
+    Column("frames", BigInteger, nullable=False),
+    Column("pixels_per_channel", Float, nullable=False),
+    Column("params_m", Float),
+    Column("gflops", Float),
+    Column("kind", String, nullable=False),
+    Column("dataset", String, nullable=False),
+    Column("cfg_scale", Float),
+    Column("metric", String, nullable=False),
+    Column("protocol", Text, nullable=False),
+    Column("value", Float),  # NULL: not a number
 )
 
 Index("launcher_events_event", launcher_events.c.event)

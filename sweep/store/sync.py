@@ -185,8 +185,9 @@ class Batch:
                 if record is None:
                     raise Unreadable
                 event = launches.event_row(record, source.owner, at)
-                if record["event"] == "sweep":
-                    for table, rows in launches.sweep_rows(record, source.owner, at).items():
+                whole = launches.WHOLE.get(record["event"])
+                if whole is not None:
+                    for table, rows in whole(record, source.owner, at).items():
                         self._add(table, rows)
                 self._add("launcher_events", [event])
             except Unreadable:

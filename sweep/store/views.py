@@ -90,6 +90,19 @@ FROM metrics m JOIN attempts a ON a.job_id = m.job_id AND a.attempt = m.attempt
 WHERE {SHOWN}
 """
 
+# Other people's runs, under the name of their table: its newest import.
+_EXTERNAL = f"""
+SELECT i.name AS source, {_POINT}, m.kind, m.dataset, m.cfg_scale, m.metric, m.protocol, m.value
+FROM (
+    SELECT imports.*, ROW_NUMBER() OVER (
+        PARTITION BY name ORDER BY t DESC, uid DESC, registration DESC
+    ) AS age
+    FROM imports
+) i
+JOIN imported m ON m.registration = i.registration
+WHERE i.age = 1
+"""
+
 VIEWS: dict[str, str] = {  # each may lean on those above it
     "current_sweeps": _CURRENT_SWEEPS,
     "sweep_members": _SWEEP_MEMBERS,
@@ -98,5 +111,6 @@ VIEWS: dict[str, str] = {  # each may lean on those above it
     "canonical_results": _CANONICAL_RESULTS,
     "point_metrics": _POINT_METRICS,
     "curves": _CURVES,
+    "external_metrics": _EXTERNAL,
 }
 EXPORTED = ("points", "point_metrics", "curves", "sweep_members")

@@ -69,7 +69,7 @@ def _attempt(job: str, kind: str, state: str) -> dict[str, Any]:
         "started": START, "ended": START + seconds, "last_t": START + seconds,
         "seconds": seconds if finished else None, "host": "node1", "device": "cpu", "threads": 1,
         "precision": "fp32", "scheduler": "local", "code": "6d7cb091b7100c54",
-        "packages": json.dumps(PACKAGES),
+        "packages": json.dumps(PACKAGES), "adopted": None,
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -185,6 +186,19 @@ def test_provenance_names_code_packages_machines_and_data(page: Reader) -> None:
     for word in ("6d7cb091b7100c54", "torch 2.6.0", "node1", "fp32", "photos-train 1", "ab" * 32):
         assert word in said
     assert "0 15 15 1 15 15 2 15 15" in said  # seeds: points, configurations
+
+
+def test_what_was_adopted_is_named_and_costs_nothing(made: Results, tmp_path: Path) -> None:
+    book = ledger(made, tmp_path)
+    told = json.dumps({"source": "/elsewhere/final.pt", "sha256": "cd" * 32, "form": "weights"})
+    first = pl.col("job_id") == book.attempts["job_id"][0]
+    adopted = pl.when(first).then(pl.lit(told))
+    book = replace(book, attempts=book.attempts.with_columns(adopted=adopted))
+    said = read(write_page(made, tmp_path, book).path).said("provenance")
+    for word in ("/elsewhere/final.pt", "cd" * 32, "names and shapes alone"):
+        assert word in said
+    jobs = {row[0].text: row[2].value for row in cost(book).rows}
+    assert jobs["all"] == book.attempts.height - 1
 
 
 def test_names_from_outside_stay_text(tmp_path: Path) -> None:

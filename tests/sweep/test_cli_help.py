@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from sweep.cli import app as roof
 
 COMMANDS = (
-    "plan", "diff", "schema", "rehearse", "launch", "run", "cancel", "retry", "status", "why",
-    "logs", "sync", "query", "export", "gc", "report", "predict", "doctor",
-    "db rebuild", "db check",
+    "plan", "diff", "schema", "rehearse", "launch", "run", "extend", "adopt", "import", "cancel",
+    "retry", "status", "why", "logs", "sync", "query", "export", "gc", "mirror", "report",
+    "predict", "doctor", "db rebuild", "db check",
 )  # fmt: skip
 
 

@@ -127,7 +127,7 @@ def test_the_json_is_the_documented_one(lab: Lab, scheduler: FakeScheduler) -> N
         "scheduler_id": "77", "reason": "attempt 1 on n1",
         "progress": {"done": 25.0, "total": 100.0, "unit": "steps", "percent": 25.0,
                      "per_second": 2.5, "seconds_left": 30.0},
-        "scheduler": "local", "silent": False,
+        "scheduler": "local", "silent": False, "adopted": None,
     }  # fmt: skip
     assert found["fail"]["reason"] == "UserError: no data\nat all"
     # One question for all jobs; what is done or by hand is not asked about.

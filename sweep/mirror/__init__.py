@@ -1,0 +1,1 @@
+"""Journals copied into other people's trackers, from outside of any training."""
