@@ -20,17 +20,18 @@ from numpy.typing import NDArray
 from timing import Row, compare
 from torch import Tensor
 
+from vitok_core.config import EvaluationConfig
 from vitok_core.context import Machine
 from vitok_core.data.opening import open_source
 from vitok_core.data.sampler import EvalCrops
 from vitok_core.health.bench import Bench
-from vitok_core.metrics.classifier import ClassifierScore
 from vitok_core.metrics.features import MICRO_BATCH, Extractor, FeatureNetwork
 from vitok_core.metrics.frechet import Moments, frechet_distance
 from vitok_core.metrics.inception import Inception2015
 from vitok_core.metrics.networks import NETWORKS, open_network
 from vitok_core.metrics.pixels import ssim
 from vitok_core.metrics.sets import Gathered
+from vitok_core.metrics.views import view_of
 
 WIDTH = 2048
 IMAGES, SIDE = 16, 256
@@ -128,13 +129,13 @@ def extraction(name: str, network: FeatureNetwork, images: Tensor) -> Row:
     inputs = [network.prepare(batch) for batch in images.split(MICRO_BATCH)]
     extractor = Extractor(NETWORKS[name], network, torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
-        gathered = Gathered(extractor, NETWORKS[name].scores, Bench(Path(folder), Machine()))
-    gathered.score = ClassifierScore(network.classes or 0)
+        view = view_of(extractor, EvaluationConfig())
+        gathered = Gathered(view, Bench(Path(folder), Machine()), len(images), splits=1)
     what = f"{name}: features of {len(images)} images of {SIDE} px"
     return compare(
         what,
         9,
-        gathered=lambda: gathered.add(images),
+        gathered=lambda: gathered.add(gathered.look(images)),
         bare_forward=lambda: [network(each) for each in inputs],
     )
 

@@ -53,7 +53,11 @@ def image_view(name: str, evaluation: EvaluationConfig, context: Context) -> Vie
     Raises:
         UserError: its weights are absent or not the pinned ones.
     """
-    extractor = Extractor.open(name, context)
+    return view_of(Extractor.open(name, context), evaluation)
+
+
+def view_of(extractor: Extractor, evaluation: EvaluationConfig) -> View:
+    """That of a network that is loaded."""
     network = extractor.network
     return View(
         network=network,
