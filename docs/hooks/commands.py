@@ -1,0 +1,36 @@
+"""The reference of the command line, made from the commands themselves at every build."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import typer
+from typer.cli import get_docs_for_click
+
+from sweep.cli.app import app, register
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
+URI = "reference/commands.md"
+NAME = "vitok-sweep"
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    """Add the page."""
+    from mkdocs.structure.files import File
+
+    files.append(File.generated(config, URI, content=reference()))
+    return files
+
+
+def reference() -> str:
+    """Markdown: a heading for each command, its help, usage, arguments and options."""
+    register()
+    command = typer.main.get_command(app)
+    context = typer.Context(command, info_name=NAME)
+    text = get_docs_for_click(obj=command, ctx=context, name=NAME, title="Commands")
+    # Examples are shell lines, of which Markdown would eat the quotes, stars and underscores.
+    return re.sub(r"(?m)^Examples?: (vitok-sweep .*)$", r"```\n\1\n```", text)
