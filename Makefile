@@ -56,9 +56,9 @@ $(VENV)/installed-docs: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -e ".[docs]"
 	@touch $@
 
-# NO_MKDOCS_2_WARNING: the theme's notice of its end of life (pyproject.toml tells of it) is no warning of ours.
+# Never with --quiet, which lets warnings pass. NO_MKDOCS_2_WARNING: no notice of the theme's end of life at every build.
 site: $(VENV)/installed-docs ## the documentation as a site, build/site/index.html
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 $(VENV)/installed-bench: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -e ".[bench]"

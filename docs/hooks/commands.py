@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 from typer.cli import get_docs_for_click
+from typer.core import TyperGroup
 
 from sweep.cli.app import app, register
 
@@ -29,8 +30,17 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 def reference() -> str:
     """Markdown: a heading for each command, its help, usage, arguments and options."""
     register()
-    command = typer.main.get_command(app)
-    context = typer.Context(command, info_name=NAME)
-    text = get_docs_for_click(obj=command, ctx=context, name=NAME, title="Commands")
+    group = typer.main.get_group(app)
+    _say_in_full(group)
+    context = group.make_context(NAME, [], resilient_parsing=True)
+    text = get_docs_for_click(obj=group, ctx=context, name=NAME, title="Commands")
     # Examples are shell lines, of which Markdown would eat the quotes, stars and underscores.
     return re.sub(r"(?m)^Examples?: (vitok-sweep .*)$", r"```\n\1\n```", text)
+
+
+def _say_in_full(group: TyperGroup) -> None:
+    """Lists of commands have their whole first paragraph: without a short help it is cut off."""
+    for command in group.commands.values():
+        command.short_help = (command.help or "").partition("\n\n")[0]
+        if isinstance(command, TyperGroup):
+            _say_in_full(command)
