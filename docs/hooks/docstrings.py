@@ -39,6 +39,5 @@ def _described(value: ast.expr | None) -> str:
     description = {word.arg: word.value for word in value.keywords}.get("description")
     if not isinstance(description, ast.Constant):
         return ""
-    said = str(description.value)
-    default = f" Default: `{ast.unparse(value.args[0])}`." if value.args else ""
-    return f"{said[:1].upper()}{said[1:]}.{default}"
+    default = f". Default: `{ast.unparse(value.args[0])}`" if value.args else ""
+    return f"{description.value}{default}."
