@@ -32,7 +32,7 @@ def reference() -> str:
     register()
     group = typer.main.get_group(app)
     _say_in_full(group)
-    context = group.make_context(NAME, [], resilient_parsing=True)
+    context = typer.Context(group, info_name=NAME, help_option_names=["-h", "--help"])
     text = get_docs_for_click(obj=group, ctx=context, name=NAME, title="Commands")
     # Examples are shell lines, of which Markdown would eat the quotes, stars and underscores.
     return re.sub(r"(?m)^Examples?: (vitok-sweep .*)$", r"```\n\1\n```", text)

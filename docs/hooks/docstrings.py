@@ -37,7 +37,7 @@ def _described(value: ast.expr | None) -> str:
     if not isinstance(value, ast.Call) or ast.unparse(value.func) != "Field":
         return ""
     description = {word.arg: word.value for word in value.keywords}.get("description")
-    if not isinstance(description, ast.Constant):
+    if not isinstance(description, ast.Constant) or not isinstance(description.value, str):
         return ""
     default = f". Default: `{ast.unparse(value.args[0])}`" if value.args else ""
     return f"{description.value}{default}."
