@@ -56,7 +56,8 @@ $(VENV)/installed-docs: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -e ".[docs]"
 	@touch $@
 
-# Never with --quiet, which lets warnings pass. NO_MKDOCS_2_WARNING: no notice of the theme's end of life at every build.
+# Never with --quiet, which lets warnings pass. NO_MKDOCS_2_WARNING: the theme's end of life (pyproject.toml
+# tells of it) need not be announced at every build.
 site: $(VENV)/installed-docs ## the documentation as a site, build/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
