@@ -10,7 +10,7 @@ MARKS ?= not (slurm or postgres or browser or slow or longest)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos lint bench notebooks clean
+.PHONY: help install demo test chaos lint site bench notebooks clean
 
 help: ## list the targets
 	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,15 @@ lint: $(VENV)/installed-lint ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+$(VENV)/installed-docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -e ".[docs]"
+	@touch $@
+
+# Never with --quiet, which lets warnings pass. NO_MKDOCS_2_WARNING: the theme's end of life (pyproject.toml
+# tells of it) need not be announced at every build.
+site: $(VENV)/installed-docs ## the documentation as a site, build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 $(VENV)/installed-bench: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -e ".[bench]"
