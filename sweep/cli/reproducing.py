@@ -1,4 +1,4 @@
-"""`reproduce`: the paper's experiments at laptop scale, run to the end, and all that came of them."""
+"""`reproduce`: the paper's experiments at laptop scale, run to the end, and their report."""
 
 from __future__ import annotations
 
