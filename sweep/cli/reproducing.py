@@ -141,6 +141,8 @@ def _report(results: Path, url: str | None, out: Path) -> None:
     loaded = analysis.load(results, db=url)
     both = loaded.with_published()
     for name, figures in MINI.items():
+        if not figures:
+            continue
         _draw(analysis.load(results, sweep=name, db=url), figures, out / name)
     for number in TABLES:
         write(table(number, both), out, ["md", "csv"])
