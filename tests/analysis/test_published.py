@@ -201,12 +201,12 @@ def test_everything_published_is_printed() -> None:
     assert "e_vs_generation" in done.stdout
     table = done.stdout.splitlines()[2:]
     rows = [line for line in table[: table.index("")] if not line.startswith("  ")]
-    named = [re.split(r"  +", line)[:4] for line in rows]
+    named = [re.split(r"  +", line)[:5] for line in rows]
     assert len({tuple(name) for name in named}) == len(rows)
-    assert ["imagenet1k", "rFID", "paper", "2"] in named
+    assert ["imagenet1k", "–", "rFID", "paper", "2"] in named
     notes = [line for line in table if line.startswith("  imagenet1k")]
     assert any("Figure 10: all 5 configurations" in line for line in notes)
-    assert len(set(notes)) == len(notes) == 5  # metrics that share a reason share a line
+    assert len(set(notes)) == len(notes) == 4  # metrics and scales that share a reason share a line
     at = table.index("Protocols")
     assert table[at + 1].startswith("  published: ViTok, arXiv 2501.09755, Figures 2, 4, 5, 6, 8")
     assert table[at + 2] == ""

@@ -29,13 +29,17 @@ def expected(new_bench: Callable[..., Bench]) -> dict[str, str]:
 
 
 def launched(desk: Desk, pause: float = 0.05) -> str:
-    """The id of the one tokenizer job, once it has taken some steps."""
+    """The id of the one tokenizer job, once it has taken some steps.
+
+    The floor is at work by then, or done: what a warning finds still starting is lost.
+    """
     desk.bench.behave(tokenizer={**STEPS, "pause": pause})
     done = desk.launch(desk.bench.sweep(), *ONE)
     assert done.returncode == 0, done.stderr
     (task,) = desk.cluster.wait_running("tokenizer@")
     folder = desk.bench.folder("tokenizer")
     wait_until(lambda: len(list(folder.checkpoints.glob("1/step-*.pt"))) > 3, 60)
+    wait_until(lambda: "floor" in [r["kind"] for r in desk.bench.trace("began")], 60)
     return task
 
 

@@ -211,7 +211,7 @@ def test_a_running_job_is_left_alone(bench: Bench, tmp_path: Path, plan: Plan) -
     bench.wait_idle()
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_it_scores_as_where_it_was_trained(tmp_path: Path) -> None:
     """The true jobs: trained in one root, adopted in another."""
     file = write(tmp_path, TEXT.replace("[8, 16]", "[16]"), "true.yaml")

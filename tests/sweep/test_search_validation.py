@@ -69,7 +69,7 @@ def test_front_is_measured_again(bench: ModuleType, sampler: str) -> None:
     assert bench.front_row(sampler) in (ROOT / "docs" / "search.md").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.parametrize("noise", [0.0, 0.05])
 def test_optimum_by_gp_is_measured_again(bench: ModuleType, noise: float) -> None:
     """To a few seeds: torch's sums differ between machines."""
