@@ -10,10 +10,10 @@ MARKS ?= not (slurm or postgres or browser or slow or longest)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos lint site bench notebooks clean
+.PHONY: help install demo reproduce-mini test chaos lint site bench notebooks clean
 
 help: ## list the targets
-	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
@@ -38,6 +38,13 @@ install: $(VENV)/installed ## make .venv and put vitok-sweep into .venv/bin
 demo: install ## train the quickstart (15 tokenizers on real photos) and draw its figures
 	@$(BIN)/vitok-sweep launch sweeps/quickstart.yaml --results $(RESULTS) --scheduler local --watch --yes || [ $$? -eq 3 ]
 	@$(BIN)/vitok-sweep report --sweep quickstart --figure e_vs_metrics --results $(RESULTS)
+
+$(VENV)/installed-videos: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -e ".[videos]"
+	@touch $@ $(VENV)/installed
+
+reproduce-mini: $(VENV)/installed-videos ## the paper's experiments at laptop scale, with their report
+	@$(BIN)/vitok-sweep reproduce --mini --results $(RESULTS)/mini --scheduler local
 
 test: $(VENV)/installed-test ## run the tests (a few minutes)
 	@$(BIN)/python -m pytest -m "$(MARKS)" -n $(WORKERS)

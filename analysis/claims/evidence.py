@@ -6,6 +6,7 @@ varies: of our own runs the largest such set is taken, of the paper's those that
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,8 +29,19 @@ from vitok_core.config import TrainConfig
 # What tells one experiment from another; p and c fix L, and with the resolution E.
 DESIGN = (
     "variant", "encoder", "decoder", "p", "q", "c", "resolution", "frames", "stage", "loss",
-    "gan_weight", "disc_lr", "full_finetune", "precision", "generator",
+    "gan_weight", "disc_lr", "full_finetune", "precision", "generator", "recipe",
 )  # fmt: skip
+
+# What these say of a tokenizer's configuration; the rest of it (steps, rate, data, initialisation
+# …) is its recipe, and trainings by two recipes are not one experiment.
+_SAID = {
+    "tokenizer": (
+        "variant", "encoder", "decoder", "patch", "stride", "channels", "latents", "lengths",
+    ),
+    "data": ("resolution", "frames"),
+    "loss": ("reconstruction", "perceptual", "perceptual_weight", "extra"),
+    "train": ("precision", "milestones"),
+}  # fmt: skip
 
 
 class NoData(Exception):  # noqa: N818  (a finding, not a failure)
@@ -50,7 +62,7 @@ class Data:
         cfg: of generations, `all` CFG scales that guide (above 1) or the `lowest` of them, as the
             paper has no others.
         last_step: of each fine-tuning, the last scores only; of stage 1 they always are.
-        two: a column that must take two values at least.
+        two: a column that must take two values at least, in the set that is taken.
     """
 
     family: str
@@ -174,7 +186,7 @@ class Evidence:
         told = f"left out: {(~good).sum()} of {len(good)} values, which no fit can take"
         notes = [] if good.all() else [told]
         rows = rows.filter(pl.Series(good, dtype=pl.Boolean))
-        rows = _largest(rows, data.vary)
+        rows = _largest(rows, data.vary, data.two)
         rows = rows.filter(pl.col("dataset").is_in(reported(rows["dataset"].unique().to_list())))
         rows, mixed = one_protocol(_scales(rows, data.cfg))
         if rows.is_empty() or (data.two and rows[data.two].n_unique() < 2):
@@ -186,15 +198,13 @@ class Evidence:
         rows = distinct(self.results.measured()).filter(
             pl.col("source") == self.source, pl.col("series") == "trained"
         )
-        precision = (
-            self.results.jobs.filter(pl.col("kind") == "tokenizer")
-            .select(
-                tokenizer="job_id",
-                precision=pl.col("config").str.json_path_match("$.train.precision"),
-            )
-        )  # fmt: skip
+        trained = self.results.jobs.filter(pl.col("kind") == "tokenizer").select(
+            tokenizer="job_id",
+            precision=pl.col("config").str.json_path_match("$.train.precision"),
+            recipe=pl.col("config").map_elements(_recipe, return_dtype=pl.String),
+        )
         default = TrainConfig.model_fields["precision"].default
-        return rows.join(precision, on="tokenizer", how="left", maintain_order="left").with_columns(
+        return rows.join(trained, on="tokenizer", how="left", maintain_order="left").with_columns(
             pl.col("precision").fill_null(default)
         )
 
@@ -202,7 +212,8 @@ class Evidence:
         if self.source == "db":
             return self._own
         rows = self.results.measured(figures).filter(pl.col("source") == "published")
-        return rows.with_columns(precision=pl.lit(TrainConfig.model_fields["precision"].default))
+        default = TrainConfig.model_fields["precision"].default
+        return rows.with_columns(precision=pl.lit(default), recipe=pl.lit(""))
 
     def _averaged(
         self, rows: pl.DataFrame, name: str, data: Data, notes: tuple[str, ...]
@@ -254,9 +265,23 @@ def _family(data: Data, rows: pl.DataFrame) -> set[str]:
     return names
 
 
-def _largest(rows: pl.DataFrame, vary: Sequence[str]) -> pl.DataFrame:
-    """The rows of the experiment with the most different settings of `vary`; ties: the first."""
+def _recipe(config: str) -> str:
+    """What a tokenizer's configuration says beyond the columns of DESIGN, as canonical JSON."""
+    left = {
+        name: {key: value for key, value in section.items() if key not in _SAID.get(name, ())}
+        for name, section in json.loads(config).items()
+        if name != "seed"
+    }
+    left = {name: section for name, section in left.items() if section}
+    return json.dumps(left, sort_keys=True)
+
+
+def _largest(rows: pl.DataFrame, vary: Sequence[str], two: str = "") -> pl.DataFrame:
+    """The rows of the experiment with the most different settings of `vary`, of those that have
+    two values of `two`; ties: the first."""
     fixed = [name for name in DESIGN if name not in vary]
+    if two:
+        rows = rows.filter(pl.col(two).n_unique().over(fixed) > 1)
     sizes = rows.with_columns(_size=pl.struct(*vary).n_unique().over(fixed)).sort(
         "_size", *fixed, descending=[True, *[False] * len(fixed)], nulls_last=True,
         maintain_order=True,

@@ -130,13 +130,13 @@ _PICTURES = (pl.col("frames") == 1) & (pl.col("stage") == 1)
 def _latent(family: str) -> Data:
     where = _PICTURES & pl.col("variant").is_in(["simple", "latent"])
     return Data(family, ("19",), _SHAPE, "latent and simple tokenizers of one patch size",
-                where=where)  # fmt: skip
+                where=where, two="variant")  # fmt: skip
 
 
 def _masked(family: str) -> Data:
     where = _PICTURES & (pl.col("variant") != "latent")
     return Data(family, ("20",), _SHAPE, "both masked variants scored at several lengths",
-                where=where)  # fmt: skip
+                where=where, two="variant")  # fmt: skip
 
 
 CLAIMS = (

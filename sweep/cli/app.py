@@ -52,13 +52,14 @@ def register() -> None:
         predicting,
         rehearsing,
         reporting,
+        reproducing,
         running,
         storing,
     )
 
     groups = (
         planning, rehearsing, running, extending, adopting, importing, control, jobs, storing,
-        freeing, mirroring, reporting, predicting, doctor,
+        freeing, mirroring, reporting, reproducing, predicting, doctor,
     )  # fmt: skip
     for module in groups:
         module.register(app)

@@ -78,7 +78,8 @@ def database(runs: Iterable[Run], scores: Callable[[Run], Sequence[Score]]) -> R
         job = f"t-{made['point_id']}"
         tokenizer = {"encoder": TOWERS[run.encoder], "decoder": TOWERS[run.decoder],
                      "variant": run.variant}  # fmt: skip
-        jobs.append((job, "tokenizer", json.dumps({"tokenizer": tokenizer, **run.train})))
+        tokenizer |= run.train.get("tokenizer", {})
+        jobs.append((job, "tokenizer", json.dumps({**run.train, "tokenizer": tokenizer})))
         for index, (kind, dataset, cfg, length, metrics) in enumerate(scores(run)):
             scored = f"{kind}-{index}-{made['point_id']}"
             jobs.append((scored, kind, "{}"))

@@ -260,6 +260,26 @@ def test_latent_against_simple(worse: float, expected: tuple[Word, Word]) -> Non
         assert {one for name, one in found.items() if name.startswith(prefix)} == {word}, found
 
 
+def test_trainings_by_two_recipes_are_two_experiments() -> None:
+    """Longer trainings at the grid's corners, and variants that began otherwise than the grid."""
+    noise = noisy(12)
+    longer = {"train": {"steps": 500}}
+    plain = {"tokenizer": {"init": "standard"}, **longer}
+    corners = [Run(p, c, train=longer) for p in (8, 32) for c in (4, 64)]
+    variants = [Run(8, c, train=plain) for c in (4, 8, 16)]
+    variants += [Run(8, 16, variant="latent", L=L, train=plain) for L in (16, 32, 64)]
+
+    def scores(run: Run) -> list[Score]:
+        gain = {None: 0.0, 500: 3.0}[run.train.get("train", {}).get("steps")]
+        return [image(run.x + gain + noise.normal(0, 0.02))]
+
+    found = judged(database([*grid(), *corners, *variants], scores), *FIGURE_2, "latent-")
+    assert {one.verdict for one in found.values() if one.family == "Figure 2"} == {S}
+    assert found["e-predicts-rpsnr"].n == 15
+    assert found["latent-comparable-rpsnr"].n == 6
+    assert found["latent-comparable-rpsnr"].verdict is S
+
+
 @pytest.mark.parametrize(("tilt", "word"), [(0.3, S), (-0.3, C)])
 def test_masks_cross(tilt: float, word: Word) -> None:
     noise = noisy(10)

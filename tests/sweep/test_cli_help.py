@@ -17,7 +17,7 @@ from sweep.cli import app as roof
 COMMANDS = (
     "plan", "diff", "schema", "rehearse", "launch", "run", "extend", "adopt", "import", "cancel",
     "retry", "status", "why", "logs", "sync", "query", "export", "gc", "mirror", "report",
-    "predict", "doctor", "db rebuild", "db check",
+    "reproduce", "predict", "doctor", "db rebuild", "db check",
 )  # fmt: skip
 
 

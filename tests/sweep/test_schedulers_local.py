@@ -120,7 +120,7 @@ def test_limits_stay_while_jobs_are_queued(bench: Bench) -> None:
 
 
 def test_the_supervisor_ends_when_idle_and_is_never_two(bench: Bench) -> None:
-    bench.behave(all={"steps": 20, "pause": 0.05})
+    bench.behave(all={"held": True})
     scheduler = local(bench, 1)
     scheduler.submit(many(bench, 1))
     first = bench.supervisor()
@@ -131,8 +131,9 @@ def test_the_supervisor_ends_when_idle_and_is_never_two(bench: Bench) -> None:
     assert second.returncode == 0
     scheduler.supervise()
     assert bench.supervisor() == first
+    bench.release()
     bench.wait_idle()
-    wait_until(lambda: not bench.supervisors(), 5)
+    wait_until(lambda: not bench.supervisors())
 
 
 def test_submitting_while_the_supervisor_ends(bench: Bench) -> None:
