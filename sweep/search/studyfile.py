@@ -66,6 +66,8 @@ class StudyFile:
         study.sampler = sampler = Within(self._search, number, total, accept)
         try:
             asked = study.ask(fixed_distributions=self._space)
+            if sampler.taken is None:  # each parameter has one value: Optuna has asked nobody
+                sampler.sample_relative(study, study.trials[asked.number], self._space)
         except Exhausted:
             study.tell(number, state=TrialState.FAIL)
             return None

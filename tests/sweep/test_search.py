@@ -141,6 +141,18 @@ def test_an_absent_metric_ends_the_search_with_one_line(bench: Bench) -> None:
     assert len(params(bench)) == 1
 
 
+def test_a_first_trial_that_diverges_fails_alone(bench: Bench) -> None:
+    first = "reconstruct-64x1-64x1-p8-c4-64p-s0-photos-tune"
+    bench.behave(**{"reconstruct": BEST, first: {"best": [16, float("nan")]}})
+    file = bench.sweep(text=text(sampler="grid", trials="2"), name="seek.yaml")
+    done = bench.cli("launch", file, "--scheduler", "inline")
+    assert done.returncode == 4, done.stderr
+    assert "trial 1 of 2: failed: rPSNR on photos-tune is not a number" in done.stderr
+    assert [each.state for each in study(bench, "seek").trials] == [
+        TrialState.FAIL, TrialState.COMPLETE,
+    ]  # fmt: skip
+
+
 def test_each_combination_of_axes_has_its_search(tuned: Bench) -> None:
     section = """\
 axes:
@@ -172,6 +184,26 @@ def test_an_edited_file_keeps_what_it_still_means(tuned: Bench) -> None:
     assert values == [8, 16, 8, 16]
     assert list(ends(tuned.root).values()) == [["finished"]] * 10
     assert "4 of 4 trials" in tuned.cli("status", "seek").stdout
+
+
+def test_what_an_edit_leaves_out_is_not_the_best(tuned: Bench) -> None:
+    """Where every trial that the file still means has ended, too."""
+    wide = text(sampler="grid", trials="5").replace("[8, 16, 32]", "[16]")
+    file = tuned.sweep(text=wide, name="seek.yaml")
+    assert tuned.cli("launch", file, "--scheduler", "inline").returncode == 0
+    tuned.sweep(text=wide.replace("4..64 x2", "[4, 8]"), name="seek.yaml")
+    done = tuned.cli("launch", file, "--scheduler", "inline")
+    assert done.returncode == 3, done.stderr
+    assert "seek: 2 of 2 trials: 2 complete" in done.stdout
+    assert "best so far: rPSNR on photos-tune -1 (" in done.stdout
+    assert tuned.cli("db", "check").returncode == 0
+
+
+def test_a_space_of_one_point_is_one_trial(tuned: Bench) -> None:
+    alone = text().replace("[8, 16, 32]", "[16]").replace("4..64 x2", "[4]")
+    done = tuned.cli("launch", tuned.sweep(text=alone, name="seek.yaml"), "--scheduler", "inline")
+    assert done.returncode == 0, done.stderr
+    assert params(tuned) == [{"tokenizer.patch": 16, "tokenizer.channels": 4}]
 
 
 @pytest.mark.slow
