@@ -111,8 +111,7 @@ class Controller:
         runs = [
             Run(each.trial, dict(each.attrs), end) for each, end in zip(kept, ended, strict=True)
         ]
-        for name in studies:
-            self._file.fit(name, [run for run in runs if run.trial.study == name])
+        self._file.fit({n: [run for run in runs if run.trial.study == n] for n in studies})
         goal = Goal(self.search.objectives, self._budgets)
         if records.read_goals(self._store).get(self.sweep) != goal:
             records.write_goal(self._log, self.sweep, goal)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 from optuna.trial import TrialState
@@ -85,11 +87,35 @@ def test_a_lost_study_is_made_anew(tuned: Bench) -> None:
     assert tuned.cli("launch", file, "--scheduler", "inline").returncode == 0
     before = [(each.params, each.values, each.state) for each in study(tuned, "seek").trials]
     path = tuned.root.searches / "seek.db"
-    for damage in (path.unlink, lambda: path.write_bytes(b"no database" * 100)):
+    whole = path.read_bytes()
+
+    def foreign() -> None:
+        path.unlink()
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("CREATE TABLE studies (x)")
+
+    for damage in (
+        path.unlink,
+        lambda: path.write_bytes(b"no database" * 100),
+        lambda: path.write_bytes(whole[:8192] + bytes(40_000) + whole[48_192:]),
+        foreign,
+    ):
         damage()
         assert tuned.cli("launch", file, "--scheduler", "inline").returncode == 3
         after = [(each.params, each.values, each.state) for each in study(tuned, "seek").trials]
         assert after == before
+
+
+def test_a_study_that_cannot_be_written_is_one_line(tuned: Bench) -> None:
+    file = tuned.sweep(text=text(trials="2"), name="seek.yaml")
+    path = tuned.root.searches / "seek.db"
+    path.mkdir(parents=True)
+    done = tuned.cli("launch", file, "--scheduler", "inline")
+    assert (done.returncode, done.stdout) == (2, "")
+    said = "cannot be opened or made; the journals have all trials: mend it and launch again"
+    assert done.stderr.splitlines()[-1] == f"error: {path}: {said}"
+    path.rmdir()
+    assert tuned.cli("launch", file, "--scheduler", "inline").returncode == 0
 
 
 def test_two_controllers_are_one_too_many(tuned: Bench) -> None:
