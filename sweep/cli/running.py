@@ -153,11 +153,11 @@ def submit(plan: Plan, whole: Plan, here: SiteFile, how: How) -> None:
     root.path.mkdir(parents=True, exist_ok=True)
     store = open_store(root, how.db)
 
-    def again(spared: frozenset[str] = frozenset()) -> Launched:
-        return launching.launch(plan, whole, root, store, back_end, here, _say, spared)
+    def again(spared: frozenset[str]) -> Launched:
+        return launching.launch(plan, None, root, store, back_end, here, _say, spared)
 
     try:
-        done = again()
+        done = launching.launch(plan, whole, root, store, back_end, here, _say)
     except KeyboardInterrupt:
         _say("interrupted: what the scheduler took goes on; launch again for the rest")
         raise typer.Exit(_INTERRUPTED) from None
