@@ -199,7 +199,9 @@ class _Table:
                 self._problem(line, f"{column} has no {lack}: add a column {lack}, or --{lack}")
                 continue
             kind = "generate" if metric.startswith("g") else "reconstruct"
-            told = {"kind": kind, "metric": metric, "protocol": own, "value": value}
+            told: dict[str, Any] = {"kind": kind, "metric": metric, "protocol": own, "value": value}
+            if kind == "reconstruct":  # whatever the run's samples were drawn at
+                told["cfg_scale"] = None
             self.rows.append({**point, **told})
 
     def check(self) -> None:

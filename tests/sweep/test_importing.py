@@ -63,6 +63,14 @@ def test_sizes_follow_from_each_other(
     assert tuple(made.rows[0][name] for name in names) == sizes
 
 
+def test_a_guidance_scale_is_of_what_was_generated(tmp_path: Path) -> None:
+    text = "p,c,resolution,cfg,rFID,gFID\n8,4,64,1.5,2,3\n"
+    made = read(tmp_path, text, dataset="d", protocol="x")
+    assert [(row["metric"], row["cfg_scale"]) for row in made.rows] == [
+        ("rFID", None), ("gFID", 1.5),
+    ]  # fmt: skip
+
+
 def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
     text = "p,c,resolution,val/fid,g\n8,4,64,2,3\n"
     given = {"dataset": "d", "protocol": "x"}
