@@ -140,7 +140,7 @@ class Controller:
         registered = records.members(self._store, self.sweep)
         jobs = [job for each in kept for job in each.trial.jobs]
         scores = records.scores(self._store, jobs)
-        found = []
+        found, unscored = [], []
         for each in kept:
             own = set(each.trial.jobs)
             if each.pruned:
@@ -149,8 +149,18 @@ class Controller:
                 found.append(RUNNING)
             else:
                 why = next((reasons[job] for job in each.trial.jobs if job in reasons), "")
-                found.append(self._outcome(each.trial, [s for s in scores if s.job in own], why))
+                scored = [score for score in scores if score.job in own]
+                found.append(self._outcome(each.trial, scored, why))
+                if self._is_unscored(found[-1], scored, why):
+                    unscored.append(f"{each.trial.words}: {found[-1].why}")
+        if unscored and all(each.state is not Ended.COMPLETE for each in found):
+            raise UserError(unscored[0])
         return found
+
+    def _is_unscored(self, outcome: Outcome, scores: Sequence[Score], trouble: str) -> bool:
+        """Whether all of its jobs are done, and an objective's metric is not among the results."""
+        failed = outcome.state is Ended.FAILED and not trouble
+        return failed and not diverged(self.search.objectives, scores)
 
     def _outcome(self, trial: Trial, scores: Sequence[Score], trouble: str) -> Outcome:
         got = values(trial, self.search.objectives, scores)
@@ -237,10 +247,8 @@ class Controller:
             why = f"{trouble[0].state}: {trouble[0].slug}: {trouble[0].reason}" if trouble else ""
             scores = records.scores(self._store, run.trial.jobs)
             self._tell(run, self._outcome(run.trial, scores, why))
-            if run.outcome.state is not Ended.FAILED or trouble:
-                continue
             done = any(each.outcome.state is Ended.COMPLETE for each in self.runs)
-            if not done and not diverged(self.search.objectives, scores):
+            if not done and self._is_unscored(run.outcome, scores, why):
                 raise UserError(f"trial {self._number(run)}: {run.outcome.why}")
 
     def _prune(self, jobs: Sequence[JobStatus]) -> None:

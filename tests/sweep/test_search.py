@@ -164,7 +164,10 @@ def test_an_absent_metric_ends_the_search_with_one_line(bench: Bench) -> None:
     assert done.returncode == 2
     line = "error: trial 1 of 3: no rPSNR on photos-tune among its results; there is score"
     assert done.stderr.strip().splitlines()[-1] == line
-    assert len(params(bench)) == 1
+    again = bench.cli("launch", file, "--scheduler", "inline")
+    assert again.returncode == 2
+    assert "tokenizer.channels 4: no rPSNR on photos-tune among its results" in again.stderr
+    assert len(params(bench)) == 1, "nor does another one run"
 
 
 def test_a_first_trial_that_diverges_fails_alone(bench: Bench) -> None:
