@@ -163,6 +163,7 @@ class _Table:
     metrics: Mapping[str, str]
     rows: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    scores: set[str] = field(default_factory=set)  # of reconstructions, beside guidance scales
 
     def take(self, line: int, header: Sequence[str], row: Sequence[str]) -> None:
         """One run: a row for each of its numbers."""
@@ -184,6 +185,7 @@ class _Table:
         except ValueError as error:
             self._problem(line, str(error))
             return
+        described = {**point, "cfg_scale": None}
         point["slug"] = point.pop("name") or f"line {line}"
         point["point_id"] = f"{self.name}/{line}"
         point["config_id"] = self._config(line, point)
@@ -200,8 +202,13 @@ class _Table:
                 continue
             kind = "generate" if metric.startswith("g") else "reconstruct"
             told: dict[str, Any] = {"kind": kind, "metric": metric, "protocol": own, "value": value}
-            if kind == "reconstruct":  # whatever the run's samples were drawn at
+            if kind == "reconstruct" and "cfg_scale" in cells:
+                # One run's lines at several scales repeat what was scored without any.
                 told["cfg_scale"] = None
+                score = json.dumps([described, told])
+                if score in self.scores:
+                    continue
+                self.scores.add(score)
             self.rows.append({**point, **told})
 
     def check(self) -> None:

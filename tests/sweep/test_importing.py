@@ -64,10 +64,10 @@ def test_sizes_follow_from_each_other(
 
 
 def test_a_guidance_scale_is_of_what_was_generated(tmp_path: Path) -> None:
-    text = "p,c,resolution,cfg,rFID,gFID\n8,4,64,1.5,2,3\n"
+    text = "p,c,resolution,cfg,rFID,gFID\n8,4,64,1.5,2,3\n8,4,64,,2,4\n8,8,64,1.5,2,5\n"
     made = read(tmp_path, text, dataset="d", protocol="x")
-    assert [(row["metric"], row["cfg_scale"]) for row in made.rows] == [
-        ("rFID", None), ("gFID", 1.5),
+    assert [(row["c"], row["metric"], row["cfg_scale"]) for row in made.rows] == [
+        (4, "rFID", None), (4, "gFID", 1.5), (4, "gFID", None), (8, "rFID", None), (8, "gFID", 1.5),
     ]  # fmt: skip
 
 
