@@ -103,6 +103,7 @@ class StudyFile:
                 study = optuna.create_study(
                     study_name=name, storage=self._storage, directions=self._directions
                 )
+            study.set_metric_names([str(each) for each in self._search.objectives])
         return study
 
     def _holds(self, study: optuna.Study, runs: Sequence[Run]) -> bool:
