@@ -6,6 +6,7 @@ what came of it in the jobs' own journals; the next controller reads both and go
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 
 from sweep.launch import Launched, current
@@ -13,6 +14,7 @@ from sweep.launchlog import LaunchLog
 from sweep.layout import Root
 from sweep.model import Plan
 from sweep.reconcile import State
+from sweep.schedulers.base import SchedulerUnreachableError
 from sweep.search import records
 from sweep.search.model import Params
 from sweep.search.outcome import RUNNING, Outcome, Run, Score, TrialState, values
@@ -24,6 +26,8 @@ from sweep.status import JobStatus, job_statuses
 from sweep.store import Store, sync
 from sweep.tend import Tender
 from vitok_core.errors import UserError
+
+_OUTAGE = 15.0  # seconds before a scheduler that does not answer is asked again
 
 Say = Callable[[str], None]
 Launch = Callable[[Plan, Plan, frozenset[str]], Launched]  # of what runs, of all, sparing these
@@ -201,13 +205,24 @@ class Controller:
             self._say(f"trial {self._number(run)}: {run.trial.words}")
         own = {job for run in going for job in run.trial.jobs}
         spared = {job for run in self.runs for job in run.trial.jobs} - own
-        launched = self._again(frozenset(spared))
+        launched = self._launched(frozenset(spared))
         if launched.error is not None and not launched.error.full:
             raise launched.error
         if self._tender is None:
             self._tender = Tender(self._look, self._again, self._say, launched, self._tries)
         else:
             self._tender.note(launched)
+
+    def _launched(self, spared: frozenset[str]) -> Launched:
+        """Launch; a scheduler that answered before is asked until it does so again."""
+        while True:
+            try:
+                return self._again(spared)
+            except SchedulerUnreachableError as error:
+                if self._tender is None:
+                    raise
+                self._note(f"{error}; trying again every {_OUTAGE:.0f} s")
+                time.sleep(_OUTAGE)
 
     def _again(self, spared: frozenset[str]) -> Launched:
         whole = self.trials.plan([run.trial for run in self.runs])

@@ -6,7 +6,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -22,10 +22,15 @@ from journalled import Lab, line
 from searches import SEARCH, text
 from sweepfiles import write
 
+from sweep.decide import Decision
+from sweep.launch import Launched
 from sweep.launchlog import LaunchLog
+from sweep.model import Plan
 from sweep.planning.plan import plan_file
 from sweep.planning.planview import summary, totals
 from sweep.reconcile import State
+from sweep.schedulers.base import SchedulerUnreachableError
+from sweep.search.controller import Controller
 from sweep.search.model import (
     SAMPLERS,
     Constraint,
@@ -44,6 +49,7 @@ from sweep.spec import document, read
 from sweep.spec.problems import Mark
 from sweep.spec.schema import sweep_schema
 from sweep.status import JobStatus
+from sweep.tend import Tender
 
 MIXED = """\
 search:
@@ -318,6 +324,34 @@ sys.exit("optuna" in sys.modules or "torch" in sys.modules)
         assert done.returncode == 0, done.stderr
 
 
+def test_an_outage_in_the_middle_of_a_search_is_waited_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, asked, paused = Lab(tmp_path / "results"), [], []
+
+    def launch(plan: Plan, whole: Plan, spared: frozenset[str]) -> Launched:
+        asked.append(spared)
+        if len(asked) < 4:
+            raise SchedulerUnreachableError("slurm does not answer")
+        return launch_of_nothing()
+
+    trials, notes = trials_of(tmp_path, text()), list[str]()
+    controller = Controller(trials, lab.root, lab.open(), launch, 1, pytest.fail, notes.append)
+    monkeypatch.setattr("sweep.search.controller.time.sleep", paused.append)
+    assert controller._ask()
+    with pytest.raises(SchedulerUnreachableError):  # before anything runs, as of any launch
+        controller._launched(frozenset())
+    controller._tender = Tender(list, controller._again, pytest.fail, launch_of_nothing())
+    assert controller._launched(frozenset("a")) == launch_of_nothing()
+    assert (asked, len(paused)) == ([frozenset(), *[frozenset("a")] * 3], 2)
+    assert notes[0].startswith("slurm does not answer; trying again")
+    controller.close()
+
+
+def launch_of_nothing() -> Launched:
+    return Launched(Decision(), frozenset(), frozenset())
+
+
 def test_trials_are_compared_within_their_study(tmp_path: Path) -> None:
     """Under axes each patch has its search: what is usual for p 16 is no reason to stop a p 8."""
     lab = Lab(tmp_path / "results")
@@ -343,3 +377,39 @@ def test_trials_are_compared_within_their_study(tmp_path: Path) -> None:
     stopped = [run.trial.slug for run, _ in pruning.stop(runs, jobs)]
     log.close()
     assert stopped == ["own"]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_others_need_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    """Of a stopped trial; also where a controller was killed between the word and the deed."""
+    lab = Lab(tmp_path / "results")
+    for job in ("own", "shared", "elsewhere"):
+        lab.job(job)
+    lab.sweep("seek", {"p": ["own", "shared", "elsewhere"]})
+    lab.sweep("grid", {"q": ["elsewhere"]}, launch="v")
+    stopped = Run(Trial("s", {}, ("p",), ("own", "shared", "elsewhere"), "", {}))
+    runs = [stopped, Run(Trial("s", {}, ("r",), ("shared",), "", {}))]
+
+    def running(store: object, root: object, jobs: Iterable[str]) -> list[JobStatus]:
+        return [JobStatus(job, job, "", State.RUNNING, 1, None, None, "") for job in jobs]
+
+    cancelled = list[str]()
+    monkeypatch.setattr("sweep.search.pruning.job_statuses", running)
+    monkeypatch.setattr(
+        "sweep.search.pruning.stop", lambda facts, root: cancelled.extend(f.id for f in facts)
+    )
+    log = LaunchLog(lab.root)
+    pruner = Pruner("loss", False, "median", 1)
+    pruning = Pruning(pruner, lab.root, lab.synced(), log, "seek", pytest.fail)
+    if killed:
+        stopped.outcome = Outcome(TrialState.PRUNED)
+        pruning.resume(runs)
+    else:
+        monkeypatch.setattr("sweep.search.pruning.verdict", lambda *curves: "hopeless")
+        jobs = [*running(None, None, ("own",)), *running(None, None, ("shared", "elsewhere"))]
+        jobs[0] = replace(jobs[0], kind="tokenizer")
+        assert [run for run, _ in pruning.stop(runs, jobs)] == [stopped]
+    log.close()
+    assert cancelled == ["own"]
