@@ -170,8 +170,8 @@ class _Table:
         before = len(self.problems)
         if len(row) < len(header) or any(row[len(header) :]):
             # Read on, a number with a comma would lose what follows it.
-            told = f"expected {len(header)} cells, as in the first line, got {len(row)}"
-            self._problem(line, f"{told}; a comma within a cell needs quotes around it")
+            cut = f"expected {len(header)} cells, as in the first line, got {len(row)}"
+            self._problem(line, f"{cut}; a comma within a cell needs quotes around it")
             return
         cells = dict(zip(header, row, strict=False))
         point: dict[str, Any] = {name: cells.get(name) or None for name in _TEXTS}

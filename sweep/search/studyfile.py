@@ -15,21 +15,21 @@ from typing import Any
 import optuna
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, create_trial
 
 from sweep.layout import Root
 from sweep.search.model import Search
-from sweep.search.outcome import Ended, Outcome, Run
+from sweep.search.outcome import Outcome, Run, TrialState
 from sweep.search.samplers import Accept, Exhausted, Within, distributions, told
 from sweep.search.trials import Trial
 from sweep.store.advice import IndexFull
 from vitok_core.errors import UserError
 
 _STATES = {
-    Ended.RUNNING: TrialState.RUNNING,
-    Ended.COMPLETE: TrialState.COMPLETE,
-    Ended.PRUNED: TrialState.PRUNED,
-    Ended.FAILED: TrialState.FAIL,
+    TrialState.RUNNING: optuna.trial.TrialState.RUNNING,
+    TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
+    TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
+    TrialState.FAILED: optuna.trial.TrialState.FAIL,
 }
 _PATIENCE = 60.0  # seconds that a reader may hold the file
 _REFUSALS = {  # by SQLite's primary code
@@ -86,7 +86,7 @@ class StudyFile:
                 if sampler.taken is None:  # each parameter has one value: Optuna has asked nobody
                     sampler.sample_relative(study, study.trials[asked.number], self._space)
             except Exhausted:
-                study.tell(number, state=TrialState.FAIL)
+                study.tell(number, state=optuna.trial.TrialState.FAIL)
                 return None
             assert sampler.taken is not None
             for key, value in _told_of(sampler.taken).items():
@@ -95,7 +95,7 @@ class StudyFile:
 
     def tell(self, name: str, number: int, outcome: Outcome) -> None:
         """How a running trial has ended."""
-        values = list(outcome.values) if outcome.state is Ended.COMPLETE else None
+        values = list(outcome.values) if outcome.state is TrialState.COMPLETE else None
         with self._explained():
             self._studies[name].tell(number, values, state=_STATES[outcome.state])
 
@@ -136,6 +136,7 @@ class StudyFile:
                 study = optuna.create_study(
                     study_name=name, storage=self._storage, directions=self._directions
                 )
+            study.set_metric_names([str(each) for each in self._search.objectives])
         return study
 
     def _holds(self, study: optuna.Study, runs: Sequence[Run]) -> bool:
@@ -143,7 +144,7 @@ class StudyFile:
         return len(trials) == len(runs) and all(map(self._same, trials, runs))
 
     def _same(self, trial: FrozenTrial, run: Run) -> bool:
-        values = list(run.outcome.values) if run.outcome.state is Ended.COMPLETE else None
+        values = list(run.outcome.values) if run.outcome.state is TrialState.COMPLETE else None
         return (
             trial.params == told(self._search, run.trial.params)
             and trial.distributions == self._space
@@ -152,7 +153,7 @@ class StudyFile:
         )
 
     def _frozen(self, run: Run) -> FrozenTrial:
-        complete = run.outcome.state is Ended.COMPLETE
+        complete = run.outcome.state is TrialState.COMPLETE
         return create_trial(
             state=_STATES[run.outcome.state],
             values=list(run.outcome.values) if complete else None,

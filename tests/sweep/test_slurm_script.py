@@ -103,6 +103,22 @@ def test_the_job_sees_the_frozen_code_first_and_its_own_threads(tmp_path: Path) 
                               str(given.folder)]  # fmt: skip
 
 
+def test_a_warning_before_python_listens_to_it_does_not_end_the_task(tmp_path: Path) -> None:
+    """Run by bash, with an `srun` that starts one task, and a Python that is warned at once."""
+    given = batch(tmp_path)
+    given.folder.mkdir(parents=True)
+    skip = 'while [ "${1#--}" != "$1" ]; do shift; done'
+    for name, does in {"srun": f'{skip}; exec "$@"', "python": "kill -USR2 $$; echo $3"}.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    python = settings(python=str(tmp_path / "python"))
+    done = subprocess.run(
+        ["bash"], input=script(given, python, resources(), tmp_path, None), capture_output=True,
+        text=True, check=False, env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )  # fmt: skip
+    assert done.stdout == "sweep.schedulers.slurm.task\n"
+
+
 @pytest.mark.parametrize(
     ("option", "advice"),
     [("array", "leave it out"), ("job_name", "leave it out"), ("--time", "resources.hours"),

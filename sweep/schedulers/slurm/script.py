@@ -136,12 +136,14 @@ def _command(
     srun must be told the threads again: since Slurm 22.05 it does not take them from the script.
     It hands on the script's exports whatever the user's own defaults for srun are. Of several
     processes none outlives one that was killed, and rank 0 may stay on alone, to be requeued.
+    A shell ignores the warning until Python listens to it: one that came sooner would end the task.
     """
     python = shlex.quote(settings.python or sys.executable)
     tasks = resources.nodes * processes
     words = [f"srun --unbuffered --export=ALL --ntasks={tasks} --cpus-per-task={threads}"]
     if tasks > 1:
         words.append(f"--ntasks-per-node={processes} --kill-on-bad-exit=1 --wait=0")
+    words.append("""sh -c 'trap "" USR2; exec "$@"' sh""")
     if resources.container:
         words.append(resources.container)
     words += [python, "-u -m sweep.schedulers.slurm.task", shlex.quote(str(batch.folder))]

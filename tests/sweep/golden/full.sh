@@ -36,4 +36,4 @@ export PYTHONSAFEPATH=1
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --export=ALL --ntasks=1 --cpus-per-task=8 apptainer exec --nv /images/vitok.sif '/opt/my env/bin/python' -u -m sweep.schedulers.slurm.task '/shared/odd näme 雪 '"'"'q'"'"' $x/slurm/0001-ab'
+srun --unbuffered --export=ALL --ntasks=1 --cpus-per-task=8 sh -c 'trap "" USR2; exec "$@"' sh apptainer exec --nv /images/vitok.sif '/opt/my env/bin/python' -u -m sweep.schedulers.slurm.task '/shared/odd näme 雪 '"'"'q'"'"' $x/slurm/0001-ab'

@@ -26,4 +26,4 @@ export PYTHONSAFEPATH=1
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --export=ALL --ntasks=1 --cpus-per-task=96 '/opt/my env/bin/python' -u -m sweep.schedulers.slurm.task /results/slurm/0001-ab
+srun --unbuffered --export=ALL --ntasks=1 --cpus-per-task=96 sh -c 'trap "" USR2; exec "$@"' sh '/opt/my env/bin/python' -u -m sweep.schedulers.slurm.task /results/slurm/0001-ab

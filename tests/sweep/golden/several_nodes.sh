@@ -25,4 +25,4 @@ export PYTHONSAFEPATH=1
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --export=ALL --ntasks=16 --cpus-per-task=12 --ntasks-per-node=8 --kill-on-bad-exit=1 --wait=0 '/opt/my env/bin/python' -u -m sweep.schedulers.slurm.task /results/slurm/0001-ab
+srun --unbuffered --export=ALL --ntasks=16 --cpus-per-task=12 --ntasks-per-node=8 --kill-on-bad-exit=1 --wait=0 sh -c 'trap "" USR2; exec "$@"' sh '/opt/my env/bin/python' -u -m sweep.schedulers.slurm.task /results/slurm/0001-ab
