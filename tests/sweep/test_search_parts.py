@@ -348,6 +348,21 @@ def test_an_outage_in_the_middle_of_a_search_is_waited_out(
     controller.close()
 
 
+def test_what_a_search_is_after_is_written_once(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "results")
+
+    def written(file: str) -> int:
+        trials = trials_of(tmp_path, file)
+        Controller(
+            trials, lab.root, lab.open(), lambda *given: launch_of_nothing(), 1, print, print
+        ).close()
+        return len(list(lab.root.launches.glob("*")))
+
+    cfg = "[{maximize: rPSNR}, {minimize: gflops}]"
+    assert [written(text()), written(text()), written(text(objectives=cfg))] == [1, 1, 2]
+    assert written(text(objectives=cfg, trials="7")) == 3
+
+
 def launch_of_nothing() -> Launched:
     return Launched(Decision(), frozenset(), frozenset())
 
