@@ -251,9 +251,9 @@ def _sized(point: Mapping[str, Any]) -> dict[str, Any]:
     if not side:
         raise ValueError("one of E, L and resolution is needed")
     # A latent variant's code is not as long as its patches are many: L or E says it then.
+    if not tokens and (side % p or frames % q):
+        raise ValueError(f"p {p}, q {q} do not divide resolution {side}, {frames} frames")
     tokens = tokens or (side // p) ** 2 * (frames // q)
-    if not tokens:
-        raise ValueError(f"resolution {side} and {frames} frames give no token of p {p}, q {q}")
     encoder = point["encoder"] or (variant and variant.encoder)
     decoder = point["decoder"] or (variant and variant.decoder)
     found: dict[str, Any] = {
