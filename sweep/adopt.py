@@ -84,7 +84,7 @@ def adopt(
 ) -> tuple[JobFolder, Adoptable]:
     """Check the weights at `source` and make them the job's finished attempt.
 
-    Nothing is written unless all holds. The journal says `adopted`, from which file of which hash.
+    The job is not touched unless all holds. The journal says `adopted`, from which file and hash.
 
     Raises:
         UserError: the job has a result, or runs or may run; or the weights are not its own.

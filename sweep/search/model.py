@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sweep.planning.grid import Axis, Values
 from sweep.spec.problems import Mark
@@ -113,7 +113,7 @@ class Objective:
     data: str | None
     cfg: float | None
     stage: int | None
-    mark: Mark
+    mark: Mark = field(compare=False)
 
     @property
     def is_cost(self) -> bool:

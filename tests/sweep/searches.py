@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import optuna
 from stubbed import Bench
+from sweepfiles import write
+
+from sweep.search.trials import Trials
+from sweep.spec import document, read
 
 HEAD = """\
 sizes:
@@ -36,6 +41,11 @@ def text(search: str = SEARCH, **changed: str) -> str:
     return (
         HEAD + "\n".join([*lines, *(f"  {key}: {value}" for key, value in changed.items())]) + "\n"
     )
+
+
+def trials_of(folder: Path, file: str) -> Trials:
+    """The trials of a file, as a controller plans them."""
+    return Trials(read.read(document.load(write(folder, file))), "cpu-core")
 
 
 def trials(bench: Bench) -> list[dict[str, Any]]:

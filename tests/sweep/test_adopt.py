@@ -21,6 +21,8 @@ from sweep.adopt import adopt, planned
 from sweep.layout import Root
 from sweep.model import Plan
 from sweep.planning.plan import full_config, plan_file
+from sweep.reconcile import JobState, State
+from sweep.status import Observed
 from sweep.store import Store, open_store, sync
 from vitok_core import load_tokenizer
 from vitok_core.config import TokenizerJob
@@ -241,6 +243,20 @@ def test_a_running_job_is_left_alone(bench: Bench, tmp_path: Path, plan: Plan) -
     assert "vitok-sweep cancel" in done.stderr
     bench.release()
     bench.wait_idle()
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_only_what_can_not_be_at_work_is_replaced(
+    state: State, tmp_path: Path, plan: Plan, root: Root, store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    job = planned(plan, point(plan, "p16"))
+    seen = Observed({}, {}, {job.id: JobState(state, "so it is")})
+    monkeypatch.setattr("sweep.adopt.observe", lambda *given: seen)
+    idle = (State.PLANNED, State.BLOCKED, State.FAILED, State.CANCELLED, State.LOST)
+    expected = "no such file" if state in idle else "so it is"  # it comes to read the weights
+    with pytest.raises(UserError, match=expected):
+        adopt(job, tmp_path / "none.pt", root, store, quiet)
 
 
 @pytest.mark.longest

@@ -6,7 +6,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -18,19 +18,11 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journalled import Lab, line
-from searches import SEARCH, text
+from searches import SEARCH, text, trials_of
 from sweepfiles import write
 
-from sweep.decide import Decision
-from sweep.launch import Launched
-from sweep.launchlog import LaunchLog
-from sweep.model import Plan
 from sweep.planning.plan import plan_file
 from sweep.planning.planview import summary, totals
-from sweep.reconcile import State
-from sweep.schedulers.base import SchedulerUnreachableError
-from sweep.search.controller import Controller
 from sweep.search.model import (
     SAMPLERS,
     Constraint,
@@ -40,16 +32,13 @@ from sweep.search.model import (
     Pruner,
     Search,
 )
-from sweep.search.outcome import Outcome, Run, Score, TrialState, best, values
-from sweep.search.pruning import Pruning, verdict
+from sweep.search.outcome import Outcome, Score, TrialState, best, values
+from sweep.search.pruning import verdict
 from sweep.search.samplers import Within, distributions, meant, told
 from sweep.search.space import nearest
 from sweep.search.trials import Trial, Trials
-from sweep.spec import document, read
 from sweep.spec.problems import Mark
 from sweep.spec.schema import sweep_schema
-from sweep.status import JobStatus
-from sweep.tend import Tender
 
 MIXED = """\
 search:
@@ -62,11 +51,6 @@ search:
   objectives: [{maximize: rPSNR}]
   trials: 12
 """
-
-
-def trials_of(folder: Path, file: str) -> Trials:
-    spec = read.read(document.load(write(folder, file)))
-    return Trials(spec, "cpu-core")
 
 
 def mixed(folder: Path) -> Trials:
@@ -332,94 +316,3 @@ sys.exit("optuna" in sys.modules or "torch" in sys.modules)
             [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-
-
-def test_an_outage_in_the_middle_of_a_search_is_waited_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lab, asked, paused = Lab(tmp_path / "results"), [], []
-
-    def launch(plan: Plan, whole: Plan, spared: frozenset[str]) -> Launched:
-        asked.append(spared)
-        if len(asked) < 4:
-            raise SchedulerUnreachableError("slurm does not answer")
-        return launch_of_nothing()
-
-    trials, notes = trials_of(tmp_path, text()), list[str]()
-    controller = Controller(trials, lab.root, lab.open(), launch, 1, pytest.fail, notes.append)
-    monkeypatch.setattr("sweep.search.controller.time.sleep", paused.append)
-    assert controller._ask()
-    with pytest.raises(SchedulerUnreachableError):  # before anything runs, as of any launch
-        controller._launched(frozenset())
-    controller._tender = Tender(list, controller._again, pytest.fail, launch_of_nothing())
-    assert controller._launched(frozenset("a")) == launch_of_nothing()
-    assert (asked, len(paused)) == ([frozenset(), *[frozenset("a")] * 3], 2)
-    assert notes[0].startswith("slurm does not answer; trying again")
-    controller.close()
-
-
-def launch_of_nothing() -> Launched:
-    return Launched(Decision(), frozenset(), frozenset())
-
-
-def test_trials_are_compared_within_their_study(tmp_path: Path) -> None:
-    """Under axes each patch has its search: what is usual for p 16 is no reason to stop a p 8."""
-    lab = Lab(tmp_path / "results")
-    lossy = {"a": 1.0, "b": 2.0, "c": 3.0, "own": 9.0, "other": 9.0}
-    for job, loss in lossy.items():
-        ended = [] if job in ("own", "other") else [line("finished", 3.0)]
-        lab.job(job)
-        lab.write(
-            job, 1, *(line("metric", step=n, name="loss", value=loss) for n in (1, 2)), *ended
-        )
-    runs = [
-        Run(Trial("p8" if job == "other" else "p16", {}, (job,), (job,), job, {})) for job in lossy
-    ]
-    for run in runs[:3]:
-        run.outcome = Outcome(TrialState.COMPLETE, (0.0,))
-    jobs = [
-        JobStatus(job, job, "tokenizer", State.RUNNING if n > 2 else State.DONE, 1, None, None, "")
-        for n, job in enumerate(lossy)
-    ]
-    log = LaunchLog(lab.root)
-    pruner = Pruner("loss", False, "median", 1)
-    pruning = Pruning(pruner, lab.root, lab.synced(), log, "seek", pytest.fail)
-    stopped = [run.trial.slug for run, _ in pruning.stop(runs, jobs)]
-    log.close()
-    assert stopped == ["own"]
-
-
-@pytest.mark.parametrize("killed", [False, True])
-def test_what_others_need_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
-) -> None:
-    """Of a stopped trial; also where a controller was killed between the word and the deed."""
-    lab = Lab(tmp_path / "results")
-    for job in ("own", "shared", "elsewhere"):
-        lab.job(job)
-    lab.sweep("seek", {"p": ["own", "shared", "elsewhere"]})
-    lab.sweep("grid", {"q": ["elsewhere"]}, launch="v")
-    stopped = Run(Trial("s", {}, ("p",), ("own", "shared", "elsewhere"), "", {}))
-    runs = [stopped, Run(Trial("s", {}, ("r",), ("shared",), "", {}))]
-
-    def running(store: object, root: object, jobs: Iterable[str]) -> list[JobStatus]:
-        return [JobStatus(job, job, "", State.RUNNING, 1, None, None, "") for job in jobs]
-
-    cancelled = list[str]()
-    monkeypatch.setattr("sweep.search.pruning.job_statuses", running)
-    monkeypatch.setattr(
-        "sweep.search.pruning.stop", lambda facts, root: cancelled.extend(f.id for f in facts)
-    )
-    log = LaunchLog(lab.root)
-    pruner = Pruner("loss", False, "median", 1)
-    pruning = Pruning(pruner, lab.root, lab.synced(), log, "seek", pytest.fail)
-    if killed:
-        stopped.outcome = Outcome(TrialState.PRUNED)
-        pruning.resume(runs)
-    else:
-        monkeypatch.setattr("sweep.search.pruning.verdict", lambda *curves: "hopeless")
-        jobs = [*running(None, None, ("own",)), *running(None, None, ("shared", "elsewhere"))]
-        jobs[0] = replace(jobs[0], kind="tokenizer")
-        assert [run for run, _ in pruning.stop(runs, jobs)] == [stopped]
-    log.close()
-    assert cancelled == ["own"]
