@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.cli.options import DEFAULT_RESULTS, Database, Only, Results, Set, Site, SweepFile
+from sweep.cli.options import (
+    DEFAULT_RESULTS,
+    Database,
+    Only,
+    Results,
+    Set,
+    Site,
+    SweepFile,
+    launch_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +105,8 @@ def launch(
     here = sites.load(site)
     whole = here.equip(plan_file(file, sets or (), None, here.device))
     plan = here.equip(plan_file(file, sets or (), only, here.device)) if only else whole
-    again, url = f"vitok-sweep launch {file}", here.database(db)
+    again = launch_line(file, only, sets or (), results, db, site)
+    url = here.database(db)
     how = How(again, scheduler, jobs, gpus, watch, dry_run, yes, results, url)
     if whole.search is not None:
         _search(file, tuple(sets or ()), only, whole, here, how)
