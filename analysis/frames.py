@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 from sqlalchemy import text
@@ -119,7 +119,7 @@ class Results:
 
     def with_published(self) -> Results:
         """These results and the paper's; `points` and `point_metrics` stay ours."""
-        return replace(self, sources=("db", "published"))
+        return replace(self, sources=tuple(dict.fromkeys(["db", "published", *self.sources])))
 
     def with_external(self, names: Sequence[str]) -> Results:
         """These results and the imported tables so named, each a source of its own.
@@ -129,9 +129,9 @@ class Results:
         """
         from analysis.external import chosen, external_source
 
-        own = [source for source in self.sources if source in get_args(Source)]
         chosen(self.external, names)
-        return replace(self, sources=(*own, *map(external_source, names)))
+        added = map(external_source, names)
+        return replace(self, sources=tuple(dict.fromkeys([*self.sources, *added])))
 
     def wide(
         self,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sweep.cli.options import DEFAULT_RESULTS, Database, Results, Set, Site
+from sweep.cli.printing import say
 
 
 def register(app: typer.Typer) -> None:
@@ -64,10 +64,6 @@ def adopt(
     store, root = opened(results, db, site)
     if sweep is None:
         job = adopting.registered(store, point)
-    folder, found = adopting.adopt(job, checkpoint, root, store, _say)
-    _say(f"adopted {found.file} ({found.form}, sha256 {found.sha256[:12]}…)")
+    folder, found = adopting.adopt(job, checkpoint, root, store, say)
+    say(f"adopted {found.file} ({found.form}, sha256 {found.sha256[:12]}…)")
     print(folder.path)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli.options import launch_line
-from sweep.cli.printing import print_json
 
 if TYPE_CHECKING:
     from analysis.design import Costs, Design
     from sweep.model import Plan, Point
 
 _BUDGET = re.compile(r"\s*(?P<amount>[^\s]+?)\s*(?P<unit>h|points?)\s*")
-_DONE = "done"
+DONE = "done"  # a point's state, and a job's
 _LEAST = 1e-6  # of a point: what its hours weigh where points are counted, so that ties go cheaply
 
 
@@ -161,7 +160,7 @@ def _amount(text: str) -> tuple[float, str]:
 
 def _left(made: Plan, states: Mapping[str, str]) -> dict[str, dict[str, float]]:
     """Of every point the jobs that are not done, and their device-hours."""
-    hours = {job.id: job.device_hours for job in made.jobs if states.get(job.id) != _DONE}
+    hours = {job.id: job.device_hours for job in made.jobs if states.get(job.id) != DONE}
     return {
         point.id: {job: hours[job] for job in point.jobs if job in hours} for point in made.points
     }
@@ -247,7 +246,7 @@ def _rows(
                 name: getattr(point, name) for name in ("id", "slug", "variant", "p", "q", "c", "E")
             },
             "seed": point.seed,
-            "state": _DONE if place <= 0 else "to run",
+            "state": DONE if place <= 0 else "to run",
             "device_hours": spent - before,
             "cumulated_device_hours": spent,
             "relative_width": _number(np.exp(np.log(widths).mean())),
@@ -262,51 +261,3 @@ def _rows(
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def print_budgeted(found: Mapping[str, Any], as_json: bool) -> None:
-    """The document as text, or as it is."""
-    if as_json:
-        print_json(found)
-        return
-    from sweep.planning.planview import text_table
-
-    points = found["points"]
-    new = [each for each in points if each["order"]]
-    what = "slope over log2 E" if found["fit"] == Fit.SLOPE else "vertex over log2 E, per patch"
-    print(f"{found['sweep']} ({found['file']}): the points to run first")
-    print(f"fit: {what}; {found['criterion']}-optimal; budget {_budget(found['budget'])}\n")
-    print(text_table(_table(points), len(points)))
-    print(
-        f"\n{len(points)} of {found['configurations']} configurations, {len(new)} to run: "
-        f"{found['device_hours']:,.4g} of {found['grid_device_hours']:,.4g} device-hours on "
-        f"{found['device']}"
-    )
-    print("width: of the 95% interval as expected, over that of all configurations;")
-    print("s.e.: the same of the standard error, which leaves out the degrees of freedom")
-    for note in found["notes"]:
-        print(note)
-    print(f"\n{found['command'] or 'nothing to run'}")
-
-
-def _budget(budget: Mapping[str, Any]) -> str:
-    return f"{budget['amount']:,.6g} {budget['unit'].replace('_', '-')}"
-
-
-def _table(points: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    groups = [each["group"] for each in points[0]["groups"]]
-    heading = ["", "point", "variant", "p", "c", "E", "device-hours", "cumulated", "width", "s.e."]
-    table = [[*heading, *groups]]
-    for each in points:
-        table.append(
-            [str(each["order"] or _DONE), each["id"], each["variant"]]
-            + [str(each[name]) for name in ("p", "c", "E")]
-            + [f"{each['device_hours']:,.4g}", f"{each['cumulated_device_hours']:,.4g}"]
-            + [_ratio(each["relative_width"]), _ratio(each["relative_error"])]
-            + [_ratio(one["relative_width"]) for one in each["groups"]]
-        )
-    return table
-
-
-def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from sweep.cli.options import DEFAULT_RESULTS, Database, Results, Site
-from sweep.cli.running import (
+from sweep.cli.options import (
+    DEFAULT_RESULTS,
     AtOnce,
+    Database,
     DryRun,
     Gpus,
-    How,
+    Results,
     SchedulerName,
+    Site,
     Watch,
     Yes,
-    submit,
 )
+from sweep.cli.printing import say
+from sweep.cli.submitting import How, submit
 
 
 def register(app: typer.Typer) -> None:
@@ -79,14 +81,10 @@ def extend(
     if found.new:
         added = ", ".join(map(str, found.new))
         listed = ", ".join(map(str, found.seeds))
-        _say(f"{sweep}: {len(plan.points)} new points, seeds {added}")
-        _say(
+        say(f"{sweep}: {len(plan.points)} new points, seeds {added}")
+        say(
             f"note: {file} does not know of them: write `seeds: [{listed}]` there before it is "
             "launched again, or the sweep is without them"
         )
     again = f"vitok-sweep extend {sweep} --seeds 0"
     submit(plan, whole, here, How(again, scheduler, jobs, gpus, watch, dry_run, yes, results, url))
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

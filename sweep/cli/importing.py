@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sweep.cli.options import DEFAULT_RESULTS, Database, Results, Site
+from sweep.cli.printing import say
 
 
 def register(app: typer.Typer) -> None:
@@ -63,10 +63,6 @@ def import_(
     log.close()
     sync(store, root)
     runs = len({row["point_id"] for row in read.rows})
-    _say(f"{name}: {runs} runs, {len(read.rows)} numbers; `vitok-sweep report --with {name}`")
+    say(f"{name}: {runs} runs, {len(read.rows)} numbers; `vitok-sweep report --with {name}`")
     if read.unread:
-        _say(f"note: columns that say nothing here: {', '.join(read.unread)}")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+        say(f"note: columns that say nothing here: {', '.join(read.unread)}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sweep.layout import Root
     from sweep.mirror.run import Tracker
 
+_SOME_BROKE = 1
 _NOTHING_TO_DO = 3
 
 
@@ -62,7 +63,8 @@ def mirror(
     Example: vitok-sweep mirror tensorboard quickstart --follow
 
     It reads journals and no more: jobs know nothing of it, and it may be killed and started again
-    at any time, without numbers standing twice. Exit code 3: nothing was new.
+    at any time, without numbers standing twice. Exit codes: 0 done, 1 some runs could not be
+    written, 3 nothing was new.
     """
     from sweep.layout import Root
     from sweep.mirror.copying import Mirror, alone
@@ -92,6 +94,8 @@ def mirror(
             copies.look(_ids(root, names, db, site), stay=True, stop=stop.is_set)
         copies.close()
     print(folder)
+    if copies.broken:
+        raise typer.Exit(_SOME_BROKE)
     if not follow and not runs:
         raise typer.Exit(_NOTHING_TO_DO)
 

@@ -63,6 +63,32 @@ Only = Annotated[
     str | None,
     typer.Option("--only", metavar="FILTER", help="Keep some points, e.g. 'p=16,c=16|32'."),
 ]
+SchedulerName = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        help="slurm, local or inline (default: the site file's, else slurm where sbatch is).",
+    ),
+]
+AtOnce = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, help="Submissions at once (local; slurm: per array)."),
+]
+Gpus = Annotated[
+    str | None,
+    typer.Option("--gpus", help="GPUs to hand out, e.g. 0-7 or 0,2,5 (local; default: all)."),
+]
+Watch = Annotated[
+    bool,
+    typer.Option(
+        "--watch/--no-watch",
+        help="Stay until all has ended: show progress, submit later waves and lost jobs.",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be submitted; change nothing.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask about large sweeps.")]
 
 DEFAULT_RESULTS = Path("results")
 

@@ -17,8 +17,8 @@ from sweep.cli.budgeting import (
     Optimal,
     Typed,
     budgeted,
-    print_budgeted,
 )
+from sweep.cli.budgetview import print_budgeted
 from sweep.cli.options import (
     DEFAULT_RESULTS,
     Database,

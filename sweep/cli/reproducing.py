@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.cli.options import Database, Results, Site
-from sweep.cli.running import AtOnce, SchedulerName, launch
+from sweep.cli.options import AtOnce, Database, Results, SchedulerName, Site
+from sweep.cli.printing import say
+from sweep.cli.running import launch
 from vitok_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def reproduce(
     _report(results, database_url(db, site), out)
     print(out)
     if failed:
-        _say(f"some jobs failed in {', '.join(failed)}: the report is of the others")
+        say(f"some jobs failed in {', '.join(failed)}: the report is of the others")
         raise typer.Exit(_SOME_FAILED)
 
 
@@ -116,14 +116,14 @@ def _ran(
     Raises:
         typer.Exit: the user interrupted it, or the scheduler does not answer.
     """
-    _say(f"{name} ({list(MINI).index(name) + 1} of {len(MINI)})")
+    say(f"{name} ({list(MINI).index(name) + 1} of {len(MINI)})")
     try:
         launch(name, scheduler, jobs, yes=True, results=results, db=db, site=site)
     except typer.Exit as ended:
         if ended.exit_code == _SOME_FAILED:
             return False
         if ended.exit_code != _NOTHING_TO_DO:
-            _say("`vitok-sweep reproduce --mini` again goes on from here")
+            say("`vitok-sweep reproduce --mini` again goes on from here")
             raise
     return True
 
@@ -164,7 +164,7 @@ def _draw(loaded: Loaded, figures: tuple[str, ...], out: Path) -> None:
         except Unwritable:
             raise
         except UserError as reason:
-            _say(f"not drawn: {out.name}/{figure}: {reason}")
+            say(f"not drawn: {out.name}/{figure}: {reason}")
 
 
 def _claims(both: Loaded) -> Iterator[tuple[str, bytes]]:
@@ -176,7 +176,3 @@ def _claims(both: Loaded) -> Iterator[tuple[str, bytes]]:
     records = [one.record() for one in verdicts]
     yield "claims.txt", (text.plain(verdicts) + "\n").encode()
     yield "claims.json", (json.dumps(records, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from sweep.cli.submitting import LARGE_HOURS, confirm
 from vitok_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _NOTHING_TO_DO = 3
 _SOME_FAILED = 4
-_LARGE_HOURS = 1.0  # device-hours; from here a launch asks first
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,15 @@ class Searching:
 
         found = planned(self.plan)
         assert found is not None
-        if yes or found["most_device_hours"] <= _LARGE_HOURS or not sys.stdin.isatty():
-            return
         question = f"Up to {found['trials']} trials, {found['least_device_hours']:.1f} to "
         question += f"{found['most_device_hours']:.1f} {self.plan.device}-hours?"
-        if not typer.confirm(question, default=True, err=True):
-            raise typer.Exit(1)
+        confirm(question, found["most_device_hours"] > LARGE_HOURS, yes)
 
     def _search(self) -> None:
         from rich.console import Console
 
         from sweep.search.controller import Controller
-        from sweep.search.outcome import Ended
+        from sweep.search.outcome import TrialState
         from sweep.store import open_store
         from sweep.tend import TRIES
         from sweep.watch import watch
@@ -112,7 +109,7 @@ class Searching:
         if idle:
             print("nothing to do: every trial has ended", file=sys.stderr)
             raise typer.Exit(_NOTHING_TO_DO)
-        if any(run.outcome.state is Ended.FAILED for run in controller.runs):
+        if any(run.outcome.state is TrialState.FAILED for run in controller.runs):
             print("see `vitok-sweep why JOB` and `logs JOB`", file=sys.stderr)
             raise typer.Exit(_SOME_FAILED)
 

@@ -57,6 +57,9 @@ class Mirror:
 
     Args:
         say: told what went wrong with single runs; such a run is tried again at the next look.
+
+    Attributes:
+        broken: the jobs whose runs went wrong when they were last tried.
     """
 
     def __init__(self, root: Root, tracker: Tracker, out: Path, say: Say) -> None:
@@ -64,6 +67,7 @@ class Mirror:
         self._tracker = tracker
         self._out = out
         self._say = say
+        self.broken: set[str] = set()
         self._open: dict[str, _Open] = {}
         self._known = self._read_state()
 
@@ -89,6 +93,7 @@ class Mirror:
                 continue
             try:
                 touched += self._job(job, folder, stay)
+                self.broken.discard(job)
             except Exception as error:  # a tracker's, of any kind: other runs go on
                 self._say(f"{folder.path.name}: not mirrored: {type(error).__name__}: {error}")
                 self._give_up(job)
@@ -101,6 +106,7 @@ class Mirror:
                 self._close(job)
             except Exception as error:  # as above
                 self._say(f"{job}: not mirrored: {type(error).__name__}: {error}")
+                self.broken.add(job)
 
     def _job(self, job: str, folder: JobFolder, stay: bool) -> bool:
         sizes = {str(number): path.stat().st_size for number, path in journals(folder)}
@@ -141,6 +147,7 @@ class Mirror:
 
     def _give_up(self, job: str) -> None:
         """Let go of a run that broke; the next look writes it anew."""
+        self.broken.add(job)
         run = self._open.pop(job, None)
         if run is not None:
             with suppress(Exception):

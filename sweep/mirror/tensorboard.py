@@ -37,7 +37,7 @@ class EventFile:
     make the same bytes."""
 
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)  # a killed mirror may have left it empty
         self._folder = folder
         self._writer = RecordWriter((folder / _FILE).open("wb"))
         self._write(Event(file_version=_FORMAT))

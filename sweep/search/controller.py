@@ -6,6 +6,7 @@ what came of it in the jobs' own journals; the next controller reads both and go
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 
 from sweep.launch import Launched, current
@@ -13,9 +14,10 @@ from sweep.launchlog import LaunchLog
 from sweep.layout import Root
 from sweep.model import Plan
 from sweep.reconcile import State
+from sweep.schedulers.base import SchedulerUnreachableError
 from sweep.search import records
 from sweep.search.model import Params
-from sweep.search.outcome import RUNNING, Ended, Outcome, Run, Score, values
+from sweep.search.outcome import RUNNING, Outcome, Run, Score, TrialState, values
 from sweep.search.pruning import Pruning
 from sweep.search.records import Goal, Recorded
 from sweep.search.studyfile import StudyFile
@@ -24,6 +26,8 @@ from sweep.status import JobStatus, job_statuses
 from sweep.store import Store, sync
 from sweep.tend import Tender
 from vitok_core.errors import UserError
+
+_OUTAGE = 15.0  # seconds before a scheduler that does not answer is asked again
 
 Say = Callable[[str], None]
 Launch = Callable[[Plan, Plan, frozenset[str]], Launched]  # of what runs, of all, sparing these
@@ -66,7 +70,7 @@ class Controller:
     @property
     def open(self) -> list[Run]:
         """The trials that run or wait."""
-        return [run for run in self.runs if run.outcome.state is Ended.RUNNING]
+        return [run for run in self.runs if run.outcome.state is TrialState.RUNNING]
 
     def __call__(self) -> list[JobStatus]:
         """One look, and all that it leads to."""
@@ -143,7 +147,7 @@ class Controller:
         for each in kept:
             own = set(each.trial.jobs)
             if each.pruned:
-                found.append(Outcome(Ended.PRUNED, why=each.pruned))
+                found.append(Outcome(TrialState.PRUNED, why=each.pruned))
             elif own & going or not registered.issuperset(each.trial.points):
                 found.append(RUNNING)
             else:
@@ -154,8 +158,8 @@ class Controller:
     def _outcome(self, trial: Trial, scores: Sequence[Score], trouble: str) -> Outcome:
         got = values(trial, self.search.objectives, scores)
         if isinstance(got, str):
-            return Outcome(Ended.FAILED, why=trouble or got)
-        return Outcome(Ended.COMPLETE, got)
+            return Outcome(TrialState.FAILED, why=trouble or got)
+        return Outcome(TrialState.COMPLETE, got)
 
     def _next(self) -> Study | None:
         """The study with the fewest trials of those that are to have more."""
@@ -201,7 +205,7 @@ class Controller:
             self._say(f"trial {self._number(run)}: {run.trial.words}")
         own = {job for run in going for job in run.trial.jobs}
         spared = {job for run in self.runs for job in run.trial.jobs} - own
-        launched = self._again(frozenset(spared))
+        launched = self._launched(frozenset(spared))
         if launched.error is not None and not launched.error.full:
             raise launched.error
         if self._tender is None:
@@ -209,13 +213,24 @@ class Controller:
         else:
             self._tender.note(launched)
 
+    def _launched(self, spared: frozenset[str]) -> Launched:
+        """Launch; a scheduler that answered before is asked until it does so again."""
+        while True:
+            try:
+                return self._again(spared)
+            except SchedulerUnreachableError as error:
+                if self._tender is None:
+                    raise
+                self._note(f"{error}; trying again every {_OUTAGE:.0f} s")
+                time.sleep(_OUTAGE)
+
     def _again(self, spared: frozenset[str]) -> Launched:
         whole = self.trials.plan([run.trial for run in self.runs])
         return self._launch(self.trials.plan([run.trial for run in self.open]), whole, spared)
 
     def _look(self) -> list[JobStatus]:
         sync(self._store, self._root)
-        watched = (run for run in self.runs if run.outcome.state is not Ended.PRUNED)
+        watched = (run for run in self.runs if run.outcome.state is not TrialState.PRUNED)
         jobs = dict.fromkeys(job for run in watched for job in run.trial.jobs)
         return job_statuses(self._store, self._root, jobs, self._note)
 
@@ -231,22 +246,22 @@ class Controller:
             why = f"{trouble[0].state}: {trouble[0].slug}: {trouble[0].reason}" if trouble else ""
             scores = records.scores(self._store, run.trial.jobs)
             self._tell(run, self._outcome(run.trial, scores, why))
-            done = any(each.outcome.state is Ended.COMPLETE for each in self.runs)
-            if run.outcome.state is Ended.FAILED and not trouble and not done:
+            done = any(each.outcome.state is TrialState.COMPLETE for each in self.runs)
+            if run.outcome.state is TrialState.FAILED and not trouble and not done:
                 raise UserError(f"trial {self._number(run)}: {run.outcome.why}")
 
     def _prune(self, jobs: Sequence[JobStatus]) -> None:
         if self._pruning is None:
             return
         for run, why in self._pruning.stop(self.runs, jobs):
-            self._tell(run, Outcome(Ended.PRUNED, why=why))
+            self._tell(run, Outcome(TrialState.PRUNED, why=why))
 
     def _tell(self, run: Run, outcome: Outcome) -> None:
         run.outcome = outcome
         before = [each for each in self.runs if each.trial.study == run.trial.study]
         self._file.tell(run.trial.study, before.index(run), outcome)
         said = outcome.why.partition("\n")[0]
-        if outcome.state is Ended.COMPLETE:
+        if outcome.state is TrialState.COMPLETE:
             pairs = zip(self.search.objectives, outcome.values, strict=True)
             said = ", ".join(f"{objective} {value:.5g}" for objective, value in pairs)
         self._say(f"trial {self._number(run)}: {outcome.state}: {said}")

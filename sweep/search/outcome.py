@@ -13,7 +13,7 @@ from sweep.search.model import Objective
 from sweep.search.trials import Trial
 
 
-class Ended(StrEnum):
+class TrialState(StrEnum):
     """How a trial stands; the words of Optuna's states."""
 
     RUNNING = "running"
@@ -26,12 +26,12 @@ class Ended(StrEnum):
 class Outcome:
     """A trial's state, its values where it is complete, and why it is not otherwise."""
 
-    state: Ended
+    state: TrialState
     values: tuple[float, ...] = ()
     why: str = ""
 
 
-RUNNING = Outcome(Ended.RUNNING)
+RUNNING = Outcome(TrialState.RUNNING)
 
 
 @dataclass
@@ -107,7 +107,7 @@ def best(ended: Mapping[int, Outcome], objectives: Sequence[Objective]) -> list[
     scored = {
         number: tuple(sign * value for sign, value in zip(signs, each.values, strict=True))
         for number, each in ended.items()
-        if each.state is Ended.COMPLETE
+        if each.state is TrialState.COMPLETE
     }
     front = [
         number

@@ -11,7 +11,7 @@ from sweep.layout import Root
 from sweep.reconcile import State
 from sweep.search import records
 from sweep.search.model import Pruner
-from sweep.search.outcome import Ended, Run
+from sweep.search.outcome import Run, TrialState
 from sweep.status import ACTIVE, JobStatus, job_statuses
 from sweep.store import Store, queries, sync
 from sweep.turns import turn
@@ -30,7 +30,7 @@ def verdict(pruner: Pruner, own: Sequence[Curve], others: Sequence[Sequence[Curv
 
     Args:
         own: the curves of its jobs.
-        others: those of the trials before it that are complete.
+        others: those of the trials of its study that are complete.
     """
     if not own or not all(own):
         return None
@@ -64,6 +64,17 @@ def _so_far(curves: Sequence[Curve], step: int, sign: float) -> float | None:
     return sum(found) / len(found)
 
 
+def _before(run: Run, runs: Sequence[Run]) -> list[Run]:
+    """The complete trials of the same study: those of another one (another patch, say) have losses
+    of their own height."""
+    study = run.trial.study
+    return [
+        each
+        for each in runs
+        if each.trial.study == study and each.outcome.state is TrialState.COMPLETE
+    ]
+
+
 class Pruning:
     """Applies the rule of a search to its running trials, and cancels what it stops."""
 
@@ -89,10 +100,9 @@ class Pruning:
         by_id = {job.id: job for job in jobs}
         for run in runs:
             kind = self._training(run, by_id)
-            if run.outcome.state is not Ended.RUNNING or kind is None:
+            if run.outcome.state is not TrialState.RUNNING or kind is None:
                 continue
-            before = [each for each in runs if each.outcome.state is Ended.COMPLETE]
-            others = [self._curves(each, kind, by_id) for each in before]
+            others = [self._curves(each, kind, by_id) for each in _before(run, runs)]
             why = verdict(self._pruner, self._curves(run, kind, by_id), others)
             if why is not None:
                 records.write_pruned(self._log, self._sweep, run.trial, why)
@@ -102,12 +112,14 @@ class Pruning:
     def resume(self, runs: Sequence[Run]) -> None:
         """Cancel what a killed controller had stopped, but not cancelled yet."""
         for run in runs:
-            if run.outcome.state is Ended.PRUNED:
+            if run.outcome.state is TrialState.PRUNED:
                 self._cancel(run, runs)
 
     def _cancel(self, run: Run, runs: Sequence[Run]) -> None:
         """Stop the jobs that this trial alone has; harmless where they have ended."""
-        others = (each for each in runs if each is not run and each.outcome.state is Ended.RUNNING)
+        others = (
+            each for each in runs if each is not run and each.outcome.state is TrialState.RUNNING
+        )
         shared = {job for each in others for job in each.trial.jobs}
         shared |= records.of_others(self._store, self._sweep, run.trial.jobs)
         own = [job for job in run.trial.jobs if job not in shared]

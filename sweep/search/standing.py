@@ -10,7 +10,7 @@ from typing import Any
 from sweep.reconcile import State
 from sweep.search import records
 from sweep.search.model import Objective
-from sweep.search.outcome import Ended, Outcome, Score, best, values
+from sweep.search.outcome import Outcome, Score, TrialState, best, values
 from sweep.search.trials import Trial
 from sweep.status import ACTIVE
 from sweep.store import Store, queries
@@ -31,7 +31,7 @@ class Standing:
     study: str
     objectives: tuple[Objective, ...]
     budget: int
-    counts: Mapping[Ended, int]
+    counts: Mapping[TrialState, int]
     best: tuple[tuple[Trial, tuple[float, ...]], ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class Standing:
         return {
             "study": self.study,
             "trials": self.budget,
-            "counts": {str(state): self.counts.get(state, 0) for state in Ended},
+            "counts": {str(state): self.counts.get(state, 0) for state in TrialState},
             "best": [
                 {
                     "point": trial.slug,
@@ -103,7 +103,7 @@ def _studies(
                 study=study,
                 objectives=goal.objectives,
                 budget=budget,
-                counts={state: tally[state] for state in Ended},
+                counts={state: tally[state] for state in TrialState},
                 best=tuple((trials[n].trial, ended[n].values) for n in front),
             )
         )
@@ -117,9 +117,9 @@ def _outcome(
     states: Mapping[str, State],
 ) -> Outcome:
     if one.pruned:
-        return Outcome(Ended.PRUNED, why=one.pruned)
+        return Outcome(TrialState.PRUNED, why=one.pruned)
     if any(states.get(job, State.PLANNED) in _WAITING for job in one.trial.jobs):
-        return Outcome(Ended.RUNNING)
+        return Outcome(TrialState.RUNNING)
     own = set(one.trial.jobs)
     got = values(one.trial, objectives, [score for score in scores if score.job in own])
-    return Outcome(Ended.FAILED) if isinstance(got, str) else Outcome(Ended.COMPLETE, got)
+    return Outcome(TrialState.FAILED) if isinstance(got, str) else Outcome(TrialState.COMPLETE, got)

@@ -14,20 +14,20 @@ from typing import Any
 import optuna
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, create_trial
 from sqlalchemy.exc import DatabaseError
 
 from sweep.layout import Root
 from sweep.search.model import Search
-from sweep.search.outcome import Ended, Outcome, Run
+from sweep.search.outcome import Outcome, Run, TrialState
 from sweep.search.samplers import Accept, Exhausted, Within, distributions, told
 from sweep.search.trials import Trial
 
 _STATES = {
-    Ended.RUNNING: TrialState.RUNNING,
-    Ended.COMPLETE: TrialState.COMPLETE,
-    Ended.PRUNED: TrialState.PRUNED,
-    Ended.FAILED: TrialState.FAIL,
+    TrialState.RUNNING: optuna.trial.TrialState.RUNNING,
+    TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
+    TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
+    TrialState.FAILED: optuna.trial.TrialState.FAIL,
 }
 _PATIENCE = 60.0  # seconds that a reader may hold the file
 
@@ -67,7 +67,7 @@ class StudyFile:
         try:
             asked = study.ask(fixed_distributions=self._space)
         except Exhausted:
-            study.tell(number, state=TrialState.FAIL)
+            study.tell(number, state=optuna.trial.TrialState.FAIL)
             return None
         assert sampler.taken is not None
         for key, value in _told_of(sampler.taken).items():
@@ -76,7 +76,7 @@ class StudyFile:
 
     def tell(self, name: str, number: int, outcome: Outcome) -> None:
         """How a running trial has ended."""
-        values = list(outcome.values) if outcome.state is Ended.COMPLETE else None
+        values = list(outcome.values) if outcome.state is TrialState.COMPLETE else None
         self._studies[name].tell(number, values, state=_STATES[outcome.state])
 
     def _opened(self) -> RDBStorage:
@@ -103,6 +103,7 @@ class StudyFile:
                 study = optuna.create_study(
                     study_name=name, storage=self._storage, directions=self._directions
                 )
+            study.set_metric_names([str(each) for each in self._search.objectives])
         return study
 
     def _holds(self, study: optuna.Study, runs: Sequence[Run]) -> bool:
@@ -110,7 +111,7 @@ class StudyFile:
         return len(trials) == len(runs) and all(map(self._same, trials, runs))
 
     def _same(self, trial: FrozenTrial, run: Run) -> bool:
-        values = list(run.outcome.values) if run.outcome.state is Ended.COMPLETE else None
+        values = list(run.outcome.values) if run.outcome.state is TrialState.COMPLETE else None
         return (
             trial.params == told(self._search, run.trial.params)
             and trial.distributions == self._space
@@ -119,7 +120,7 @@ class StudyFile:
         )
 
     def _frozen(self, run: Run) -> FrozenTrial:
-        complete = run.outcome.state is Ended.COMPLETE
+        complete = run.outcome.state is TrialState.COMPLETE
         return create_trial(
             state=_STATES[run.outcome.state],
             values=list(run.outcome.values) if complete else None,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from statistics import fmean
 from typing import Any
 
 from sweep.model import Plan
 from sweep.planning.grid import Entry, Excluder, Row, Values, rows
 from sweep.planning.plan import plan_of
 from sweep.search.costs import Costs, costs
-from sweep.search.model import COSTS, Listed, Params, Search
+from sweep.search.model import Listed, Params, Search
 from sweep.spec.fields import tower_name
 from sweep.spec.problems import SpecError, shown
 from sweep.spec.read import Spec
@@ -37,7 +36,7 @@ class Trial:
     points: tuple[str, ...]  # ids
     jobs: tuple[str, ...]  # ids
     slug: str  # of the first point
-    costs: Costs  # the mean over its points
+    costs: Costs  # of each point: seeds cost the same
 
     @property
     def words(self) -> str:
@@ -91,12 +90,11 @@ class Trials:
         except (SpecError, ValueError):
             return None
         jobs = {job.id: job for job in plan.jobs}
-        each = [costs(point, jobs) for point in plan.points]
-        mean = {name: _mean([one[name] for one in each]) for name in COSTS}
-        if not self.search.within(mean):
+        known = costs(plan.points[0], jobs)
+        if not self.search.within(known):
             return None
         points = tuple(point.id for point in plan.points)
-        return Trial(study.name, dict(params), points, tuple(jobs), plan.points[0].slug, mean)
+        return Trial(study.name, dict(params), points, tuple(jobs), plan.points[0].slug, known)
 
     def _entry(self, study: Study, params: Params) -> Entry:
         values: dict[str, Any] = dict(study.values)
@@ -114,11 +112,6 @@ class Trials:
             self.spec, axes=(), zipped=(), include=tuple(entries), exclude=(), search=None
         )
         return replace(plan_of(alone, self._device), search=self.search)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if len(known) == len(values) else None
 
 
 def _studies(spec: Spec, search: Search) -> Iterator[Study]:

@@ -92,25 +92,17 @@ def event_row(record: Mapping[str, Any], launch: str, at: int) -> Row:
 
 def sweep_rows(record: Mapping[str, Any], launch: str, at: int) -> dict[str, list[Row]]:
     """The rows of one registration by table: all or none."""
-    registration = f"{launch}@{at}"
+    head = _head(record, launch, at)
+    registration = head[0]
     points = needed(_list, record, "points")
     point_rows = [_point(registration, position, point) for position, point in enumerate(points)]
     pairs = dict.fromkeys(
         (line(point["id"]), line(job)) for point in points for job in _list(point.get("jobs", []))
     )
     members = [(registration, *pair, position) for position, pair in enumerate(pairs)]
-    row = (
-        registration,
-        launch,
-        maybe(line, record.get("uid")) or launch,
-        needed(line, record, "name"),
-        _time(record),
-        maybe(line, record.get("file")),
-        as_json(record.get("document")),
-    )
     called = [_registered(registration, job) for job in _list(record.get("jobs", []))]
     return {
-        "sweeps": [row],
+        "sweeps": [(*head, as_json(record.get("document")))],
         "sweep_points": point_rows,
         "sweep_jobs": members,
         "registered_jobs": list({each[1]: each for each in called}.values()),
@@ -119,22 +111,25 @@ def sweep_rows(record: Mapping[str, Any], launch: str, at: int) -> dict[str, lis
 
 def import_rows(record: Mapping[str, Any], launch: str, at: int) -> dict[str, list[Row]]:
     """The rows of one imported table by table of the index: all or none."""
-    registration = f"{launch}@{at}"
-    row = (
-        registration,
+    head = _head(record, launch, at)
+    given = [_mapping(each) for each in needed(_list, record, "rows")]
+    numbers = [
+        (head[0], position, *(_cell(column, each) for column in _IMPORTED))
+        for position, each in enumerate(given)
+    ]
+    return {"imports": [(*head, maybe(line, record.get("sha256")))], "imported": numbers}
+
+
+def _head(record: Mapping[str, Any], launch: str, at: int) -> Row:
+    """What `sweeps` and `imports` begin with; the registration is its first."""
+    return (
+        f"{launch}@{at}",
         launch,
         maybe(line, record.get("uid")) or launch,
         needed(line, record, "name"),
         _time(record),
         maybe(line, record.get("file")),
-        maybe(line, record.get("sha256")),
     )
-    given = [_mapping(each) for each in needed(_list, record, "rows")]
-    numbers = [
-        (registration, position, *(_cell(column, each) for column in _IMPORTED))
-        for position, each in enumerate(given)
-    ]
-    return {"imports": [row], "imported": numbers}
 
 
 def _cell(column: Column[Any], given: Mapping[str, Any]) -> Any:

@@ -40,17 +40,23 @@ offsets = Table(
     Column("offset", BigInteger, nullable=False),
 )
 
-sweeps = Table(
-    "sweeps",
-    metadata,
-    Column("registration", String, primary_key=True),  # "<launch>@<byte offset>"
-    Column("launch", String, nullable=False),
-    Column("uid", String, nullable=False),
-    Column("name", String, nullable=False),
-    Column("t", Float, nullable=False),
-    Column("file", Text),
-    Column("document", Text),  # the resolved file, JSON
-)
+
+def _registrations(name: str, column: Column) -> Table:  # type: ignore[type-arg]
+    """What launchers register under names, of which the newest counts; its rows are elsewhere."""
+    return Table(
+        name,
+        metadata,
+        Column("registration", String, primary_key=True),  # "<launch>@<byte offset>"
+        Column("launch", String, nullable=False),
+        Column("uid", String, nullable=False),
+        Column("name", String, nullable=False),
+        Column("t", Float, nullable=False),
+        Column("file", Text),
+        column,
+    )
+
+
+sweeps = _registrations("sweeps", Column("document", Text))  # the resolved file, JSON
 
 sweep_points = Table(
     "sweep_points",
@@ -233,17 +239,7 @@ launcher_events = Table(
     Column("record", Text),  # the whole record, JSON; NULL for `sweep`, `import`
 )
 
-imports = Table(
-    "imports",
-    metadata,
-    Column("registration", String, primary_key=True),  # "<launch>@<byte offset>"
-    Column("launch", String, nullable=False),
-    Column("uid", String, nullable=False),
-    Column("name", String, nullable=False),
-    Column("t", Float, nullable=False),
-    Column("file", Text),
-    Column("sha256", String),
-)
+imports = _registrations("imports", Column("sha256", String))  # of the file
 
 # Numbers of other people's runs, one a row; columns as in `points` and `point_metrics`.
 imported = Table(

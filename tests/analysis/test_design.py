@@ -209,6 +209,11 @@ def test_more_points_never_widen_and_each_start_of_the_order_is_worth_it() -> No
     assert better >= 190
 
 
+def test_before_there_is_an_interval_the_cheapest_are_first() -> None:
+    design, costs = Design(np.array([8.0, 9, 10]), [0] * 3), Costs([{"a": 3}, {"b": 1}, {"c": 2}])
+    assert running_order(design, costs, np.ones(3, bool)) == [1, 2, 0]
+
+
 @pytest.mark.parametrize(
     ("x", "fit", "says"),
     [

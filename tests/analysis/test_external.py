@@ -86,6 +86,10 @@ def test_only_what_was_imported_can_be_named() -> None:
     with pytest.raises(UserError, match="nothing was imported as 'their', did you mean theirs"):
         made.with_external(["their"])
     assert made.sources == ("db",)
+    for joined in (made.with_external(["theirs"]).with_published(),
+                   made.with_published().with_external(["theirs", "theirs"])):  # fmt: skip
+        assert set(joined.measurements["source"]) == {"db", "published", THEIRS}
+        assert set(joined.sources) == {"db", "published", THEIRS}
     assert [whose(one) for one in ("db", "published", THEIRS)] == ["ours", "paper", "theirs"]
 
 

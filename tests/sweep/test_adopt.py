@@ -149,16 +149,20 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(
 
 
 class Evil:
+    def __init__(self, mark: Path) -> None:
+        self._mark = mark
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (Path("/tmp/never-made-by-adopt"),))
+        return (Path.touch, (self._mark,))
 
 
 def test_a_pickle_that_runs_code_is_refused(
     tmp_path: Path, plan: Plan, root: Root, store: Store
 ) -> None:
-    torch.save({"model": Evil()}, tmp_path / "evil.pt")
+    torch.save({"model": Evil(tmp_path / "ran")}, tmp_path / "evil.pt")
     with pytest.raises(UserError, match="weights_only=True"):
         adopt(planned(plan, point(plan, "p16")), tmp_path / "evil.pt", root, store, quiet)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_names_of_no_stage_1_are_refused(plan: Plan) -> None:

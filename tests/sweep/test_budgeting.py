@@ -16,6 +16,7 @@ from sweepfiles import SMALL, replaced, write
 from typer.testing import CliRunner
 
 from sweep.cli import planning, running
+from sweep.cli.budgeting import Criterion, Fit, Typed, budgeted
 from sweep.planning.plan import plan_file
 from vitok_core.errors import UserError
 
@@ -130,6 +131,17 @@ def test_finished_points_cost_nothing_and_count(bench: Bench) -> None:
     assert (over["command"], over["device_hours"]) == (None, 0)
     text = invoke("plan", file, "--budget", "1h", "--results", bench.root.path).stdout
     assert text.splitlines()[-1] == "nothing to run"
+
+
+def test_of_several_seeds_the_one_with_the_least_to_run(file: str) -> None:
+    made = plan_file(file)
+    finished = [each for each in made.points if (each.p, each.c, each.seed) == (16, 4, 1)]
+    states = {job: "done" for each in finished for job in each.jobs}
+    typed = Typed(file, (), None, Path("results"), None, None)
+    found = budgeted(made, states, "4points", Fit.SLOPE, Criterion.C, typed)
+    (done,) = [each for each in found["points"] if each["order"] is None]
+    assert (done["id"], done["seed"], done["device_hours"]) == (finished[0].id, 1, 0)
+    assert all(each["seed"] == 0 for each in found["points"] if each["order"])
 
 
 @pytest.mark.parametrize(

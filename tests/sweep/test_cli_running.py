@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from stubbed import PACKAGES, Bench, ends, events, records, wait_until
 
-from sweep.cli.running import _gpu_ids
+from sweep.cli.submitting import _gpu_ids
 from sweep.layout import JobFolder
 from sweep.turns import turn
 from vitok_core.errors import UserError

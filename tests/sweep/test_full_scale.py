@@ -9,13 +9,15 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 import analysis.published
 from sweep.model import Plan, Point
-from sweep.planning.plan import plan_file
+from sweep.planning.plan import full_config, plan_file
 from sweep.planning.preflight import data_sets, missing
 from sweep.site import Site
 from sweep.spec.document import find, packaged_sweeps
+from vitok_core.config import TrainConfig
 from vitok_core.data.sources import DATASETS
 
 FIGURES = {  # of sweeps over what a row of the published points says
@@ -88,6 +90,63 @@ def test_points_of_table_2_and_of_the_headlines() -> None:
     assert image == {(f"S-{d}/16", r, 16) for d in "BL" for r in (256, 512)}
     video = {(point.variant, point.frames, point.resolution) for point in paper("headline_video")}
     assert video == {(f"S-B/{tubelet}", 16, 128) for tubelet in ("4x8", "8x8", "4x16")}
+
+
+# §2.3, by kind: of images, and what differs for videos. `peak` is the learning rate.
+ADAMW = {"betas": (0.9, 0.95), "weight_decay": 1e-4, "precision": "bf16"}
+EQ_1 = {"reconstruction": "l2", "kl": 1e-3, "perceptual": "lpips-vgg", "perceptual_weight": 1.0}
+IMAGES = {
+    "tokenizer": {"steps": 100_000, "batch": 1024, "peak": 4e-4, **ADAMW, **EQ_1},
+    "finetune": {
+        "steps": 100_000, "batch": 256, "peak": 1e-4, "ema": 0.9999, "scope": "decoder", **ADAMW,
+        **EQ_1, "weight": 0.05, "disc_lr": 2e-5, "disc_warmup": 25_000,
+    },
+    "generator": {"batch": 256, "peak": 1e-4, "ema": 0.9999, "objective": "noise", **ADAMW},
+    "generate": {"steps": 250},
+}  # fmt: skip
+# The discriminator's warm-up is in steps of 256 clips: 25k of 128.
+VIDEOS = {
+    "tokenizer": {**IMAGES["tokenizer"], "batch": 256, "peak": 1.6e-3, "frames": 16, "fps": 8},
+    "finetune": {**IMAGES["finetune"], "batch": 128, "peak": 8e-4, "disc_warmup": 12_500},
+    "generator": {**IMAGES["generator"], "steps": 500_000},
+    "generate": IMAGES["generate"],
+}
+
+
+SWEPT = {  # what a sweep varies of these
+    "precision": {"precision"},
+    "loss_tradeoff": {"reconstruction", "perceptual", "perceptual_weight"},
+    "gan_ablation": {"weight", "disc_lr", "scope"},
+    "video_frames": {"frames", "peak"},
+    "training_length": {"steps"},
+}
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_hyper_parameters_are_the_papers(name: str) -> None:
+    table = VIDEOS if "video" in name else IMAGES
+    for job in planned(name).jobs:
+        if job.kind not in table:
+            continue
+        config = full_config(job.kind, job.config)
+        parts = [part for _, part in config if isinstance(part, BaseModel)]
+        found = {key: value for part in parts for key, value in part}
+        for part in parts:
+            if isinstance(part, TrainConfig):
+                found["peak"] = part.peak_lr(found.get("frames", 1))
+        left_out = SWEPT.get(name, set())
+        wanted = {key: value for key, value in table[job.kind].items() if key not in left_out}
+        assert {key: found[key] for key in wanted} == wanted, job.slug
+
+
+def test_generators_of_the_sweeps_and_of_the_headline() -> None:
+    jobs = [job for name in FULL for job in planned(name).jobs]
+    steps = {(job.slug.partition("-DiT-")[2].partition("-")[0], job.config["train"]["steps"])
+             for job in jobs if job.kind == "generator"}  # fmt: skip
+    assert steps == {("L", 500_000), ("XL", 4_000_000)}
+    drawn = {full_config(job.kind, job.config).sampling.samples  # type: ignore[attr-defined]
+             for job in jobs if job.kind == "generate" and "-16x128p-" not in job.slug}  # fmt: skip
+    assert drawn == {50_000}
 
 
 @pytest.mark.parametrize(

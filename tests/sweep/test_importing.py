@@ -63,6 +63,21 @@ def test_sizes_follow_from_each_other(
     assert tuple(made.rows[0][name] for name in names) == sizes
 
 
+def test_what_a_latent_code_costs_is_not_guessed(tmp_path: Path) -> None:
+    """Its towers see more tokens than it has."""
+    text = "variant,c,L,resolution,rFID\nS-B/16,16,256,256,2\nS-B/16,16,64,256,2\n"
+    simple, latent = read(tmp_path, text, dataset="d", protocol="x").rows
+    assert (round(simple["params_m"], 1), latent["params_m"], latent["gflops"]) == (129, None, None)
+
+
+def test_seeds_of_one_configuration_alone_are_one(tmp_path: Path) -> None:
+    text = "p,c,resolution,seed,rFID\n8,4,64,0,2\n8,4,64,1,2\n8,8,64,0,2\n16,4,64,0,2\n8,4,64,,2\n"
+    made = read(tmp_path, text, dataset="d", protocol="x")
+    names = [row["config_id"] for row in made.rows]
+    assert names[0] == names[1]
+    assert len(set(names)) == 4, "without a seed a run is on its own"
+
+
 def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
     text = "p,c,resolution,val/fid,g\n8,4,64,2,3\n"
     given = {"dataset": "d", "protocol": "x"}

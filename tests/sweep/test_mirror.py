@@ -156,10 +156,12 @@ def test_a_broken_tracker_harms_one_run_and_no_journal(lab: Lab, out: Path, trac
     tracker.breaks = True
     copies.look(None, stay=False)
     assert said == ["p16-c4-a: not mirrored: RuntimeError: tracker broke"]
+    assert copies.broken == {"a"}
     assert [what[0] for what in shown(out, "b")] == ["Scalars"]
     tracker.breaks = False
     copies.look(None, stay=False)
     assert [what[0] for what in shown(out)] == ["Scalars", "Ended"]
+    assert not copies.broken
     assert journal.read_bytes() == before
 
 
@@ -208,6 +210,20 @@ def test_tensorboard_follows_and_is_stopped(lab: Lab) -> None:
     lab.write("a", 1, metric(3, 0.125))
     assert command(lab, "tensorboard").wait(30) == 0
     assert len([one for one in read_events(folder) if one[1] == "loss"]) == 3
+
+
+def test_a_folder_that_a_killed_mirror_left_empty_is_taken(lab: Lab) -> None:
+    pytest.importorskip("tensorboard")
+    lab.write("a", 1, metric(1))
+    folder = lab.root.mirrors / "tensorboard" / "p16-c4-a"
+    folder.mkdir(parents=True)
+    (folder.parent / "p16-c4-b").write_text("in the way")
+    lab.job("b")
+    lab.write("b", 1, metric(1))
+    assert command(lab, "tensorboard").wait(60) == 1, "one could not be written"
+    assert len([one for one in read_events(folder) if one[1] == "loss"]) == 1
+    (folder.parent / "p16-c4-b").unlink()
+    assert command(lab, "tensorboard").wait(60) == 0
 
 
 @pytest.mark.slow

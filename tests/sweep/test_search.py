@@ -32,6 +32,7 @@ def test_a_search_runs_its_trials_and_says_the_best(tuned: Bench) -> None:
     assert len({json.dumps(each) for each in params(tuned)}) == 8, "none is tried twice"
     assert list(ends(tuned.root).values()) == [["finished"]] * 16
     found = study(tuned, "seek")
+    assert found.metric_names == ["rPSNR on photos-tune"], "what the dashboard's axes say"
     assert [trial.state for trial in found.trials] == [TrialState.COMPLETE] * 8
     assert found.best_value == 0
     assert found.best_params == {"tokenizer.patch": 16, "tokenizer.channels": 16}

@@ -6,7 +6,8 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,19 +18,38 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from journalled import Lab, line
 from searches import SEARCH, text
 from sweepfiles import write
 
+from sweep.decide import Decision
+from sweep.launch import Launched
+from sweep.launchlog import LaunchLog
+from sweep.model import Plan
 from sweep.planning.plan import plan_file
 from sweep.planning.planview import summary, totals
-from sweep.search.model import SAMPLERS, Interval, Params, Pruner, Search
-from sweep.search.outcome import Ended, Outcome, Score, best, values
-from sweep.search.pruning import verdict
+from sweep.reconcile import State
+from sweep.schedulers.base import SchedulerUnreachableError
+from sweep.search.controller import Controller
+from sweep.search.model import (
+    SAMPLERS,
+    Constraint,
+    Interval,
+    Objective,
+    Params,
+    Pruner,
+    Search,
+)
+from sweep.search.outcome import Outcome, Run, Score, TrialState, best, values
+from sweep.search.pruning import Pruning, verdict
 from sweep.search.samplers import Within, distributions, meant, told
 from sweep.search.space import nearest
 from sweep.search.trials import Trial, Trials
 from sweep.spec import document, read
+from sweep.spec.problems import Mark
 from sweep.spec.schema import sweep_schema
+from sweep.status import JobStatus
+from sweep.tend import Tender
 
 MIXED = """\
 search:
@@ -151,15 +171,12 @@ def test_the_nearest_that_is_taken(seed: int, data: st.DataObject) -> None:
 
 def _lists(path: str, labels: list[Any]) -> Any:
     from sweep.search.model import Listed
-    from sweep.spec.problems import Mark
 
     return Listed(path, tuple(labels), ({},) * len(labels), Mark("here"))
 
 
 @given(st.floats(0, 1))
 def test_intervals_keep_their_ends(unit: float) -> None:
-    from sweep.spec.problems import Mark
-
     for log in (False, True):
         for whole in (False, True):
             interval = Interval("train.steps", 3.0, 700.0, log, whole, Mark("here"))
@@ -195,14 +212,36 @@ def test_values_of_trials(tmp_path: Path) -> None:
     assert lacking == "no rPSNR on photos-tune among its results; there is nothing"
 
 
+def test_values_of_one_of_several_scores() -> None:
+    """Which stage, which length of an adaptive code, which guidance scale."""
+    trial = Trial("s", {}, ("p",), ("j",), "", {})
+    last = Objective("rPSNR", True, "d", None, None, Mark(""))
+    stages = [score("rPSNR", 20.0, stage=1), score("rPSNR", 19.0, stage=2)]
+    for rows in (stages, stages[::-1]):
+        assert values(trial, [last], rows) == (19.0,)
+        assert values(trial, [replace(last, stage=1)], rows) == (20.0,)
+    lengths = [score("rPSNR", 15.0, length=32), score("rPSNR", 20.0, length=256)]
+    assert values(trial, [last], lengths) == values(trial, [last], lengths[::-1]) == (20.0,)
+    guided = [score("gFID", 9.0, cfg=1.5), score("gFID", 12.0, cfg=3.0)]
+    generation = Objective("gFID", False, "d", 3.0, None, Mark(""))
+    assert values(trial, [generation], guided) == (12.0,)
+    assert values(trial, [replace(generation, cfg=None)], guided) == "2 results are gFID on d"
+
+
+def test_bounds_hold_on_both_sides() -> None:
+    most, least = Constraint("E", True, 4096), Constraint("E", False, 4096)
+    assert [most.holds({"E": e}) for e in (2048, 4096, 8192, None)] == [True, True, False, False]
+    assert [least.holds({"E": e}) for e in (2048, 4096, 8192, None)] == [False, True, True, False]
+
+
 def test_the_best_and_the_front(tmp_path: Path) -> None:
     two = text(SEARCH, objectives="[{maximize: rPSNR}, {minimize: gflops}]")
     objectives = trials_of(tmp_path, two).search.objectives
     given = [(20.0, 5.0), (25.0, 9.0), (19.0, 6.0), (25.0, 10.0), (26.0, 10.0)]
-    ended = {n: Outcome(Ended.COMPLETE, pair) for n, pair in enumerate(given)}
-    ended[5] = Outcome(Ended.FAILED)
+    ended = {n: Outcome(TrialState.COMPLETE, pair) for n, pair in enumerate(given)}
+    ended[5] = Outcome(TrialState.FAILED)
     assert best(ended, objectives) == [4, 1, 0]
-    one = {n: Outcome(Ended.COMPLETE, each.values[:1]) for n, each in ended.items() if n < 5}
+    one = {n: Outcome(TrialState.COMPLETE, each.values[:1]) for n, each in ended.items() if n < 5}
     assert best(one, objectives[:1]) == [4]
 
 
@@ -218,6 +257,7 @@ def test_the_rule_of_pruning() -> None:
     assert verdict(median, [curve(9, 6.6)], others) is not None
     assert verdict(median, [curve(6.4, 9)], others) is None, "its best so far counts"
     assert verdict(median, [curve(9, 9)], others[:2]) is None, "too few to compare with"
+    assert verdict(median, [curve(9, 9)], others[:3]) is not None, "three are enough"
     assert verdict(median, [curve(9, 9), {}], others) is None, "a seed that has not begun"
     assert verdict(median, [curve(9, 9, 9, 9, 3)], others) is not None, "theirs ended before"
     quartile = Pruner("loss", False, "quartile", 2)
@@ -260,9 +300,9 @@ def test_the_section_fits_the_schema() -> None:
         validator.validate(yaml.safe_load(each))
     wrong = ("sampler: tpe2", "trials: 0", "objectives: [{minimize: E, maximize: L}]",
              "constraints: [gflop <= 3]", "pruner: {minimize: loss, rule: mean}")  # fmt: skip
-    for line in wrong:
-        key, _, value = line.partition(": ")
-        assert not validator.is_valid(yaml.safe_load(text(**{key: value}))), line
+    for each in wrong:
+        key, _, value = each.partition(": ")
+        assert not validator.is_valid(yaml.safe_load(text(**{key: value}))), each
 
 
 def test_planning_and_status_meet_no_optuna(tmp_path: Path) -> None:
@@ -282,3 +322,94 @@ sys.exit("optuna" in sys.modules or "torch" in sys.modules)
             [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_an_outage_in_the_middle_of_a_search_is_waited_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, asked, paused = Lab(tmp_path / "results"), [], []
+
+    def launch(plan: Plan, whole: Plan, spared: frozenset[str]) -> Launched:
+        asked.append(spared)
+        if len(asked) < 4:
+            raise SchedulerUnreachableError("slurm does not answer")
+        return launch_of_nothing()
+
+    trials, notes = trials_of(tmp_path, text()), list[str]()
+    controller = Controller(trials, lab.root, lab.open(), launch, 1, pytest.fail, notes.append)
+    monkeypatch.setattr("sweep.search.controller.time.sleep", paused.append)
+    assert controller._ask()
+    with pytest.raises(SchedulerUnreachableError):  # before anything runs, as of any launch
+        controller._launched(frozenset())
+    controller._tender = Tender(list, controller._again, pytest.fail, launch_of_nothing())
+    assert controller._launched(frozenset("a")) == launch_of_nothing()
+    assert (asked, len(paused)) == ([frozenset(), *[frozenset("a")] * 3], 2)
+    assert notes[0].startswith("slurm does not answer; trying again")
+    controller.close()
+
+
+def launch_of_nothing() -> Launched:
+    return Launched(Decision(), frozenset(), frozenset())
+
+
+def test_trials_are_compared_within_their_study(tmp_path: Path) -> None:
+    """Under axes each patch has its search: what is usual for p 16 is no reason to stop a p 8."""
+    lab = Lab(tmp_path / "results")
+    lossy = {"a": 1.0, "b": 2.0, "c": 3.0, "own": 9.0, "other": 9.0}
+    for job, loss in lossy.items():
+        ended = [] if job in ("own", "other") else [line("finished", 3.0)]
+        lab.job(job)
+        lab.write(
+            job, 1, *(line("metric", step=n, name="loss", value=loss) for n in (1, 2)), *ended
+        )
+    runs = [
+        Run(Trial("p8" if job == "other" else "p16", {}, (job,), (job,), job, {})) for job in lossy
+    ]
+    for run in runs[:3]:
+        run.outcome = Outcome(TrialState.COMPLETE, (0.0,))
+    jobs = [
+        JobStatus(job, job, "tokenizer", State.RUNNING if n > 2 else State.DONE, 1, None, None, "")
+        for n, job in enumerate(lossy)
+    ]
+    log = LaunchLog(lab.root)
+    pruner = Pruner("loss", False, "median", 1)
+    pruning = Pruning(pruner, lab.root, lab.synced(), log, "seek", pytest.fail)
+    stopped = [run.trial.slug for run, _ in pruning.stop(runs, jobs)]
+    log.close()
+    assert stopped == ["own"]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_others_need_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    """Of a stopped trial; also where a controller was killed between the word and the deed."""
+    lab = Lab(tmp_path / "results")
+    for job in ("own", "shared", "elsewhere"):
+        lab.job(job)
+    lab.sweep("seek", {"p": ["own", "shared", "elsewhere"]})
+    lab.sweep("grid", {"q": ["elsewhere"]}, launch="v")
+    stopped = Run(Trial("s", {}, ("p",), ("own", "shared", "elsewhere"), "", {}))
+    runs = [stopped, Run(Trial("s", {}, ("r",), ("shared",), "", {}))]
+
+    def running(store: object, root: object, jobs: Iterable[str]) -> list[JobStatus]:
+        return [JobStatus(job, job, "", State.RUNNING, 1, None, None, "") for job in jobs]
+
+    cancelled = list[str]()
+    monkeypatch.setattr("sweep.search.pruning.job_statuses", running)
+    monkeypatch.setattr(
+        "sweep.search.pruning.stop", lambda facts, root: cancelled.extend(f.id for f in facts)
+    )
+    log = LaunchLog(lab.root)
+    pruner = Pruner("loss", False, "median", 1)
+    pruning = Pruning(pruner, lab.root, lab.synced(), log, "seek", pytest.fail)
+    if killed:
+        stopped.outcome = Outcome(TrialState.PRUNED)
+        pruning.resume(runs)
+    else:
+        monkeypatch.setattr("sweep.search.pruning.verdict", lambda *curves: "hopeless")
+        jobs = [*running(None, None, ("own",)), *running(None, None, ("shared", "elsewhere"))]
+        jobs[0] = replace(jobs[0], kind="tokenizer")
+        assert [run for run, _ in pruning.stop(runs, jobs)] == [stopped]
+    log.close()
+    assert cancelled == ["own"]
