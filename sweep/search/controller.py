@@ -17,7 +17,7 @@ from sweep.reconcile import State
 from sweep.schedulers.base import SchedulerUnreachableError
 from sweep.search import records
 from sweep.search.model import Params
-from sweep.search.outcome import RUNNING, Outcome, Run, Score, TrialState, values
+from sweep.search.outcome import RUNNING, Outcome, Run, Score, TrialState, diverged, values
 from sweep.search.pruning import Pruning
 from sweep.search.records import Goal, Recorded
 from sweep.search.studyfile import StudyFile
@@ -66,6 +66,8 @@ class Controller:
         if self._pruning is not None:
             self._pruning.resume(self.runs)
         self.idle = not self.open and self._next() is None
+        if self.idle and self.runs:
+            self._register()
 
     @property
     def open(self) -> list[Run]:
@@ -113,8 +115,7 @@ class Controller:
         runs = [
             Run(each.trial, dict(each.attrs), end) for each, end in zip(kept, ended, strict=True)
         ]
-        for name in studies:
-            self._file.fit(name, [run for run in runs if run.trial.study == name])
+        self._file.fit({n: [run for run in runs if run.trial.study == n] for n in studies})
         goal = Goal(self.search.objectives, self._budgets)
         if records.read_goals(self._store).get(self.sweep) != goal:
             records.write_goal(self._log, self.sweep, goal)
@@ -228,6 +229,11 @@ class Controller:
         whole = self.trials.plan([run.trial for run in self.runs])
         return self._launch(self.trials.plan([run.trial for run in self.open]), whole, spared)
 
+    def _register(self) -> None:
+        """Where nothing is launched any more: the file may mean fewer trials than it did."""
+        whole = self.trials.plan([run.trial for run in self.runs])
+        self._launch(whole, whole, frozenset(job.id for job in whole.jobs))
+
     def _look(self) -> list[JobStatus]:
         sync(self._store, self._root)
         watched = (run for run in self.runs if run.outcome.state is not TrialState.PRUNED)
@@ -246,8 +252,10 @@ class Controller:
             why = f"{trouble[0].state}: {trouble[0].slug}: {trouble[0].reason}" if trouble else ""
             scores = records.scores(self._store, run.trial.jobs)
             self._tell(run, self._outcome(run.trial, scores, why))
+            if run.outcome.state is not TrialState.FAILED or trouble:
+                continue
             done = any(each.outcome.state is TrialState.COMPLETE for each in self.runs)
-            if run.outcome.state is TrialState.FAILED and not trouble and not done:
+            if not done and not diverged(self.search.objectives, scores):
                 raise UserError(f"trial {self._number(run)}: {run.outcome.why}")
 
     def _prune(self, jobs: Sequence[JobStatus]) -> None:
