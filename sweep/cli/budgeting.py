@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.cli.options import DEFAULT_RESULTS
+from sweep.cli.options import launch_line
 
 if TYPE_CHECKING:
     from analysis.design import Costs, Design
@@ -85,13 +84,8 @@ class Typed:
 
     def launch(self, points: Sequence[str]) -> str:
         """The command line that launches them."""
-        words = ["vitok-sweep", "launch", self.file, "--only", self.filter(points)]
-        words += [word for each in self.sets for word in ("--set", each)]
-        if self.results != DEFAULT_RESULTS:
-            words += ["--results", str(self.results)]
-        for name, value in (("--db", self.db), ("--site", self.site)):
-            words += [name, str(value)] if value else []
-        return shlex.join(words)
+        only = self.filter(points)
+        return launch_line(self.file, only, self.sets, self.results, self.db, self.site)
 
 
 def budgeted(

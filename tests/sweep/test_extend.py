@@ -63,7 +63,8 @@ def test_a_failed_extension_is_launched_again(bench: Bench) -> None:
     bench.behave(tokenizer={"fail_at": 2})
     failed = bench.cli("extend", "stub", "--seeds", "1", *INLINE)
     assert failed.returncode == 4
-    assert "`vitok-sweep extend stub --seeds 0` again" in failed.stderr
+    again = "`vitok-sweep retry JOB` and `vitok-sweep extend stub --seeds 0`"
+    assert again in failed.stderr
     bench.behave()
     bench.cli("retry", "stub")
     assert bench.cli("extend", "stub", "--seeds", "0", *INLINE).returncode == 0
