@@ -113,7 +113,10 @@ def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
         ("p,c,rFID\n8,4,2\n", "one of E, L and resolution is needed"),
         ("c,E,rFID\n4,256,2\n", "p and c are needed"),
         ("p,c,resolution,rFID\n16,4,250,2\n", "resolution 250, 1 frames: no multiples of p 16"),
-        ("p,q,c,resolution,rFID\n16,4,4,64,2\n", "resolution 64, 1 frames: no multiples of p 16, q 4"),
+        (
+            "p,q,c,resolution,rFID\n16,4,4,64,2\n",
+            "resolution 64, 1 frames: no multiples of p 16, q 4",
+        ),
         ("p,c,E,L,rFID\n8,4,256,65,2\n", "L is 65, and 64 by the other columns"),
         ("p,c,E,rFID\n8,4,255,2\n", "E 255 is no multiple of c 4"),
         ("p,variant,c,E,rFID\n8,S-B/16,4,256,2\n", "p is 8, and 16 by"),
