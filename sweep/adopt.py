@@ -28,12 +28,14 @@ from sweep.turns import turn
 from vitok_core import plugins
 from vitok_core.config import TokenizerJob
 from vitok_core.errors import UserError
+from vitok_core.files import sync_folder
 from vitok_core.tokenizers import read_adoptable
 
 if TYPE_CHECKING:
     from vitok_core.tokenizers import Adoptable
 
 _FINAL = "final.pt"
+_WEIGHTS = ".adopted.tmp"  # in the job's folder, until they are its checkpoint
 
 
 def planned(plan: Plan, name: str) -> PlannedJob:
@@ -48,7 +50,7 @@ def planned(plan: Plan, name: str) -> PlannedJob:
         {point.id: point.slug for point in plan.points},
         {point.id: point.jobs for point in plan.points},
     )
-    meant = names.resolve(name)
+    meant = list(names.jobs) if name == plan.sweep else names.resolve(name)
     if meant is None:
         raise names.missing(name)
     return _stage1(plan, meant, name)
@@ -117,7 +119,19 @@ def _refuse(job: PlannedJob, root: Root, store: Store) -> None:
 
 
 def _write(folder: JobFolder, found: Adoptable) -> None:
-    """The job's next attempt. Killed before its end it is lost, and the next try is another one."""
+    """The job's next attempt. Killed before its end it is lost, and the next try is another one.
+
+    The weights come first: a disk without room for them is left without an attempt.
+    """
+    weights = folder.path / _WEIGHTS
+    try:
+        found.save(weights)
+        _take(folder, found, weights)
+    finally:
+        weights.unlink(missing_ok=True)
+
+
+def _take(folder: JobFolder, found: Adoptable, weights: Path) -> None:
     number, journal = open_journal(folder)
     try:
         journal.write(
@@ -138,7 +152,8 @@ def _write(folder: JobFolder, found: Adoptable) -> None:
         )
         path = folder.checkpoints / str(number) / _FINAL
         path.parent.mkdir(parents=True, exist_ok=True)
-        found.save(path)
+        weights.replace(path)
+        sync_folder(path.parent)
         journal.write("checkpoint", **checkpoint_record(folder.path, path, found.step))
         journal.write("finished", seconds=None)  # nobody here knows what its training took
     finally:

@@ -33,6 +33,8 @@ _ALIASES = {
 _OWN = " protocol"  # `rFID protocol`: the protocol of one metric's column
 _METRIC = re.compile(r"[rg][A-Z][A-Za-z0-9-]*(\[.*\])?|LPIPS")  # as reports name them
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+_OURS = ("db", "ours", "paper", "published")  # sources that figures name so
+_LARGEST = 2**53 - 1  # whole numbers beyond it are not exact in JSON
 _MOST_SAID = 10
 _MOST_BYTES = 50_000_000
 
@@ -86,8 +88,16 @@ def read_table(
         raise UserError(
             f"--as {name!r}: expected letters, digits and -_.+, a letter or digit first"
         )
+    if name in _OURS:
+        raise UserError(f"--as {name}: figures call other numbers so; choose another name")
     data = _read(path)
-    reader = csv.reader(io.StringIO(data.decode("utf-8-sig", "replace"), newline=""), strict=True)
+    try:
+        content = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: byte {error.start} is not UTF-8; save the table as CSV in UTF-8"
+        ) from None
+    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
     try:
         lines = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
@@ -99,8 +109,9 @@ def read_table(
     if repeated:
         raise UserError(f"{path}: two columns are called {repeated[0]}")
     table = _Table(path, name, dataset, protocol, _metrics(path, header, metrics))
-    for line, cells in lines[1:]:
-        table.take(line, dict(zip(header, (cell.strip() for cell in cells), strict=False)))
+    for line, row in lines[1:]:
+        cells = [cell.strip() for cell in row]
+        table.take(line, header, cells)
     table.check()
     known = {*COLUMNS, *table.metrics, *(f"{each}{_OWN}" for each in table.metrics)}
     unread = tuple(each for each in header if each and each not in known)
@@ -129,11 +140,15 @@ def _metrics(path: Path, header: Sequence[str], asked: Sequence[str]) -> dict[st
     chosen = {}
     for each in asked:
         column, equals, name = each.partition("=")
-        if column not in header or not (name or not equals):
+        if equals and not name:
+            raise UserError(f"--metric {each}: expected COLUMN or COLUMN=NAME")
+        if column not in header:
             near = nearest_name(column, header)
             hint = f"; did you mean {near}?" if near else ""
             raise UserError(f"--metric {each}: {path} has no column {column!r}{hint}")
         chosen[column] = name or column
+        if list(chosen.values()).count(chosen[column]) > 1:
+            raise UserError(f"--metric {each}: another column is {chosen[column]} already")
     return chosen
 
 
@@ -148,19 +163,29 @@ class _Table:
     metrics: Mapping[str, str]
     rows: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    scores: set[str] = field(default_factory=set)  # of reconstructions, beside guidance scales
 
-    def take(self, line: int, cells: Mapping[str, str]) -> None:
+    def take(self, line: int, header: Sequence[str], row: Sequence[str]) -> None:
         """One run: a row for each of its numbers."""
         before = len(self.problems)
+        if len(row) < len(header) or any(row[len(header) :]):
+            # Read on, a number with a comma would lose what follows it.
+            cut = f"expected {len(header)} cells, as in the first line, got {len(row)}"
+            self._problem(line, f"{cut}; a comma within a cell needs quotes around it")
+            return
+        cells = dict(zip(header, row, strict=False))
         point: dict[str, Any] = {name: cells.get(name) or None for name in _TEXTS}
-        point |= {name: self._number(line, cells, name, _whole) for name in _WHOLES}
+        point |= {name: self._number(line, cells, name, _size) for name in _SIZES}
+        point["seed"] = self._number(line, cells, "seed", _whole)
         point |= {name: self._number(line, cells, name, _real) for name in _REALS}
+        if len(self.problems) > before:
+            return
         try:
             point |= _sized(point)
         except ValueError as error:
             self._problem(line, str(error))
-        if len(self.problems) > before:
             return
+        described = {**point, "cfg_scale": None}
         point["slug"] = point.pop("name") or f"line {line}"
         point["point_id"] = f"{self.name}/{line}"
         point["config_id"] = self._config(line, point)
@@ -176,7 +201,14 @@ class _Table:
                 self._problem(line, f"{column} has no {lack}: add a column {lack}, or --{lack}")
                 continue
             kind = "generate" if metric.startswith("g") else "reconstruct"
-            told = {"kind": kind, "metric": metric, "protocol": own, "value": value}
+            told: dict[str, Any] = {"kind": kind, "metric": metric, "protocol": own, "value": value}
+            if kind == "reconstruct" and "cfg_scale" in cells:
+                # One run's lines at several scales repeat what was scored without any.
+                told["cfg_scale"] = None
+                score = json.dumps([described, told])
+                if score in self.scores:
+                    continue
+                self.scores.add(score)
             self.rows.append({**point, **told})
 
     def check(self) -> None:
@@ -206,6 +238,7 @@ class _Table:
             return read(text)
         except (ValueError, OverflowError):
             wanted = "a whole number" if column in _WHOLES else "a number"
+            wanted += " above 0" if column in _SIZES else ""
             self._problem(line, f"{column}: expected {wanted}, got {text!r}")
             return None
 
@@ -215,9 +248,16 @@ class _Table:
 
 def _whole(text: str) -> int:
     number = float(text)
-    if number != int(number) or not 0 <= number < 2**53:
+    if number != int(number) or not 0 <= number <= _LARGEST:
         raise ValueError
     return int(number)
+
+
+def _size(text: str) -> int:
+    number = _whole(text)
+    if not number:
+        raise ValueError
+    return number
 
 
 def _real(text: str) -> float:
@@ -251,9 +291,11 @@ def _sized(point: Mapping[str, Any]) -> dict[str, Any]:
     if not side:
         raise ValueError("one of E, L and resolution is needed")
     # A latent variant's code is not as long as its patches are many: L or E says it then.
-    if not tokens and (side % p or frames % q):
-        raise ValueError(f"p {p}, q {q} do not divide resolution {side}, {frames} frames")
+    if tokens is None and (side % p or frames % q):
+        raise ValueError(f"resolution {side}, {frames} frames: no multiples of p {p}, q {q}")
     tokens = tokens or (side // p) ** 2 * (frames // q)
+    if max(p, q, side, tokens * c) > _LARGEST:
+        raise ValueError(f"expected a tokenizer's sizes; its E would be {tokens * c:.3g}")
     encoder = point["encoder"] or (variant and variant.encoder)
     decoder = point["decoder"] or (variant and variant.decoder)
     found: dict[str, Any] = {

@@ -64,7 +64,10 @@ class Journal:
     def _append(self, line: bytes) -> None:
         if self._torn:  # end the torn line: the reader drops it, and what follows stays readable
             line = b"\n" + line
-        written = os.write(self._fd, line)
+        try:
+            written = os.write(self._fd, line)
+        except OSError as error:  # which does not say where
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
         if written != len(line):
             self._torn = not line[:written].endswith(b"\n")
             words = f"only {written} of {len(line)} bytes were written (disk full?)"

@@ -55,7 +55,7 @@ def current(plan: Plan, root: Root, store: Store) -> Decision:
 
 def launch(
     plan: Plan,
-    whole: Plan,
+    whole: Plan | None,
     root: Root,
     store: Store,
     scheduler: Scheduler,
@@ -69,7 +69,8 @@ def launch(
 
     Args:
         plan: the points to run now.
-        whole: all points of the file: the sweep's membership, whatever `--only` keeps.
+        whole: all points of the file: the sweep's membership, whatever `--only` keeps. None: an
+            earlier call has registered it, and somebody may have extended the sweep since.
         say: told what the user should know meanwhile.
         spared: jobs to leave alone this time.
 
@@ -90,7 +91,8 @@ def launch(
         if wave:
             freeze_plugins(root, plan.jobs)
             scheduler.prepare()  # what may fail for lack of disk does so before anything is claimed
-        _register(whole, store, log, say)
+        if whole is not None:
+            _register(whole, store, log, say)
         _adopt(seen, log)
         _remember_endings(seen, store, log)
         _lift(_jobs(chains) - _jobs(wave), seen, log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ def lanes(measurements: pl.DataFrame, *, apart: bool = False) -> list[Lane]:
     ranked = sorted(
         ways,
         key=lambda key: (
-            key[0] != "db", -len(key[2]), names.index(key[1]), -ways[key], key[2],
+            key[0] != "db", -len(key[2]), names.index(key[1]), -ways[key], _sortable(key[2]),
         ),
     )  # fmt: skip
     found: list[tuple[list[str], list[str], dict[str, Drawn]]] = []
@@ -78,6 +79,14 @@ def lanes(measurements: pl.DataFrame, *, apart: bool = False) -> list[Lane]:
     return [
         Lane(tuple(sorted(datasets, key=names.index)), tuple(sources), panels)
         for datasets, sources, panels in found
+    ]
+
+
+def _sortable(way: Way) -> list[tuple[str, str, str, float]]:
+    """No scale comes before any scale."""
+    return [
+        (panel, metric, protocol, -math.inf if scale is None else scale)
+        for panel, (metric, protocol, scale) in way
     ]
 
 

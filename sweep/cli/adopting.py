@@ -44,7 +44,8 @@ def adopt(
 ) -> None:
     """Take weights that were trained elsewhere as the finished stage 1 of a planned point.
 
-    Example: vitok-sweep adopt /old/results/jobs/tokenizer-…/ --as p16-c16 --sweep quickstart
+    Example: vitok-sweep adopt /old/results/jobs/tokenizer-…/ --as 128x1-128x2-p16-c16-64p-s0
+    --sweep quickstart
 
     A checkpoint or an export must be of the planned configuration, seed included; of plain weights
     the names and shapes are checked, that they were so trained is your word. They are copied; the

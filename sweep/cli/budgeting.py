@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.cli.options import DEFAULT_RESULTS
+from sweep.cli.options import launch_line
 
 if TYPE_CHECKING:
     from analysis.design import Costs, Design
@@ -85,13 +84,8 @@ class Typed:
 
     def launch(self, points: Sequence[str]) -> str:
         """The command line that launches them."""
-        words = ["vitok-sweep", "launch", self.file, "--only", self.filter(points)]
-        words += [word for each in self.sets for word in ("--set", each)]
-        if self.results != DEFAULT_RESULTS:
-            words += ["--results", str(self.results)]
-        for name, value in (("--db", self.db), ("--site", self.site)):
-            words += [name, str(value)] if value else []
-        return shlex.join(words)
+        only = self.filter(points)
+        return launch_line(self.file, only, self.sets, self.results, self.db, self.site)
 
 
 def budgeted(
@@ -108,12 +102,18 @@ def budgeted(
     the one with the least to run.
 
     Raises:
-        UserError: a budget that is no amount, or too small for the fit; points that carry none.
+        UserError: a budget that is no amount, or too small for the fit; points that carry none, or
+            that a search chooses.
     """
     from analysis.exchange import TooLittle, choose, running_order
     from vitok_core.errors import UserError
 
     amount, unit = _amount(budget)
+    if made.search is not None:
+        raise UserError(
+            f"--budget: {made.file} searches, and chooses its points itself; search.trials is its "
+            "budget"
+        )
     left = _left(made, states)
     candidates, notes = _fitted(_configurations(made.points, left), fit)
     hours = [left[point.id] for point in candidates]
@@ -122,7 +122,9 @@ def budgeted(
     try:
         chosen = choose(design, costs, amount, free)
     except TooLittle as error:
-        least = f"{error.price:,.4g} device-hours" if unit == "h" else f"{error.price:.0f} points"
+        least = (
+            f"{_up(error.price):,g} device-hours" if unit == "h" else f"{error.price:.0f} points"
+        )
         patches = len(design.labels)
         every = f"each of {patches} vertices" if patches > 1 else f"the {fit}"
         hint = " (--only leaves patches out)" if patches > 1 else ""
@@ -162,6 +164,12 @@ def _amount(text: str) -> tuple[float, str]:
             f"--budget {text}: expected device-hours or points, such as 2000h or 6points"
         )
     return float(amount), match["unit"][0]
+
+
+def _up(hours: float) -> float:
+    """The least number of four digits that is enough: as a budget it must not be refused again."""
+    step = 10.0 ** (math.floor(math.log10(hours)) - 3)
+    return math.ceil(hours / step) * step
 
 
 def _left(made: Plan, states: Mapping[str, str]) -> dict[str, dict[str, float]]:

@@ -43,7 +43,8 @@ def import_(
 ) -> None:
     """Take other people's runs in from a CSV table (W&B exports such), for `report --with NAME`.
 
-    Example: vitok-sweep import theirs.csv --as theirs --dataset coco --metric fid=rFID
+    Example: vitok-sweep import theirs.csv --as theirs --metric fid=rFID --dataset coco2017-val
+    --protocol 'torch-fidelity, N=5000, 256px'
 
     Columns: p and c (or variant, such as S-B/16), and one of E, L and resolution; q, frames, seed,
     name, encoder, decoder, params_m, gflops, cfg_scale, dataset, protocol as far as they are known.

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from sweep.layout import Root
     from sweep.mirror.run import Tracker
 
-_SOME_BROKE = 1
 _NOTHING_TO_DO = 3
+_SOME_FAILED = 4
+_DAY = 86_400.0  # seconds
 
 
 class Kind(StrEnum):
@@ -63,8 +64,8 @@ def mirror(
     Example: vitok-sweep mirror tensorboard quickstart --follow
 
     It reads journals and no more: jobs know nothing of it, and it may be killed and started again
-    at any time, without numbers standing twice. Exit codes: 0 done, 1 some runs could not be
-    written, 3 nothing was new.
+    at any time, without numbers standing twice. Exit codes: 3 nothing was new, 4 some runs could
+    not be written.
     """
     from sweep.layout import Root
     from sweep.mirror.copying import Mirror, alone
@@ -73,7 +74,11 @@ def mirror(
     root = Root(results)
     if not root.path.is_dir():
         raise UserError(f"{results}: no such results root; --results names it")
+    if every > _DAY:  # also what no clock can count
+        raise UserError(f"--every {every:g}: expected seconds, at most those of a day")
     folder = out or root.mirrors / kind
+    if folder.resolve().is_relative_to(root.jobs.resolve()):
+        raise UserError(f"--out {folder}: jobs live there; give the mirror a folder of its own")
     tracker = _tracker(kind, project)
     said: set[str] = set()
 
@@ -94,8 +99,8 @@ def mirror(
             copies.look(_ids(root, names, db, site), stay=True, stop=stop.is_set)
         copies.close()
     print(folder)
-    if copies.broken:
-        raise typer.Exit(_SOME_BROKE)
+    if copies.refused:
+        raise typer.Exit(_SOME_FAILED)
     if not follow and not runs:
         raise typer.Exit(_NOTHING_TO_DO)
 

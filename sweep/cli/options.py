@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -89,3 +91,21 @@ DryRun = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask about large sweeps.")]
 
 DEFAULT_RESULTS = Path("results")
+
+
+def launch_line(
+    file: str,
+    only: str | None,
+    sets: Sequence[str],
+    results: Path,
+    db: str | None,
+    site: Path | None,
+) -> str:
+    """The `launch` of a command with these options, to be typed."""
+    words = ["vitok-sweep", "launch", file, *(["--only", only] if only else [])]
+    words += [word for each in sets for word in ("--set", each)]
+    if results != DEFAULT_RESULTS:
+        words += ["--results", str(results)]
+    for name, value in (("--db", db), ("--site", site)):
+        words += [name, str(value)] if value else []
+    return shlex.join(words)

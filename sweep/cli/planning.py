@@ -34,7 +34,6 @@ from sweep.cli.predicting import From, Source, expected, expected_records, print
 if TYPE_CHECKING:
     from sweep.model import Plan
     from sweep.planning.diff import Difference
-    from sweep.site import Site as SiteFile
 
 _MOST_POINTS = 20
 _WIDEST = 80
@@ -99,6 +98,7 @@ def plan(
         summary,
         text_table,
     )
+    from sweep.planning.preflight import missing
     from sweep.planning.speeds import with_speeds
     from sweep.rehearsal.speedfile import speeds
 
@@ -119,7 +119,8 @@ def plan(
     found = expected(made, source, results, here.database(db)) if predict else {}
     if as_json:
         records = expected_records(found)
-        sys.stdout.writelines(plan_json(made, states, other_code, records))
+        lacking = missing(made, here)
+        sys.stdout.writelines(plan_json(made, states, other_code, records, lacking))
         return
     print(f"{made.sweep} ({made.file})\n")
     print(text_table(point_table(made), len(made.points)))
@@ -131,7 +132,9 @@ def plan(
     print()
     print("\n".join(summary(made, states, other_code)))
     sys.stdout.flush()
-    _say_missing(made, here)
+    if lacking := missing(made, here):
+        listed = "".join(f"\n  {line}" for line in lacking)
+        print(f"note: `launch` will submit nothing before this is mended:{listed}", file=sys.stderr)
 
 
 def _refuse(
@@ -158,14 +161,6 @@ def _print_resolved(made: Plan, as_json: bool) -> None:
     print(f"# {made.file}, resolved: its bases and --set merged, defaults filled in")
     text = yaml.safe_dump(dict(made.document), sort_keys=False, default_flow_style=None, width=99)
     print(text, end="")
-
-
-def _say_missing(made: Plan, here: SiteFile) -> None:
-    from sweep.planning.preflight import missing
-
-    if lacking := missing(made, here):
-        listed = "".join(f"\n  {line}" for line in lacking)
-        print(f"note: `launch` will submit nothing before this is mended:{listed}", file=sys.stderr)
 
 
 def _states(

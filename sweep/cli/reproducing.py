@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _NOTHING_TO_DO = 3
 _SOME_FAILED = 4
+_INTERRUPTED = 130
 
 # Sweep → the figures that it feeds; each is drawn from that sweep's points alone.
 MINI: Mapping[str, tuple[str, ...]] = {
@@ -66,7 +67,8 @@ def reproduce(
 
     All of it goes to reports/mini in the results root: a folder of figures for each sweep, the
     tables, claims.txt and claims.json, report.html, and the numbers in export/. Exit codes: 0 all
-    done, 2 something is missing here, 4 some jobs failed, and the report is of the others.
+    done, 2 something is missing here, 4 some jobs failed, and the report is of the others, 130
+    interrupted.
     """
     from sweep.layout import Root
     from sweep.store.where import database_url
@@ -124,7 +126,8 @@ def _ran(
             return False
         if ended.exit_code != _NOTHING_TO_DO:
             say("`vitok-sweep reproduce --mini` again goes on from here")
-            raise
+            # Where Ctrl-C ends a launch, 0 says that its jobs go on; here not all is done.
+            raise typer.Exit(ended.exit_code or _INTERRUPTED) from None
     return True
 
 

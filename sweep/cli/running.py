@@ -21,6 +21,7 @@ from sweep.cli.options import (
     SweepFile,
     Watch,
     Yes,
+    launch_line,
 )
 from sweep.cli.submitting import How, prepared, submit
 
@@ -71,7 +72,8 @@ def launch(
     here = sites.load(site)
     whole = here.equip(plan_file(file, sets or (), None, here.device))
     plan = here.equip(plan_file(file, sets or (), only, here.device)) if only else whole
-    again, url = f"vitok-sweep launch {file}", here.database(db)
+    again = launch_line(file, only, sets or (), results, db, site)
+    url = here.database(db)
     how = How(again, scheduler, jobs, gpus, watch, dry_run, yes, results, url)
     if whole.search is not None:
         _search(file, tuple(sets or ()), only, whole, here, how)

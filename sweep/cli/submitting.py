@@ -69,11 +69,11 @@ def submit(plan: Plan, whole: Plan, here: Site, how: How) -> None:
     root.path.mkdir(parents=True, exist_ok=True)
     store = open_store(root, how.db)
 
-    def again(spared: frozenset[str] = frozenset()) -> Launched:
-        return launching.launch(plan, whole, root, store, back_end, here, say, spared)
+    def again(spared: frozenset[str]) -> Launched:
+        return launching.launch(plan, None, root, store, back_end, here, say, spared)
 
     try:
-        done = again()
+        done = launching.launch(plan, whole, root, store, back_end, here, say)
     except KeyboardInterrupt:
         say("interrupted: what the scheduler took goes on; launch again for the rest")
         raise typer.Exit(_INTERRUPTED) from None

@@ -76,5 +76,7 @@ def watch_launch(plan: Plan, root: Root, store: Store, command: str, tending: Te
         why = job.reason.partition("\n")[0]  # `why` has all of it
         print(f"{job.state}: {job.slug}-{job.id}: {why}", file=sys.stderr)
     if trouble:
-        print(f"see `vitok-sweep why JOB` and `logs JOB`; then `{command}` again", file=sys.stderr)
+        retry = any(job.state in (State.FAILED, State.UNKNOWN) for job in trouble)
+        then = f"{'`vitok-sweep retry JOB` and ' if retry else ''}`{command}`"
+        print(f"see `vitok-sweep why JOB` and `logs JOB`; then {then}", file=sys.stderr)
         raise typer.Exit(_SOME_FAILED)

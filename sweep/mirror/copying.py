@@ -57,9 +57,6 @@ class Mirror:
 
     Args:
         say: told what went wrong with single runs; such a run is tried again at the next look.
-
-    Attributes:
-        broken: the jobs whose runs went wrong when they were last tried.
     """
 
     def __init__(self, root: Root, tracker: Tracker, out: Path, say: Say) -> None:
@@ -67,7 +64,7 @@ class Mirror:
         self._tracker = tracker
         self._out = out
         self._say = say
-        self.broken: set[str] = set()
+        self.refused: set[str] = set()  # jobs whose runs went wrong at the last look, or at the end
         self._open: dict[str, _Open] = {}
         self._known = self._read_state()
 
@@ -86,6 +83,7 @@ class Mirror:
             stop: asked between two runs whether to leave the rest.
         """
         touched = 0
+        self.refused.clear()
         for job, folder in sorted(self._root.job_folders().items()):
             if stop():
                 break
@@ -93,9 +91,8 @@ class Mirror:
                 continue
             try:
                 touched += self._job(job, folder, stay)
-                self.broken.discard(job)
             except Exception as error:  # a tracker's, of any kind: other runs go on
-                self._say(f"{folder.path.name}: not mirrored: {type(error).__name__}: {error}")
+                self._refuse(job, folder.path.name, error)
                 self._give_up(job)
         return touched
 
@@ -105,8 +102,11 @@ class Mirror:
             try:
                 self._close(job)
             except Exception as error:  # as above
-                self._say(f"{job}: not mirrored: {type(error).__name__}: {error}")
-                self.broken.add(job)
+                self._refuse(job, job, error)
+
+    def _refuse(self, job: str, name: str, error: Exception) -> None:
+        self.refused.add(job)
+        self._say(f"{name}: not mirrored: {type(error).__name__}: {error}")
 
     def _job(self, job: str, folder: JobFolder, stay: bool) -> bool:
         sizes = {str(number): path.stat().st_size for number, path in journals(folder)}
@@ -147,7 +147,6 @@ class Mirror:
 
     def _give_up(self, job: str) -> None:
         """Let go of a run that broke; the next look writes it anew."""
-        self.broken.add(job)
         run = self._open.pop(job, None)
         if run is not None:
             with suppress(Exception):
@@ -165,8 +164,11 @@ class Mirror:
             return {}
         try:
             state = json.loads(path.read_bytes())
-            tracker, known = state["tracker"], dict(state["jobs"])
-        except (ValueError, KeyError, TypeError) as error:
+            tracker, known = (
+                state["tracker"],
+                {job: dict(run) for job, run in state["jobs"].items()},
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: not a mirror's notes; remove the folder") from error
         if tracker != self._tracker.name:
             raise UserError(f"{self._out}: mirrors to {tracker}; give this one its own --out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,12 @@ class TensorBoard:
         return EventFile(spec, out / f"{spec['slug']}-{spec['id']}")
 
     def remove(self, job: str, out: Path) -> None:
-        for path in out.glob(f"*-{job}/{_FILE}"):
-            shutil.rmtree(path.parent)
+        for folder in out.glob(f"*-{job}"):
+            if (folder / _FILE).exists():
+                shutil.rmtree(folder)
+            else:  # empty: killed before it wrote, or between the two steps of a removal
+                with suppress(OSError):
+                    folder.rmdir()
 
 
 class EventFile:
@@ -37,7 +42,7 @@ class EventFile:
     make the same bytes."""
 
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)  # a killed mirror may have left it empty
+        folder.mkdir(parents=True)
         self._folder = folder
         self._writer = RecordWriter((folder / _FILE).open("wb"))
         self._write(Event(file_version=_FORMAT))

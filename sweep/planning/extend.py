@@ -35,13 +35,15 @@ def extended(name: str, file: str, resolved: Mapping[str, Any], more: int) -> Ex
         resolved: the document of its registration.
 
     Raises:
-        UserError: this release cannot read the document, no point takes its seed from `seeds`, or
-            it is a search, whose points are trials.
+        UserError: this release cannot read the document, no point takes its seed from `seeds`,
+            more seeds than any sweep has points, or it is a search, whose points are trials.
     """
     before = recorded(name, file, resolved)
     sweep = spec.read(before)
     if sweep.search is not None:
         raise UserError(f"{name}: is a search; change its budget in {file}, and launch that")
+    if more > spec.MOST_POINTS:
+        raise UserError(f"--seeds {more}: at most {spec.MOST_POINTS:,} points make a sweep")
     if not more:
         return Extended(before, sweep.seeds, ())
     grid = sweep.axes or sweep.zipped or not sweep.include

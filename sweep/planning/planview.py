@@ -41,18 +41,21 @@ def plan_json(
     states: Mapping[str, str],
     other_code: Mapping[str, str] = _NO_CODE,
     expected: Mapping[str, Mapping[str, Any]] = _NOT_ASKED,
+    missing: Sequence[str] = (),
 ) -> Iterator[str]:
     """The `plan --json` document in pieces: one point or job per line, so that long ones are quick
     to write (json's own indentation is not) and still readable.
 
     Args:
         expected: what points are expected to score, by their ids (`plan --predict`).
+        missing: what this machine lacks for it, one line each.
     """
     yield f'{{"sweep": {json.dumps(plan.sweep)}, "file": {json.dumps(plan.file)},\n"points": [\n'
     yield ",\n".join(json.dumps(_point(point, expected)) for point in plan.points)
     yield '\n],\n"jobs": [\n'
     yield ",\n".join(json.dumps(_job(job, states, other_code)) for job in plan.jobs)
-    yield f'\n],\n"totals": {json.dumps(totals(plan, states))}}}\n'
+    yield f'\n],\n"missing": {json.dumps(list(missing))}'
+    yield f',\n"totals": {json.dumps(totals(plan, states))}}}\n'
 
 
 def _point(point: Point, expected: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

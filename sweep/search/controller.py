@@ -17,7 +17,7 @@ from sweep.reconcile import State
 from sweep.schedulers.base import SchedulerUnreachableError
 from sweep.search import records
 from sweep.search.model import Params
-from sweep.search.outcome import RUNNING, Outcome, Run, Score, TrialState, values
+from sweep.search.outcome import RUNNING, Outcome, Run, Score, TrialState, diverged, values
 from sweep.search.pruning import Pruning
 from sweep.search.records import Goal, Recorded
 from sweep.search.studyfile import StudyFile
@@ -66,6 +66,8 @@ class Controller:
         if self._pruning is not None:
             self._pruning.resume(self.runs)
         self.idle = not self.open and self._next() is None
+        if self.idle and self.runs:
+            self._register()
 
     @property
     def open(self) -> list[Run]:
@@ -113,8 +115,7 @@ class Controller:
         runs = [
             Run(each.trial, dict(each.attrs), end) for each, end in zip(kept, ended, strict=True)
         ]
-        for name in studies:
-            self._file.fit(name, [run for run in runs if run.trial.study == name])
+        self._file.fit({n: [run for run in runs if run.trial.study == n] for n in studies})
         goal = Goal(self.search.objectives, self._budgets)
         if records.read_goals(self._store).get(self.sweep) != goal:
             records.write_goal(self._log, self.sweep, goal)
@@ -143,7 +144,7 @@ class Controller:
         registered = records.members(self._store, self.sweep)
         jobs = [job for each in kept for job in each.trial.jobs]
         scores = records.scores(self._store, jobs)
-        found = []
+        found, unscored = [], []
         for each in kept:
             own = set(each.trial.jobs)
             if each.pruned:
@@ -152,8 +153,18 @@ class Controller:
                 found.append(RUNNING)
             else:
                 why = next((reasons[job] for job in each.trial.jobs if job in reasons), "")
-                found.append(self._outcome(each.trial, [s for s in scores if s.job in own], why))
+                scored = [score for score in scores if score.job in own]
+                found.append(self._outcome(each.trial, scored, why))
+                if self._is_unscored(found[-1], scored, why):
+                    unscored.append(f"{each.trial.words}: {found[-1].why}")
+        if unscored and all(each.state is not TrialState.COMPLETE for each in found):
+            raise UserError(unscored[0])
         return found
+
+    def _is_unscored(self, outcome: Outcome, scores: Sequence[Score], trouble: str) -> bool:
+        """Whether all of its jobs are done, and an objective's metric is not among the results."""
+        failed = outcome.state is TrialState.FAILED and not trouble
+        return failed and not diverged(self.search.objectives, scores)
 
     def _outcome(self, trial: Trial, scores: Sequence[Score], trouble: str) -> Outcome:
         got = values(trial, self.search.objectives, scores)
@@ -228,6 +239,11 @@ class Controller:
         whole = self.trials.plan([run.trial for run in self.runs])
         return self._launch(self.trials.plan([run.trial for run in self.open]), whole, spared)
 
+    def _register(self) -> None:
+        """Where nothing is launched any more: the file may mean fewer trials than it did."""
+        whole = self.trials.plan([run.trial for run in self.runs])
+        self._launch(whole, whole, frozenset(job.id for job in whole.jobs))
+
     def _look(self) -> list[JobStatus]:
         sync(self._store, self._root)
         watched = (run for run in self.runs if run.outcome.state is not TrialState.PRUNED)
@@ -247,7 +263,7 @@ class Controller:
             scores = records.scores(self._store, run.trial.jobs)
             self._tell(run, self._outcome(run.trial, scores, why))
             done = any(each.outcome.state is TrialState.COMPLETE for each in self.runs)
-            if run.outcome.state is TrialState.FAILED and not trouble and not done:
+            if not done and self._is_unscored(run.outcome, scores, why):
                 raise UserError(f"trial {self._number(run)}: {run.outcome.why}")
 
     def _prune(self, jobs: Sequence[JobStatus]) -> None:

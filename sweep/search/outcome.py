@@ -95,9 +95,14 @@ def _value(objective: Objective, scores: Sequence[Score]) -> float | str:
     if len(numbers) > 1:
         return f"{len(numbers)} results are {objective}"
     (value,) = numbers
-    if value is None or not math.isfinite(value):
-        return f"{objective} is not a number"
-    return value
+    return f"{objective} is not a number" if value is None or not math.isfinite(value) else value
+
+
+def diverged(objectives: Sequence[Objective], scores: Sequence[Score]) -> bool:
+    """Whether a result that an objective names is there and not a number."""
+    named = {each.metric for each in objectives}
+    found = (each.value for each in scores if each.metric in named)
+    return any(value is None or not math.isfinite(value) for value in found)
 
 
 def best(ended: Mapping[int, Outcome], objectives: Sequence[Objective]) -> list[int]:

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import sqlite3
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
-from sqlalchemy.exc import DatabaseError
 
 from sweep.layout import Root
 from sweep.search.model import Search
 from sweep.search.outcome import Outcome, Run, TrialState
 from sweep.search.samplers import Accept, Exhausted, Within, distributions, told
 from sweep.search.trials import Trial
+from sweep.store.advice import IndexFull
+from vitok_core.errors import UserError
 
 _STATES = {
     TrialState.RUNNING: optuna.trial.TrialState.RUNNING,
@@ -30,6 +32,14 @@ _STATES = {
     TrialState.FAILED: optuna.trial.TrialState.FAIL,
 }
 _PATIENCE = 60.0  # seconds that a reader may hold the file
+_REFUSALS = {  # by SQLite's primary code
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "its disk cannot be read or written (full? over quota?)",
+    sqlite3.SQLITE_READONLY: "cannot be written",
+    sqlite3.SQLITE_PERM: "cannot be written",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened or made",
+    sqlite3.SQLITE_BUSY: f"another process has held it for over {_PATIENCE:.0f} s",
+}
 
 
 class StudyFile:
@@ -42,17 +52,23 @@ class StudyFile:
         self._search, self._space = search, distributions(search)
         maximize, minimize = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
         self._directions = [maximize if each.maximize else minimize for each in search.objectives]
-        self._storage = self._opened()
         self._studies: dict[str, optuna.Study] = {}
 
-    def fit(self, name: str, runs: Sequence[Run]) -> None:
-        """Make a study hold just these trials, in this order."""
-        study = self._study(name)
-        if not self._holds(study, runs):
-            optuna.delete_study(study_name=name, storage=self._storage)
-            study = self._study(name)
-            study.add_trials([self._frozen(run) for run in runs])
-        self._studies[name] = study
+    def fit(self, runs: Mapping[str, Sequence[Run]]) -> None:
+        """Make each study hold just these trials, in this order. Call it first.
+
+        Raises:
+            UserError: its place lets nobody write the file.
+        """
+        with self._explained():
+            try:
+                self._fit(runs)
+            except Exception as error:  # a damaged file's surfaces as almost any
+                if _refusal(error) is not None:
+                    raise
+                for end in ("", "-journal", "-wal", "-shm"):
+                    self._path.with_name(self._path.name + end).unlink(missing_ok=True)
+                self._fit(runs)
 
     def ask(self, name: str, number: int, total: int, accept: Accept) -> Run | None:
         """The next trial, with what the sampler noted; None: nothing is left.
@@ -64,32 +80,49 @@ class StudyFile:
         """
         study = self._studies[name]
         study.sampler = sampler = Within(self._search, number, total, accept)
-        try:
-            asked = study.ask(fixed_distributions=self._space)
-        except Exhausted:
-            study.tell(number, state=optuna.trial.TrialState.FAIL)
-            return None
-        assert sampler.taken is not None
-        for key, value in _told_of(sampler.taken).items():
-            asked.set_user_attr(key, value)
-        return Run(sampler.taken, dict(study.trials[asked.number].system_attrs))
+        with self._explained():
+            try:
+                asked = study.ask(fixed_distributions=self._space)
+                if sampler.taken is None:  # each parameter has one value: Optuna has asked nobody
+                    sampler.sample_relative(study, study.trials[asked.number], self._space)
+            except Exhausted:
+                study.tell(number, state=optuna.trial.TrialState.FAIL)
+                return None
+            assert sampler.taken is not None
+            for key, value in _told_of(sampler.taken).items():
+                asked.set_user_attr(key, value)
+            return Run(sampler.taken, dict(study.trials[asked.number].system_attrs))
 
     def tell(self, name: str, number: int, outcome: Outcome) -> None:
         """How a running trial has ended."""
         values = list(outcome.values) if outcome.state is TrialState.COMPLETE else None
-        self._studies[name].tell(number, values, state=_STATES[outcome.state])
+        with self._explained():
+            self._studies[name].tell(number, values, state=_STATES[outcome.state])
 
-    def _opened(self) -> RDBStorage:
-        url = f"sqlite:///{self._path}"
-        options = {"connect_args": {"timeout": _PATIENCE}}
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What the file's place refuses is for the user to mend."""
         try:
-            return RDBStorage(url, engine_kwargs=options)
-        except (DatabaseError, RuntimeError) as error:  # another release's schema is a RuntimeError
-            torn = type(getattr(error, "orig", None)) is sqlite3.DatabaseError
-            if not torn and not isinstance(error, RuntimeError):
+            yield
+        except Exception as error:
+            said = _refusal(error)
+            if said is None:
                 raise
-            self._path.unlink()
-            return RDBStorage(url, engine_kwargs=options)
+            kind = IndexFull if said == _REFUSALS[sqlite3.SQLITE_FULL] else UserError
+            raise kind(
+                f"{self._path}: {said}; the journals have all trials: mend it and launch again"
+            ) from error
+
+    def _fit(self, runs: Mapping[str, Sequence[Run]]) -> None:
+        options = {"connect_args": {"timeout": _PATIENCE}}
+        self._storage = RDBStorage(f"sqlite:///{self._path}", engine_kwargs=options)
+        for name, of_study in runs.items():
+            study = self._study(name)
+            if not self._holds(study, of_study):
+                optuna.delete_study(study_name=name, storage=self._storage)
+                study = self._study(name)
+                study.add_trials([self._frozen(run) for run in of_study])
+            self._studies[name] = study
 
     def _study(self, name: str) -> optuna.Study:
         with warnings.catch_warnings():
@@ -129,6 +162,16 @@ class StudyFile:
             system_attrs=dict(run.attrs),
             user_attrs=_told_of(run.trial),
         )
+
+
+def _refusal(error: BaseException | None) -> str | None:
+    """What the place of the file refuses, by SQLite's code; None of any other error."""
+    while error is not None:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is not None:
+            return _REFUSALS.get(code & 0xFF)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _told_of(trial: Trial) -> dict[str, Any]:

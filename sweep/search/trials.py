@@ -13,8 +13,9 @@ from sweep.planning.plan import plan_of
 from sweep.search.costs import Costs, costs
 from sweep.search.model import Listed, Params, Search
 from sweep.spec.fields import tower_name
-from sweep.spec.problems import SpecError, shown
+from sweep.spec.problems import SpecError
 from sweep.spec.read import Spec
+from sweep.spec.searching import shown_whole
 from sweep.spec.sweeping import defaults
 from vitok_core.variants import Tower
 
@@ -123,4 +124,6 @@ def _studies(spec: Spec, search: Search) -> Iterator[Study]:
 
 
 def _said(value: Any, spec: Spec) -> str:
-    return tower_name(value, spec.sizes) if isinstance(value, Tower) else shown(value).strip("'")
+    return (
+        tower_name(value, spec.sizes) if isinstance(value, Tower) else shown_whole(value).strip("'")
+    )

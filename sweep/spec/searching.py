@@ -152,8 +152,10 @@ def _label(value: Any) -> Param:
 def shown_whole(value: Any) -> str:
     """A value as text that tells it from any other: a tower of the file's own, a list."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {shown(each)}" for key, each in value.items()) + "}"
-    return shown(value)
+        return "{" + ", ".join(f"{key}: {shown_whole(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(shown_whole, value))}]"
+    return f"'{value}'" if isinstance(value, str) else shown(value)
 
 
 def _interval(path: str, node: Node, place: str, reader: Reader) -> Interval | None:

@@ -96,7 +96,7 @@ def open_store(root: Root | None, url: str | None = None) -> Store:
 
     Args:
         root: the results root, for its default database; None with a `url` of its own.
-        url: a database URL; None: `results.db` in the root. While the root does not exist, an
+        url: a database URL; None: `results.db` in the root. While neither root nor file exists, an
             empty index in memory stands in, so that looking leaves no trace; likewise where the
             file cannot be written, so that one can look at all (`Store.note` says so).
 
@@ -105,6 +105,8 @@ def open_store(root: Root | None, url: str | None = None) -> Store:
             index of another results root.
     """
     store = connect(root, url)
+    if root is not None and not root.path.exists() and store.file and not store.file.exists():
+        store = connect(None, "sqlite://")
     if store.file is not None and not store.file.parent.exists():
         store.file.parent.mkdir(exist_ok=True)  # of an index on a disk that is there
     if root is not None and store.file is not None and not _writable(store.file):

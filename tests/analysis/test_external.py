@@ -114,6 +114,21 @@ def test_as_typed(tmp_path: Path) -> None:
         assert isinstance(refused.exception, UserError)
 
 
+def test_a_scale_that_some_rows_lack(tmp_path: Path) -> None:
+    """Of generation, others say a guidance scale in some rows and in others none."""
+    root = write_root(tmp_path / "results", quickstart(seeds=(0,)))
+    table = tmp_path / "theirs.csv"
+    cells = "".join(f"16,{c},64,{cfg},{20 + c / 2}\n" for c in (4, 8, 16) for cfg in ("", 1.5))
+    table.write_text("p,c,resolution,cfg,gFID\n" + cells)
+    given = ("--dataset", "coco", "--protocol", "x", "--as", "theirs")
+    assert invoke("import", table, *given, "--results", root).exit_code == 0
+    drawn = invoke(
+        "report", "--figure", "e_vs_generation", "--with", "theirs", "--format", "svg",
+        "--results", root, "--out", tmp_path,
+    )  # fmt: skip
+    assert drawn.exit_code == 0, drawn.output
+
+
 def invoke(*arguments: object) -> Any:
     if not roof.app.registered_commands:
         roof.register()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import subprocess
@@ -29,6 +30,7 @@ from vitok_core.errors import UserError
 from vitok_core.models.build import build_tokenizer
 from vitok_core.models.initialise import init_standard
 from vitok_core.tokenizers import export_tokenizer
+from vitok_core.training.adopted import Adoptable
 from vitok_core.training.checkpoint import config_sha256, save_checkpoint, weights_hash
 
 INLINE = ("--scheduler", "inline")
@@ -131,6 +133,7 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(
         "unknown extra": {**weights, "extra": torch.zeros(1)},
         f"{name} is .*, planned": {**weights, name: torch.zeros(3)},
         f"{name} is not finite": {**weights, name: torch.full_like(weights[name], torch.nan)},
+        f"{name} is not fini": {**weights, name: torch.full_like(weights[name].double(), 1e300)},
         "expected tensors by name": {"model": [1, 2]},
     }
     before = sorted(root.path.rglob("*"))
@@ -162,9 +165,32 @@ def test_a_pickle_that_runs_code_is_refused(
     tmp_path: Path, plan: Plan, root: Root, store: Store
 ) -> None:
     torch.save({"model": Evil(tmp_path / "ran")}, tmp_path / "evil.pt")
-    with pytest.raises(UserError, match="weights_only=True"):
+    with pytest.raises(
+        UserError, match=r"weights_only=True.* more than tensors by name"
+    ) as refused:
         adopt(planned(plan, point(plan, "p16")), tmp_path / "evil.pt", root, store, quiet)
+    assert "\n" not in str(refused.value)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_disk_without_room_is_left_without_an_attempt(
+    tmp_path: Path, plan: Plan, root: Root, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = trained(tmp_path / "elsewhere", plan)
+    job = planned(plan, point(plan, "p16"))
+
+    def full(self: Adoptable, path: Path) -> None:
+        path.write_bytes(b"torn")
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Adoptable, "save", full)
+        with pytest.raises(OSError, match="No space"):
+            adopt(job, source, root, store, quiet)
+    (folder,) = root.job_folders().values()
+    assert [path.name for path in folder.path.rglob("*") if path.is_file()] == ["job.json"]
+    adopt(job, source, root, store, quiet)
+    assert events(folder) == ["started", "adopted", "checkpoint", "finished"]
 
 
 def test_names_of_no_stage_1_are_refused(plan: Plan) -> None:
@@ -173,6 +199,8 @@ def test_names_of_no_stage_1_are_refused(plan: Plan) -> None:
     floor = next(job for job in plan.jobs if job.kind == "floor")
     with pytest.raises(UserError, match="names no stage 1"):
         planned(plan, floor.id)
+    with pytest.raises(UserError, match="'stub' names 2 stage 1; name one point"):
+        planned(plan, "stub")
 
 
 def test_as_typed_and_then_launched(bench: Bench, tmp_path: Path, plan: Plan) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import searches
 import typer
 from stubbed import Bench
 from sweepfiles import SMALL, replaced, write
@@ -171,6 +173,22 @@ def test_what_is_refused(file: str, tmp_path: Path, arguments: tuple[str, ...], 
     assert says in str(done.exception)
     assert "\n" not in str(done.exception)
     assert done.stdout == ""
+
+
+def test_the_least_that_is_named_is_enough(file: str, tmp_path: Path) -> None:
+    here = ("--results", tmp_path / "none")
+    least = re.search(
+        r"take (\S+) dev", str(invoke("plan", file, "--budget", "1e-9h", *here).exception)
+    )
+    assert least is not None
+    assert document(file, "--budget", f"{least[1]}h", *here)["points"]
+
+
+def test_a_search_has_a_budget_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "seek.yaml").write_text(searches.text())
+    file = str(tmp_path / "seek.yaml")
+    done = invoke("plan", file, "--budget", "6points", "--results", tmp_path / "none")
+    assert str(done.exception).endswith("search.trials is its budget")
 
 
 def test_too_little_is_one_line_and_exit_2(file: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 import threading
 import time
@@ -66,7 +67,11 @@ def test_local_with_everything(bench: Bench) -> None:
     name = tokenizer(bench).path.name
     assert f"failed: {name}: RuntimeError: no such thing" in failed.stderr
     assert "\nat all" not in failed.stderr
-    assert "vitok-sweep why JOB" in failed.stderr
+    assert (
+        "see `vitok-sweep why JOB` and `logs JOB`; then `vitok-sweep retry JOB` and `"
+        + shlex.join(["vitok-sweep", "launch", file, "--only", "p=16", "--results"])
+        in failed.stderr.splitlines()[-1]
+    )
     found = states(bench)
     assert found.pop("reconstruct") in ("blocked", "lost")
     assert found == {"tokenizer": "failed", "floor": "done"}
@@ -98,6 +103,9 @@ def test_a_dry_run_leaves_no_trace(bench: Bench, tmp_path: Path) -> None:
     assert [line.split("-")[0] for line in dry.stdout.split()] == [
         "tokenizer", "reconstruct", "floor",
     ]  # fmt: skip
+    assert sorted(tmp_path.rglob("*")) == before
+    elsewhere = bench.cli("launch", file, "--dry-run", "--db", f"sqlite:///{tmp_path}/index/a.db")
+    assert elsewhere.returncode == 0
     assert sorted(tmp_path.rglob("*")) == before
 
 

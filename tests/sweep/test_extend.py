@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from stubbed import SWEEP, Bench, ends
-from sweepfiles import write
+from sweepfiles import SMALL, write
 
 from sweep.planning.extend import extended
 from sweep.planning.plan import plan_file, plan_of
@@ -63,7 +63,8 @@ def test_a_failed_extension_is_launched_again(bench: Bench) -> None:
     bench.behave(tokenizer={"fail_at": 2})
     failed = bench.cli("extend", "stub", "--seeds", "1", *INLINE)
     assert failed.returncode == 4
-    assert "`vitok-sweep extend stub --seeds 0` again" in failed.stderr
+    again = "`vitok-sweep retry JOB` and `vitok-sweep extend stub --seeds 0`"
+    assert again in failed.stderr
     bench.behave()
     bench.cli("retry", "stub")
     assert bench.cli("extend", "stub", "--seeds", "0", *INLINE).returncode == 0
@@ -105,3 +106,9 @@ def test_points_with_seeds_of_their_own_alone_are_refused(tmp_path: Path) -> Non
     plan = plan_file(write(tmp_path, text))
     with pytest.raises(UserError, match="seeds of its own in `include`"):
         extended(plan.sweep, plan.file, plan.document, 1)
+
+
+def test_more_seeds_than_a_sweep_has_points_are_refused(tmp_path: Path) -> None:
+    document = plan_file(write(tmp_path, SMALL)).document
+    with pytest.raises(UserError, match="--seeds 1000000000000: at most 100,000 points"):
+        extended("sweep", "sweep.yaml", document, 10**12)

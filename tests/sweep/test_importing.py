@@ -63,6 +63,14 @@ def test_sizes_follow_from_each_other(
     assert tuple(made.rows[0][name] for name in names) == sizes
 
 
+def test_a_guidance_scale_is_of_what_was_generated(tmp_path: Path) -> None:
+    text = "p,c,resolution,cfg,rFID,gFID\n8,4,64,1.5,2,3\n8,4,64,,2,4\n8,8,64,1.5,2,5\n"
+    made = read(tmp_path, text, dataset="d", protocol="x")
+    assert [(row["c"], row["metric"], row["cfg_scale"]) for row in made.rows] == [
+        (4, "rFID", None), (4, "gFID", 1.5), (4, "gFID", None), (8, "rFID", None), (8, "gFID", 1.5),
+    ]  # fmt: skip
+
+
 def test_what_a_latent_code_costs_is_not_guessed(tmp_path: Path) -> None:
     """Its towers see more tokens than it has."""
     text = "variant,c,L,resolution,rFID\nS-B/16,16,256,256,2\nS-B/16,16,64,256,2\n"
@@ -89,6 +97,10 @@ def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
         read(tmp_path, text, **given)
     with pytest.raises(UserError, match="has no column 'val/fidd'; did you mean val/fid"):
         read(tmp_path, text, metrics=["val/fidd=rFID"], **given)
+    with pytest.raises(UserError, match="g=rFID: another column is rFID already"):
+        read(tmp_path, text, metrics=["val/fid=rFID", "g=rFID"], **given)
+    with pytest.raises(UserError, match="g=: expected COLUMN or COLUMN=NAME"):
+        read(tmp_path, text, metrics=["g="], **given)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +108,7 @@ def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
     [
         ("p,c,resolution,rFID\n8,4,64,2\n", r"t\.csv:2: rFID has no protocol: add a column"),
         ("p,c,resolution,rFID,protocol\n8,4,64,2,x\n", "rFID has no dataset"),
-        ("p,c,resolution,rFID\n8,x,64,2\n", r":2: c: expected a whole number, got 'x'"),
+        ("p,c,resolution,rFID\n8,x,64,2\n", r":2: c: expected a whole number above 0, got 'x'"),
         ("p,c,resolution,rFID\n8,4,64,good\n", r"rFID: expected a number, got 'good'"),
         ("p,c,rFID\n8,4,2\n", "one of E, L and resolution is needed"),
         ("c,E,rFID\n4,256,2\n", "p and c are needed"),
@@ -110,6 +122,15 @@ def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
         ("p,c,E,rFID\n", "a line for each run"),
         ("p,c,E,rFID\n8,4,256,\n", "no row has a value of rFID"),
         ('p,c\n"8,4\n', "not CSV"),
+        (
+            "p,c,E,rFID\n8,4,256,1,23\n",
+            ":2: expected 4 cells, as in the first line, got 5; a comma",
+        ),
+        ("p,c,E,rFID,rPSNR\n8,4,256,2\n", "expected 5 cells, as in the first line, got 4"),
+        ("p,q,c,E,rFID\n8,0,4,256,2\n", "q: expected a whole number above 0, got '0'$"),
+        ("p,c,resolution,rFID\n16,4,100,2\n", "resolution 100, 1 frames: no multiples of p 16"),
+        ("p,c,resolution,rFID\n1,8,9e15,2\n", "expected a tokenizer's sizes"),
+        ("variant,c,E,rFID\nS-B/99999999999999999999,4,256,2\n", "expected a tokenizer's sizes"),
     ],
 )
 def test_what_is_wrong_is_said_by_line_and_column(tmp_path: Path, text: str, words: str) -> None:
@@ -121,6 +142,15 @@ def test_what_is_wrong_is_said_by_line_and_column(tmp_path: Path, text: str, wor
 def test_names_are_words(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected letters, digits"):
         read(tmp_path, TABLE, name="a b")
+    with pytest.raises(UserError, match="--as paper: figures call other numbers so"):
+        read(tmp_path, TABLE, name="paper")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_what_is_not_utf8_is_refused(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "t.csv").write_bytes(TABLE.replace("one", "M\u00fcller").encode(encoding))
+    with pytest.raises(UserError, match=r"t\.csv: byte \d+ is not UTF-8; save the table"):
+        read_table(tmp_path / "t.csv", "theirs")
 
 
 def test_as_typed_again_and_rebuilt(bench: Bench) -> None:

@@ -177,8 +177,9 @@ def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "write", full)
     for _ in range(3):
-        with pytest.raises(OSError, match=r"disk full|No space left"):
+        with pytest.raises(OSError, match=r"disk full|No space left") as caught:
             journal.write("failed", message="disk full")
+        assert caught.value.filename == str(path)
     monkeypatch.setattr(os, "write", write)
     journal.write("finished", seconds=1.0)
     assert [record["event"] for record in read_from(path)[0]] == ["finished"]

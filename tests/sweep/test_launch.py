@@ -83,10 +83,10 @@ class Desk:
         return plan_file(self.file, (), only[0] if only else None, None)
 
     def launch(self, plan: Plan | None = None, **options: Any) -> Any:
-        whole = options.get("whole", self.plan())
+        whole: Plan | None = options["whole"] if "whole" in options else self.plan()
         back_end = options.get("scheduler", self.scheduler)
         say = self.said.append
-        return launch(plan or whole, whole, self.root, self.store, back_end, Site(), say)
+        return launch(plan or self.plan(), whole, self.root, self.store, back_end, Site(), say)
 
     def records(self) -> list[dict[str, Any]]:
         paths = sorted(self.root.launches.glob("*.jsonl"))
@@ -165,6 +165,19 @@ def test_an_edited_file_replaces_the_membership(desk: Desk, tmp_path: Path) -> N
     assert not done.submitted
     registered = [r for r in desk.records() if r["event"] == "sweep"]
     assert [len(r["points"]) for r in registered] == [4, 2]
+
+
+def test_a_later_wave_leaves_an_extended_membership_alone(desk: Desk, tmp_path: Path) -> None:
+    desk.scheduler.most = 3
+    plan = desk.plan()
+    desk.launch()
+    desk.scheduler.most = 0
+    write(tmp_path, SMALL + "seeds: [0, 1]\n")  # as `extend` registers it
+    desk.launch()
+    desk.scheduler.most = 9
+    assert desk.launch(plan, whole=None).submitted
+    registered = [r for r in desk.records() if r["event"] == "sweep"]
+    assert [len(r["points"]) for r in registered] == [4, 8]
 
 
 def test_equal_jobs_of_two_sweeps_are_one_job(desk: Desk, tmp_path: Path) -> None:

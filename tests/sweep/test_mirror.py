@@ -156,13 +156,20 @@ def test_a_broken_tracker_harms_one_run_and_no_journal(lab: Lab, out: Path, trac
     tracker.breaks = True
     copies.look(None, stay=False)
     assert said == ["p16-c4-a: not mirrored: RuntimeError: tracker broke"]
-    assert copies.broken == {"a"}
+    assert copies.refused == {"a"}
     assert [what[0] for what in shown(out, "b")] == ["Scalars"]
     tracker.breaks = False
     copies.look(None, stay=False)
     assert [what[0] for what in shown(out)] == ["Scalars", "Ended"]
-    assert not copies.broken
     assert journal.read_bytes() == before
+    assert not copies.refused
+
+
+@pytest.mark.parametrize("notes", ["", "[]", '{"tracker": "files", "jobs": {"a": 1}}'])
+def test_notes_of_nobody_are_refused(lab: Lab, out: Path, tracker: Files, notes: str) -> None:
+    (out / "mirror.json").write_text(notes)
+    with pytest.raises(UserError, match=r"mirror\.json: not a mirror's notes; remove the folder"):
+        Mirror(lab.root, tracker, out, pytest.fail)
 
 
 def test_one_folder_has_one_mirror_of_one_kind(lab: Lab, out: Path, tracker: Files) -> None:
@@ -212,18 +219,33 @@ def test_tensorboard_follows_and_is_stopped(lab: Lab) -> None:
     assert len([one for one in read_events(folder) if one[1] == "loss"]) == 3
 
 
-def test_a_folder_that_a_killed_mirror_left_empty_is_taken(lab: Lab) -> None:
+def test_a_folder_that_a_kill_left_empty_is_no_obstacle(lab: Lab) -> None:
     pytest.importorskip("tensorboard")
     lab.write("a", 1, metric(1))
     folder = lab.root.mirrors / "tensorboard" / "p16-c4-a"
     folder.mkdir(parents=True)
-    (folder.parent / "p16-c4-b").write_text("in the way")
-    lab.job("b")
+    assert command(lab, "tensorboard").wait(30) == 0
+    assert (1, "loss", 1.0) in set(read_events(folder))
+    lab.job("b").spec.write_text("[]")
     lab.write("b", 1, metric(1))
-    assert command(lab, "tensorboard").wait(60) == 1, "one could not be written"
-    assert len([one for one in read_events(folder) if one[1] == "loss"]) == 1
-    (folder.parent / "p16-c4-b").unlink()
-    assert command(lab, "tensorboard").wait(60) == 0
+    assert command(lab, "tensorboard").wait(30) == 4, "one could not be written"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--every", "inf", "--follow"), "--every inf: expected seconds"),
+        (("--out", "jobs/here"), "jobs live there; give the mirror a folder of its own"),
+    ],
+)
+def test_what_is_refused(lab: Lab, arguments: tuple[str, ...], words: str) -> None:
+    given = [str(lab.root.path / each) if "/" in each else each for each in arguments]
+    process = command(lab, "tensorboard", *given)
+    assert process.wait(30) == 2
+    said = process.stderr.read()  # type: ignore[union-attr]
+    assert said.startswith("error: ")
+    assert words in said
+    assert not any(lab.root.jobs.glob(".mirror*"))
 
 
 @pytest.mark.slow

@@ -196,8 +196,9 @@ def test_bad_filters_exit_2_with_the_nearest(tmp_path: Path, only: str, message:
 
 def test_json_has_the_documented_fields(plan: Plan) -> None:
     states = {plan.jobs[0].id: "done"}
-    document = json.loads("".join(plan_json(plan, states)))
+    document = json.loads("".join(plan_json(plan, states, missing=["no data"])))
     assert document["sweep"] == "sweep"
+    assert document["missing"] == ["no data"]
     assert {
         "id", "slug", "variant", "encoder", "decoder", "p", "q", "c", "L", "E", "resolution",
         "frames", "pixels_per_channel", "params_m", "gflops", "seed", "config_id", "jobs",

@@ -10,9 +10,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import typer
 from stubbed import PACKAGES, Bench, copy_packages, ends, wait_until
 
 from analysis.figures import FIGURES
+from sweep.cli import reproducing
 from sweep.cli.reproducing import MINI, TABLES
 from sweep.model import Plan
 from sweep.planning.plan import plan_file
@@ -113,6 +115,19 @@ def test_it_goes_on_after_a_kill_and_leaves_all_in_one_folder(
     again = bench.cli(*command)
     assert again.returncode == 0, again.stderr
     assert len(bench.trace("began")) == 6, "nothing was left to do"
+
+
+def test_an_interrupted_one_is_not_done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`launch` ends with 0 where Ctrl-C leaves its jobs running."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise typer.Exit(0)
+
+    monkeypatch.setattr(reproducing, "launch", interrupted)
+    with pytest.raises(typer.Exit) as ended:
+        reproducing.reproduce(mini=True, results=tmp_path)
+    assert ended.value.exit_code == 130
+    assert not list(tmp_path.iterdir())
 
 
 def test_full_scale_is_not_run_by_one_command(bench: Bench) -> None:

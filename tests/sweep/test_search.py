@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 from optuna.trial import TrialState
@@ -86,11 +88,35 @@ def test_a_lost_study_is_made_anew(tuned: Bench) -> None:
     assert tuned.cli("launch", file, "--scheduler", "inline").returncode == 0
     before = [(each.params, each.values, each.state) for each in study(tuned, "seek").trials]
     path = tuned.root.searches / "seek.db"
-    for damage in (path.unlink, lambda: path.write_bytes(b"no database" * 100)):
+    whole = path.read_bytes()
+
+    def foreign() -> None:
+        path.unlink()
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("CREATE TABLE studies (x)")
+
+    for damage in (
+        path.unlink,
+        lambda: path.write_bytes(b"no database" * 100),
+        lambda: path.write_bytes(whole[:8192] + bytes(40_000) + whole[48_192:]),
+        foreign,
+    ):
         damage()
         assert tuned.cli("launch", file, "--scheduler", "inline").returncode == 3
         after = [(each.params, each.values, each.state) for each in study(tuned, "seek").trials]
         assert after == before
+
+
+def test_a_study_that_cannot_be_written_is_one_line(tuned: Bench) -> None:
+    file = tuned.sweep(text=text(trials="2"), name="seek.yaml")
+    path = tuned.root.searches / "seek.db"
+    path.mkdir(parents=True)
+    done = tuned.cli("launch", file, "--scheduler", "inline")
+    assert (done.returncode, done.stdout) == (2, "")
+    said = "cannot be opened or made; the journals have all trials: mend it and launch again"
+    assert done.stderr.splitlines()[-1] == f"error: {path}: {said}"
+    path.rmdir()
+    assert tuned.cli("launch", file, "--scheduler", "inline").returncode == 0
 
 
 def test_two_controllers_are_one_too_many(tuned: Bench) -> None:
@@ -139,7 +165,22 @@ def test_an_absent_metric_ends_the_search_with_one_line(bench: Bench) -> None:
     assert done.returncode == 2
     line = "error: trial 1 of 3: no rPSNR on photos-tune among its results; there is score"
     assert done.stderr.strip().splitlines()[-1] == line
-    assert len(params(bench)) == 1
+    again = bench.cli("launch", file, "--scheduler", "inline")
+    assert again.returncode == 2
+    assert "tokenizer.channels 4: no rPSNR on photos-tune among its results" in again.stderr
+    assert len(params(bench)) == 1, "nor does another one run"
+
+
+def test_a_first_trial_that_diverges_fails_alone(bench: Bench) -> None:
+    first = "reconstruct-64x1-64x1-p8-c4-64p-s0-photos-tune"
+    bench.behave(**{"reconstruct": BEST, first: {"best": [16, float("nan")]}})
+    file = bench.sweep(text=text(sampler="grid", trials="2"), name="seek.yaml")
+    done = bench.cli("launch", file, "--scheduler", "inline")
+    assert done.returncode == 4, done.stderr
+    assert "trial 1 of 2: failed: rPSNR on photos-tune is not a number" in done.stderr
+    assert [each.state for each in study(bench, "seek").trials] == [
+        TrialState.FAIL, TrialState.COMPLETE,
+    ]  # fmt: skip
 
 
 def test_each_combination_of_axes_has_its_search(tuned: Bench) -> None:
@@ -173,6 +214,26 @@ def test_an_edited_file_keeps_what_it_still_means(tuned: Bench) -> None:
     assert values == [8, 16, 8, 16]
     assert list(ends(tuned.root).values()) == [["finished"]] * 10
     assert "4 of 4 trials" in tuned.cli("status", "seek").stdout
+
+
+def test_what_an_edit_leaves_out_is_not_the_best(tuned: Bench) -> None:
+    """Where every trial that the file still means has ended, too."""
+    wide = text(sampler="grid", trials="5").replace("[8, 16, 32]", "[16]")
+    file = tuned.sweep(text=wide, name="seek.yaml")
+    assert tuned.cli("launch", file, "--scheduler", "inline").returncode == 0
+    tuned.sweep(text=wide.replace("4..64 x2", "[4, 8]"), name="seek.yaml")
+    done = tuned.cli("launch", file, "--scheduler", "inline")
+    assert done.returncode == 3, done.stderr
+    assert "seek: 2 of 2 trials: 2 complete" in done.stdout
+    assert "best so far: rPSNR on photos-tune -1 (" in done.stdout
+    assert tuned.cli("db", "check").returncode == 0
+
+
+def test_a_space_of_one_point_is_one_trial(tuned: Bench) -> None:
+    alone = text().replace("[8, 16, 32]", "[16]").replace("4..64 x2", "[4]")
+    done = tuned.cli("launch", tuned.sweep(text=alone, name="seek.yaml"), "--scheduler", "inline")
+    assert done.returncode == 0, done.stderr
+    assert params(tuned) == [{"tokenizer.patch": 16, "tokenizer.channels": 4}]
 
 
 @pytest.mark.slow

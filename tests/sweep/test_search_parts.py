@@ -177,6 +177,16 @@ def test_parameters_come_back_as_they_were(tmp_path: Path) -> None:
     assert meant(trials.search, told(trials.search, params)) == params
 
 
+def test_long_values_are_told_apart(tmp_path: Path) -> None:
+    """They differ where a message would have cut them."""
+    values = "train.milestones: [[1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 5, 6, 8]]"
+    head = text().replace("{size: T-T}", "{size: T-T, channels: 4}")
+    searched = trials_of(tmp_path, head.replace("tokenizer.channels: 4..64 x2", values))
+    assert searched.size(searched.studies[0]) == 6
+    swept = head.replace("    tokenizer.channels: 4..64 x2\n", "") + f"axes:\n  {values}\n"
+    assert len({each.name for each in trials_of(tmp_path, swept).studies}) == 2
+
+
 def score(metric: str, value: float | None, **given: Any) -> Score:
     fields = {"point": "p", "job": "j", "dataset": "d", "cfg": None, "stage": 1, "length": 16}
     return Score(**{**fields, **given}, metric=metric, value=value)

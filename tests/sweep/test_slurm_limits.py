@@ -99,6 +99,20 @@ def test_what_no_partition_would_ever_run_is_refused(
     assert refused is None or (refused in str(reason) and "tokenizer" in str(reason))
 
 
+def test_all_kinds_that_would_never_run_are_named() -> None:
+    large, long = resources(hours=1, threads=65), resources(hours=200)
+    asked = [
+        ("generate", large),
+        ("floor", resources(hours=1)),
+        ("latents", large),
+        ("train", long),
+    ]
+    reason = str(never_run(asked, parse_partitions(PARTITIONS), Policy()))
+    assert reason.startswith("generate, latents: asks for 65 threads")
+    assert "; train: asks for 200 hours" in reason
+    assert "floor" not in reason
+
+
 def test_a_silence_is_not_taken_for_an_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

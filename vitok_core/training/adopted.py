@@ -108,9 +108,11 @@ def _plain_weights(source: Path) -> Mapping[str, Tensor] | None:
     try:
         state = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # damage surfaces as almost any exception, see load_checkpoint
-        raise UserError(f"{source}: torch.load (weights_only=True) cannot read it: {error}") from (
-            error
-        )
+        # Torch's own words are many lines, and advise to load it unsafely.
+        raise UserError(
+            f"{source}: torch.load (weights_only=True) cannot read it: damaged, or more than "
+            f"tensors by name ({type(error).__name__})"
+        ) from error
     if isinstance(state, Mapping) and DIGEST in state:
         return None
     for name in _INSIDE:
@@ -164,7 +166,7 @@ def _fitted(config: TokenizerJob, weights: Mapping[str, Tensor], file: Path) -> 
             wrong.append(f"{name} is {tuple(other.shape)}, planned {tuple(tensor.shape)}")
         elif other.is_floating_point() != tensor.is_floating_point():
             wrong.append(f"{name} is {other.dtype}, planned {tensor.dtype}")
-        elif not bool(torch.isfinite(other).all()):
+        elif not bool(torch.isfinite(other.to(tensor.dtype)).all()):
             wrong.append(f"{name} is not finite")
     if wrong:
         raise UserError(f"{file}: not the weights of the planned tokenizer: {_listed(wrong)}")

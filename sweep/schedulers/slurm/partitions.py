@@ -82,6 +82,7 @@ def never_run(
     Args:
         asked: kinds of jobs, and what one task of them is given.
     """
+    found: dict[str, list[str]] = {}
     for kinds, resources in asked:
         names = (resources.partition or there.default).split(",")
         wrong = _unknown(names, there)
@@ -90,8 +91,8 @@ def never_run(
             lifted = (resources.qos or known.qos) in known.lifting
             wrong = _too_large(resources, ",".join(names), places, lifted)
         if wrong is not None:
-            return f"{kinds}: {wrong}"
-    return None
+            found.setdefault(wrong, []).append(kinds)
+    return "; ".join(f"{', '.join(kinds)}: {wrong}" for wrong, kinds in found.items()) or None
 
 
 def _unknown(names: Iterable[str], there: Partitions) -> str | None:
