@@ -100,9 +100,9 @@ def against_codecs(measurements: pl.DataFrame) -> list[AgainstCodec]:
     """Per metric, protocol, data set and codec: where a trained configuration of the same E wins.
 
     Args:
-        measurements: trained ones and baselines.
+        measurements: trained ones and baselines, of which those of the database count.
     """
-    means = configuration_means(measurements)
+    means = configuration_means(measurements.filter(source="db"))
     table = _differences(
         means, means.filter(pl.col("codec").is_not_null() & pl.col("E").is_not_null())
     )

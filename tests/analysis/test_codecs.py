@@ -15,6 +15,7 @@ from ledgers import ledger
 from reading import read
 from synthetic import FRECHET, PROTOCOLS, quickstart
 
+from analysis.external import external_source
 from analysis.floor import against_codecs, differences, uncompared
 from analysis.frames import JOBS, POINT_METRICS, Results
 from analysis.page import write_page
@@ -156,6 +157,18 @@ def test_codecs_without_a_point_of_their_e_are_named(made: Results, tmp_path: Pa
     titles = both.measurements.filter(codec="bicubic ×8")["config_id"].unique().to_list()
     assert titles == ["bicubic ×8, E 192, 64p"]
     assert uncompared(with_baselines(made).measurements) == []
+
+
+def test_imported_runs_are_not_compared(made: Results) -> None:
+    ours = with_baselines(made).measurements
+    theirs = ours.filter(series="trained").with_columns(
+        source=pl.lit(external_source("theirs")),
+        config_id=pl.concat_str(pl.lit("theirs/"), "config_id"),
+        value=pl.col("value") + 100,
+    )
+    found = against_codecs(ours)
+    assert found
+    assert against_codecs(pl.concat([ours, theirs])) == found
 
 
 def test_other_protocols_are_not_compared(made: Results) -> None:
