@@ -26,8 +26,8 @@ _CLASS_FOLDERS = {
     "videos": f"one folder per class, with its {_FILMS} inside (archery/*.mp4, ...)",
 }
 _FLAT = {
-    "images": f"one flat folder of {_PICTURES} (000000000139.jpg, ...)",
-    "videos": f"one flat folder of {_FILMS}",
+    "images": f"{_PICTURES} directly inside (000000000139.jpg, ...)",
+    "videos": f"{_FILMS} directly inside",
 }
 _ADM = "https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches/imagenet"
 _OR_SHARDS = "or to WebDataset shards (a folder of *.tar, or a pattern: /data/{0000..0127}.tar)"

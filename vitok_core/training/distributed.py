@@ -205,8 +205,8 @@ def _device(machine: Machine) -> torch.device:
     number = 0 if seen == 1 else ranks.local  # some sites show each process its own GPU alone
     if number >= seen:
         raise UserError(
-            f"rank {ranks.rank}: is process {ranks.local} of its node and sees {seen} GPUs; each "
-            "process needs one: see the resources' gpus and gres"
+            f"process {ranks.local} of its node sees {seen} GPUs; each process needs one: see the "
+            "resources' gpus and gres"
         )
     device = torch.device("cuda", number)
     torch.cuda.set_device(device)
