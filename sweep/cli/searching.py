@@ -110,7 +110,11 @@ class Searching:
             print("nothing to do: every trial has ended", file=sys.stderr)
             raise typer.Exit(_NOTHING_TO_DO)
         if any(run.outcome.state is TrialState.FAILED for run in controller.runs):
-            print("see `vitok-sweep why JOB` and `logs JOB`", file=sys.stderr)
+            print(
+                "see `vitok-sweep why JOB` and `logs JOB`; once mended, `vitok-sweep retry JOB` and "
+                f"launch {self.file} again",
+                file=sys.stderr,
+            )
             raise typer.Exit(_SOME_FAILED)
 
     def _trials(self) -> Trials:
