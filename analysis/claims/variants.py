@@ -63,7 +63,7 @@ def masks_cost(region: Region, sample: Sample) -> Finding:
     """What either masked variant loses against the simple one, at the E that they share.
 
     The paper's: the least loss, as a reading. Our own: the mean, masked tokenizers giving the
-    error, for all lengths of one are one draw.
+    error, for all lengths of one are one draw; where each variant is one tokenizer, its seeds.
     """
     parts, notes = [], []
     for name in ("mask_simple", "mask_latent"):
@@ -72,9 +72,14 @@ def masks_cost(region: Region, sample: Sample) -> Finding:
         if sample.source == "published":
             least = -float(pairs["difference"].max())  # type: ignore[arg-type]
             parts.append(reading(least, region, name))
-        else:
-            truth = noticeable(sample)
+            continue
+        truth = noticeable(sample)
+        if pairs["tokenizer"].n_unique() > 1:
             parts.append(decide(_clustered_mean(pairs), region, truth=truth, label=name))
+            continue
+        shared = pl.col("E").is_in(pairs["E"].to_list())
+        simple, masked = (shared & (pl.col("variant") == each) for each in ("simple", name))
+        parts.append(better_by(sample, simple, masked, region, truth=truth, label=name))
     return Finding(tuple(parts), "; ".join(notes))
 
 

@@ -124,6 +124,30 @@ def test_masked_lengths_share_their_seeds(lengths: tuple[int, ...]) -> None:
     assert found.p == pytest.approx(max(ends))
 
 
+def test_what_masking_costs_is_held_against_seeds() -> None:
+    """One tokenizer of each variant: p is that of the seeds' pooled spread."""
+    own = luck(7, 0.2)
+    names = ("simple", "mask_simple", "mask_latent")
+    runs = [Run(8, 16, seed, variant=name) for name in names for seed in range(3)]
+
+    def at(run: Run, length: int) -> float:
+        return float(np.log2(length)) - 0.3 * (run.variant != "simple") + own(run)
+
+    def scores(run: Run) -> list[Score]:
+        lengths = (16, 64) if run.variant != "simple" else (64,)
+        return [("reconstruct", "imagenet1k-val", None, length, values(at(run, length)))
+                for length in lengths]  # fmt: skip
+
+    groups = [np.array([at(run, 64) for run in runs if run.variant == name]) for name in names]
+    error = np.sqrt(np.mean([group.var(ddof=1) for group in groups]) * 2 / 3)
+    ps = [stats.t.sf((groups[0].mean() - masked.mean()) / error, 6) for masked in groups[1:]]
+    found = judged(database(runs, scores), "masks-cost-rpsnr")["masks-cost-rpsnr"]
+    assert found.p == pytest.approx(max(ps))
+    single = [run for run in runs if run.seed == 0]
+    told = judged(database(single, scores), "masks-cost-rpsnr")["masks-cost-rpsnr"].note
+    assert "seeds would tell" in told
+
+
 def test_scores_of_one_seed_are_no_seeds() -> None:
     """Two evaluations a tokenizer: alone they give no error, beside seeds no more of it."""
     own = luck(6, 0.05)
