@@ -111,8 +111,8 @@ class Searching:
             raise typer.Exit(_NOTHING_TO_DO)
         if any(run.outcome.state is TrialState.FAILED for run in controller.runs):
             print(
-                "see `vitok-sweep why JOB` and `logs JOB`; once mended, `vitok-sweep retry JOB` and "
-                f"launch {self.file} again",
+                "see `vitok-sweep why JOB` and `logs JOB`; once mended, `vitok-sweep retry JOB` "
+                f"and launch {self.file} again",
                 file=sys.stderr,
             )
             raise typer.Exit(_SOME_FAILED)
