@@ -63,10 +63,11 @@ def test_golden_points_of_the_paper_file() -> None:
     ("sweep", "sets"),
     [
         ("quickstart", ["seeds=[0, 7]"]),
-        ("mini_variants", ["seeds=[0, 7]"]),
+        ("mini_video_frames", ["seeds=[0, 7]"]),
         ("bottleneck_256p", []),  # these have seeds of their own
         ("gan_ablation", []),
         ("masked_variant", []),
+        ("mini_variants", []),
     ],
 )
 def test_the_fast_road_and_the_slow_road_agree(sweep: str, sets: list[str]) -> None:
