@@ -117,7 +117,7 @@ def test_each_combination_is_rehearsed_once() -> None:
 
 @pytest.mark.parametrize(
     ("name", "only"),
-    [*EACH_ONCE, *(pytest.param(name, "", marks=pytest.mark.longest) for name in LARGE)],
+    [*EACH_ONCE, *(pytest.param(name, "", marks=pytest.mark.slow) for name in LARGE)],
 )
 def test_large_sweeps_pass(rehearse: Rehearse, name: str, only: str) -> None:
     done = rehearse(name, *(("--only", only) if only else ()))
