@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -88,11 +89,29 @@ class Cluster:
 
         wait_until(resumed, 120)
 
+    def clear(self) -> None:
+        """Wait until nothing is left of the test before. A node whose jobs never end, as it can be
+        after a controller's restart under load, is taken down and given back."""
+        with contextlib.suppress(AssertionError):
+            wait_until(self._is_idle, 30)
+            return
+        for node in NODES:
+            for state in ("down", "resume"):
+                self.run("scontrol", "update", f"nodename={node}", f"state={state}", "reason=test")
+        wait_until(self._is_idle, 60)
+
+    def _is_idle(self) -> bool:
+        self.wait_ready()
+        return self._in_state("idle") == set(NODES)
+
     def is_ready(self) -> bool:
         """Whether all nodes can take jobs."""
-        done = subprocess.run(["sinfo", "-h", "-N", "-p", "main", "-t", "idle,mix,alloc", "-o",
-                               "%N"], capture_output=True, text=True, check=False)  # fmt: skip
-        return len(set(done.stdout.split())) == len(NODES)
+        return self._in_state("idle,mix,alloc") == set(NODES)
+
+    def _in_state(self, states: str) -> set[str]:
+        done = subprocess.run(["sinfo", "-h", "-N", "-p", "main", "-t", states, "-o", "%N"],
+                              capture_output=True, text=True, check=False)  # fmt: skip
+        return set(done.stdout.split())
 
     def node_of(self, job: str) -> str:
         """Where a task runs."""
