@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweep.cli.exits import NOTHING_TO_DO
 from sweep.cli.options import DEFAULT_RESULTS, Database, Results, Site
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
     from sweep.layout import Root
     from sweep.store import Store
-
-_NOTHING_TO_DO = 3
 
 Names = Annotated[
     list[str],
@@ -51,7 +50,7 @@ def cancel(
     sync(store, root)
     if not waited and not ran:
         print("nothing to cancel: none of these jobs runs or waits", file=sys.stderr)
-        raise typer.Exit(_NOTHING_TO_DO)
+        raise typer.Exit(NOTHING_TO_DO)
     also = f"; {len(others)} more stop with them, in the same process" if others else ""
     told = {"cancelled {}": waited, "asked {} to stop": ran}
     said = [how.format(_jobs(len(each))) for how, each in told.items() if each]
@@ -117,7 +116,7 @@ def retry(
     chosen = [job.id for job in job_statuses(store, root, jobs) if job.state in again]
     if not chosen:
         print("nothing to retry: none of these jobs has failed or is unknown", file=sys.stderr)
-        raise typer.Exit(_NOTHING_TO_DO)
+        raise typer.Exit(NOTHING_TO_DO)
     known = queries.facts(store, chosen)
     record("retry", [known[job] for job in chosen], root)
     sync(store, root)

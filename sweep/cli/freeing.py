@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweep.cli.exits import NOTHING_TO_DO
 from sweep.cli.options import DEFAULT_RESULTS, Database, Json, Results, Site
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from sweep.layout import Root
     from sweep.store import Store
 
-_NOTHING_TO_DO = 3
 _ROWS = 100
 
 
@@ -62,7 +62,7 @@ def gc(
     found = look()
     if not found:
         print("nothing may go: what is there is needed, or its job runs or waits", file=sys.stderr)
-        raise typer.Exit(_NOTHING_TO_DO)
+        raise typer.Exit(NOTHING_TO_DO)
     _print_garbage(found, as_json)
     if yes or _agreed(found):
         freed = _free(store, root, found, look)

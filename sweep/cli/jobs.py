@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweep.cli.exits import SOME_FAILED
 from sweep.cli.options import DEFAULT_RESULTS, Database, Json, Results, Site
 from sweep.cli.predicting import checked, print_checked
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from sweep.status import JobStatus
     from sweep.store import Store
 
-_SOME_FAILED = 4
 _ROWS = 100
 
 JobName = Annotated[
@@ -96,7 +96,7 @@ def status(
         from sweep.watch import troubled
 
         if troubled(jobs):
-            raise typer.Exit(_SOME_FAILED)
+            raise typer.Exit(SOME_FAILED)
 
 
 def why(

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweep.cli.exits import NOTHING_TO_DO, SOME_FAILED
 from sweep.cli.options import DEFAULT_RESULTS, Database, Results, Site
 
 if TYPE_CHECKING:
     from sweep.layout import Root
     from sweep.mirror.run import Tracker
 
-_NOTHING_TO_DO = 3
-_SOME_FAILED = 4
 _DAY = 86_400.0  # seconds
 
 
@@ -100,9 +99,9 @@ def mirror(
         copies.close()
     print(folder)
     if copies.refused:
-        raise typer.Exit(_SOME_FAILED)
+        raise typer.Exit(SOME_FAILED)
     if not follow and not runs:
-        raise typer.Exit(_NOTHING_TO_DO)
+        raise typer.Exit(NOTHING_TO_DO)
 
 
 def _tracker(kind: Kind, project: str) -> Tracker:

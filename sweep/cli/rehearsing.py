@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweep.cli.exits import INTERRUPTED, SOME_FAILED
 from sweep.cli.options import DEFAULT_RESULTS, Json, Only, Results, Set, Site, SweepFile
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from sweep.site import Site as SiteFile
 
 _SMALL_STEPS, _REAL_STEPS = 3, 10
-_SOME_FAILED = 4
-_INTERRUPTED = 130
 
 
 class On(StrEnum):
@@ -107,7 +106,7 @@ def rehearse(
             jobs = run(short.plan, root, _scheduler(on, root, here), here, Console(stderr=True))
     except KeyboardInterrupt:
         print(f"interrupted: what ran was cancelled; journals in {place}", file=sys.stderr)
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     found = outcomes(short, jobs, root)
     if real_shapes:
         _keep_speed(found, plan, Root(results))
@@ -117,7 +116,7 @@ def rehearse(
     else:
         _remove(place)
     if any(each.passed is not Passed.OK for each in found):
-        raise typer.Exit(_SOME_FAILED)
+        raise typer.Exit(SOME_FAILED)
 
 
 def _place(results: Root, sweep: str, on: On) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweep.cli.exits import INTERRUPTED, NOTHING_TO_DO, SOME_FAILED
 from sweep.cli.options import AtOnce, Database, Results, SchedulerName, Site
 from sweep.cli.printing import say
 from sweep.cli.running import launch
@@ -17,9 +18,6 @@ from vitok_core.errors import UserError
 if TYPE_CHECKING:
     from analysis.frames import Results as Loaded
 
-_NOTHING_TO_DO = 3
-_SOME_FAILED = 4
-_INTERRUPTED = 130
 
 # Sweep → the figures that it feeds; each is drawn from that sweep's points alone.
 MINI: Mapping[str, tuple[str, ...]] = {
@@ -85,7 +83,7 @@ def reproduce(
     print(out)
     if failed:
         say(f"some jobs failed in {', '.join(failed)}: the report is of the others")
-        raise typer.Exit(_SOME_FAILED)
+        raise typer.Exit(SOME_FAILED)
 
 
 def _refuse_what_lacks(site: Path | None) -> None:
@@ -122,12 +120,12 @@ def _ran(
     try:
         launch(name, scheduler, jobs, yes=True, results=results, db=db, site=site)
     except typer.Exit as ended:
-        if ended.exit_code == _SOME_FAILED:
+        if ended.exit_code == SOME_FAILED:
             return False
-        if ended.exit_code != _NOTHING_TO_DO:
+        if ended.exit_code != NOTHING_TO_DO:
             say("`vitok-sweep reproduce --mini` again goes on from here")
             # Where Ctrl-C ends a launch, 0 says that its jobs go on; here not all is done.
-            raise typer.Exit(ended.exit_code or _INTERRUPTED) from None
+            raise typer.Exit(ended.exit_code or INTERRUPTED) from None
     return True
 
 

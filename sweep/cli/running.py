@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweep.cli.exits import NOTHING_TO_DO, SOME_FAILED
 from sweep.cli.options import (
     DEFAULT_RESULTS,
     AtOnce,
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from sweep.model import Plan
     from sweep.site import Site as SiteFile
     from sweep.store import Store
-
-_NOTHING_TO_DO = 3
-_SOME_FAILED = 4
 
 
 def register(app: typer.Typer) -> None:
@@ -134,12 +132,12 @@ def run(
         import pdb as debugger
 
         debugger.post_mortem(sys.exc_info()[2])
-        raise typer.Exit(_SOME_FAILED) from None
+        raise typer.Exit(SOME_FAILED) from None
     print(f"{folder.path.name}: {outcome}", file=sys.stderr)
     if outcome is Outcome.ALREADY_DONE:
-        raise typer.Exit(_NOTHING_TO_DO)
+        raise typer.Exit(NOTHING_TO_DO)
     if outcome in (Outcome.FAILED, Outcome.BLOCKED):
-        raise typer.Exit(_SOME_FAILED)
+        raise typer.Exit(SOME_FAILED)
 
 
 def _refuse_living(store: Store, root: Root, job: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from sweep.cli.exits import NOTHING_TO_DO, SOME_FAILED
 from sweep.cli.submitting import LARGE_HOURS, confirm
 from vitok_core.errors import UserError
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from sweep.search.trials import Trials
     from sweep.site import Site
     from sweep.store import Store
-
-_NOTHING_TO_DO = 3
-_SOME_FAILED = 4
 
 
 @dataclass(frozen=True)
@@ -108,14 +106,14 @@ class Searching:
         self._print_standing(store)
         if idle:
             print("nothing to do: every trial has ended", file=sys.stderr)
-            raise typer.Exit(_NOTHING_TO_DO)
+            raise typer.Exit(NOTHING_TO_DO)
         if any(run.outcome.state is TrialState.FAILED for run in controller.runs):
             print(
                 "see `vitok-sweep why JOB` and `logs JOB`; once mended, `vitok-sweep retry JOB` "
                 f"and launch {self.file} again",
                 file=sys.stderr,
             )
-            raise typer.Exit(_SOME_FAILED)
+            raise typer.Exit(SOME_FAILED)
 
     def _trials(self) -> Trials:
         from sweep.search.trials import Trials

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from sweep.cli.exits import INTERRUPTED, NOTHING_TO_DO, SOME_FAILED, UNREACHABLE
 from sweep.cli.printing import say
 
 if TYPE_CHECKING:
@@ -22,11 +23,7 @@ if TYPE_CHECKING:
     from sweep.schedulers.base import Scheduler
     from sweep.site import Site
 
-_NOTHING_TO_DO = 3
 _MOST_GPUS = 1023  # an id beyond is a slip of the finger
-_SOME_FAILED = 4
-_UNREACHABLE = 5
-_INTERRUPTED = 130
 _LARGE_JOBS = 50  # from here, or from a device-hour, a launch asks first
 LARGE_HOURS = 1.0
 
@@ -76,7 +73,7 @@ def submit(plan: Plan, whole: Plan, here: Site, how: How) -> None:
         done = launching.launch(plan, whole, root, store, back_end, here, say)
     except KeyboardInterrupt:
         say("interrupted: what the scheduler took goes on; launch again for the rest")
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     _say_launched(done)
     if not done.decision.submit and not done.decision.active:
         _end_of_idle(done)
@@ -221,9 +218,9 @@ def _say_decision(decision: Decision, counts: Mapping[str, int]) -> None:
 def _end_of_idle(done: Launched) -> None:
     """Nothing was submitted and nothing runs: say so and leave."""
     if done.decision.left:
-        raise typer.Exit(_UNREACHABLE if done.silent else _SOME_FAILED)
+        raise typer.Exit(UNREACHABLE if done.silent else SOME_FAILED)
     say("nothing to do: every job is done")
-    raise typer.Exit(_NOTHING_TO_DO)
+    raise typer.Exit(NOTHING_TO_DO)
 
 
 def confirm(question: str, large: bool, yes: bool) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from sweep.cli.exits import SOME_FAILED
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from sweep.model import Plan
     from sweep.status import JobStatus
     from sweep.store import Store
-
-_SOME_FAILED = 4
 
 
 @dataclass(frozen=True)
@@ -79,4 +79,4 @@ def watch_launch(plan: Plan, root: Root, store: Store, command: str, tending: Te
         retry = any(job.state in (State.FAILED, State.UNKNOWN) for job in trouble)
         then = f"{'`vitok-sweep retry JOB` and ' if retry else ''}`{command}`"
         print(f"see `vitok-sweep why JOB` and `logs JOB`; then {then}", file=sys.stderr)
-        raise typer.Exit(_SOME_FAILED)
+        raise typer.Exit(SOME_FAILED)

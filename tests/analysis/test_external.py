@@ -93,13 +93,18 @@ def test_only_what_was_imported_can_be_named() -> None:
     assert [whose(one) for one in ("db", "published", THEIRS)] == ["ours", "paper", "theirs"]
 
 
+def root_with_theirs(path: Path, table: str, dataset: str) -> Path:
+    """A root with the quickstart's results and an imported table."""
+    root = write_root(path / "results", quickstart(seeds=(0,)))
+    (path / "theirs.csv").write_text(table)
+    given = ("--dataset", dataset, "--protocol", "their own way", "--as", "theirs")
+    assert invoke("import", path / "theirs.csv", *given, "--results", root).exit_code == 0
+    return root
+
+
 def test_as_typed(tmp_path: Path) -> None:
-    root = write_root(tmp_path / "results", quickstart(seeds=(0,)))
-    table = tmp_path / "theirs.csv"
     cells = "".join(f"16,{c},64,{20 + c / 2}\n" for c in (4, 8, 16, 32))
-    table.write_text("p,c,resolution,rPSNR\n" + cells)
-    given = ("--dataset", "photos-heldout", "--protocol", "their own way", "--as", "theirs")
-    assert invoke("import", table, *given, "--results", root).exit_code == 0
+    root = root_with_theirs(tmp_path, "p,c,resolution,rPSNR\n" + cells, "photos-heldout")
     drawn = invoke(
         "report", "--figure", "e_vs_metrics", "--with", "theirs", "--format", "svg",
         "--results", root, "--out", tmp_path,
@@ -116,12 +121,8 @@ def test_as_typed(tmp_path: Path) -> None:
 
 def test_a_scale_that_some_rows_lack(tmp_path: Path) -> None:
     """Of generation, others say a guidance scale in some rows and in others none."""
-    root = write_root(tmp_path / "results", quickstart(seeds=(0,)))
-    table = tmp_path / "theirs.csv"
     cells = "".join(f"16,{c},64,{cfg},{20 + c / 2}\n" for c in (4, 8, 16) for cfg in ("", 1.5))
-    table.write_text("p,c,resolution,cfg,gFID\n" + cells)
-    given = ("--dataset", "coco", "--protocol", "x", "--as", "theirs")
-    assert invoke("import", table, *given, "--results", root).exit_code == 0
+    root = root_with_theirs(tmp_path, "p,c,resolution,cfg,gFID\n" + cells, "coco")
     drawn = invoke(
         "report", "--figure", "e_vs_generation", "--with", "theirs", "--format", "svg",
         "--results", root, "--out", tmp_path,
