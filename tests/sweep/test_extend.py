@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +72,33 @@ def test_a_failed_extension_is_launched_again(bench: Bench) -> None:
     bench.cli("retry", "stub")
     assert bench.cli("extend", "stub", "--seeds", "0", *INLINE).returncode == 0
     assert len(points(bench)) == 4
+
+
+WATCHED = """
+import subprocess, sys
+from sweep.cli import app, tending
+
+def watch(plan, root, store, command, given):
+    given.again(frozenset())  # a wave
+    code = "from sweep.cli.app import main; main()"
+    extend = ["extend", "stub", "--seeds", "1", "--scheduler", "inline", "--yes"]
+    subprocess.run([sys.executable, "-c", code, *extend], check=True)
+    given.again(frozenset())  # the next
+
+tending.watch_launch = watch
+app.main()
+"""
+
+
+def test_the_waves_of_a_watching_launch_leave_an_extension_alone(bench: Bench) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, "launch", bench.sweep(chain=True), "--scheduler", "local"],
+        env={**os.environ, "PYTHONPATH": str(bench.code), "PYTHONSAFEPATH": "1",
+             "VITOK_RESULTS": str(bench.root.path)},
+        cwd=bench.root.path.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sorted(row[3] for row in points(bench).values()) == [0, 0, 1, 1]
 
 
 def test_an_unknown_sweep_gets_the_nearest(bench: Bench) -> None:
